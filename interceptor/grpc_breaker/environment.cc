@@ -1,0 +1,1 @@
+#include "grpc_breaker/environment.h"

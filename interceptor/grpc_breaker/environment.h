@@ -1,0 +1,63 @@
+#ifndef GRPC_BREAKER_ENVIRONMENT_H_
+#define GRPC_BREAKER_ENVIRONMENT_H_
+
+// The outside world as the library sees it: a monotonic clock, a wall clock for
+// display, timers and randomness. Everything that waits or rolls dice takes an
+// Environment, so that tests run on a manual clock and never sleep.
+//
+// Lifetime: an Environment outlives every object that was given it. The default
+// one is never destroyed, so calls may still be pending when the process exits.
+//
+// Thread-safe: every method may be called from any thread, also from inside a
+// timer's function.
+
+#include <chrono>
+#include <cstdint>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/time/time.h"
+
+namespace grpc_breaker {
+
+// A reading of the monotonic clock, in nanoseconds. Only differences mean
+// anything.
+using MonotonicTime =
+    std::chrono::time_point<std::chrono::steady_clock, std::chrono::nanoseconds>;
+
+class Environment {
+ public:
+  // Names a pending timer; kNoTimer is never handed out.
+  using TimerId = uint64_t;
+  static constexpr TimerId kNoTimer = 0;
+
+  virtual ~Environment() = default;
+
+  // The monotonic clock: never goes backwards, unrelated to the wall clock.
+  virtual MonotonicTime Now() = 0;
+
+  // The wall clock, for people to read; no decision is taken from it.
+  virtual absl::Time WallNow() = 0;
+
+  // Uniform in [0, 1).
+  virtual double Uniform() = 0;
+
+  // Runs `function` once, at `when` or as soon after as possible, on a thread
+  // of the environment and never inside this call. `function` must not block.
+  virtual TimerId RunAt(MonotonicTime when,
+                        absl::AnyInvocable<void() &&> function) = 0;
+
+  // True if the timer was still pending: its function will never run and has
+  // been destroyed. False if it ran, is running, or never existed.
+  virtual bool Cancel(TimerId timer) = 0;
+
+  // Blocks the calling thread. Durations <= 0 return at once.
+  virtual void Sleep(absl::Duration duration) = 0;
+
+  // The real world: steady clock, one timer thread started at first use, a
+  // random generator per thread.
+  static Environment& Default();
+};
+
+}  // namespace grpc_breaker
+
+#endif  // GRPC_BREAKER_ENVIRONMENT_H_

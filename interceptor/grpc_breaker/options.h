@@ -1,0 +1,90 @@
+#ifndef GRPC_BREAKER_OPTIONS_H_
+#define GRPC_BREAKER_OPTIONS_H_
+
+// What a user sets for retries, the retry budget and the circuit breaker, as
+// plain structs. Free of gRPC; policy.h adds what needs it.
+//
+// Validate() names the field and the value of the first thing that is wrong,
+// in an absl::InvalidArgumentError such as
+//   "retry.base_delay: must be greater than 0, got -1s".
+//
+// Thread-compatible: plain values.
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace grpc_breaker {
+
+// How a backoff is randomised. d is the exponential delay
+// min(base_delay * exponential_base^n, max_delay); whatever the kind, the
+// result is capped by max_delay again.
+enum class Jitter {
+  kNone,           // d
+  kPlusMinusHalf,  // d * U[0.5, 1.5)
+  kFull,           // U[0, d)                 (AWS, "full jitter")
+  kEqual,          // d / 2 + U[0, d / 2)     (AWS, "equal jitter")
+  kDecorrelated,   // U[base_delay, 3 * previous delay)  (AWS)
+  kGrpcA6,         // d * U[0.8, 1.2)         (gRFC A6)
+};
+
+struct RetryOptions {
+  // Attempts after the first one; 0 turns retries off. At most 100.
+  int max_retries = 3;
+  // Backoff before the first retry. > 0.
+  absl::Duration base_delay = absl::Seconds(1);
+  // No backoff is longer, jitter included. >= base_delay.
+  absl::Duration max_delay = absl::Seconds(60);
+  // Growth from one backoff to the next. > 1, finite.
+  double exponential_base = 2.0;
+  Jitter jitter = Jitter::kPlusMinusHalf;
+
+  absl::Status Validate() const;
+};
+
+// gRFC A6's retry throttling: each failure that could be retried takes one
+// token, each success gives token_ratio back, and there are no retries while
+// half of the tokens or fewer are left.
+struct RetryBudgetOptions {
+  // In (0, 1000]; 0 turns the budget off.
+  double max_tokens = 0;
+  // > 0; three decimals count.
+  double token_ratio = 0.1;
+
+  absl::Status Validate() const;
+};
+
+// When a breaker opens and how it closes again.
+struct BreakerOptions {
+  // False lets every call pass and counts nothing.
+  bool enabled = true;
+
+  // Opens after this many failures in a row; 0 turns the rule off.
+  int consecutive_failures = 5;
+
+  // Opens when at least this share of the calls in the last `window` failed,
+  // once there were `minimum_calls` of them. In (0, 1]; 0 turns the rule off.
+  double failure_rate = 0.5;
+  absl::Duration window = absl::Seconds(10);
+  int minimum_calls = 20;
+
+  // How long the breaker stays OPEN before it lets probes through.
+  absl::Duration open_duration = absl::Seconds(60);
+
+  // HALF_OPEN: how many probes may be under way at once, and how many of them
+  // must succeed before the breaker closes. One failure opens it again.
+  int half_open_permits = 3;
+  int half_open_successes = 2;
+  // A probe that has not reported after this long no longer holds its permit.
+  absl::Duration permit_lease = absl::Seconds(60);
+
+  absl::Status Validate() const;
+};
+
+absl::string_view ToString(Jitter jitter);
+
+}  // namespace grpc_breaker
+
+#endif  // GRPC_BREAKER_OPTIONS_H_

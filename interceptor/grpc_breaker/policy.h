@@ -1,0 +1,146 @@
+#ifndef GRPC_BREAKER_POLICY_H_
+#define GRPC_BREAKER_POLICY_H_
+
+// What one method gets -- its Policy -- and the Options that say which policy
+// each method of a channel gets.
+//
+// The most specific policy wins as a whole, nothing is merged: one for the
+// method ("/pkg.Service/Method"), else one for the service ("/pkg.Service/"),
+// else the default. Copy a policy and change a field to derive one from
+// another.
+//
+// Thread-compatible: plain values. The functions in them are called from any
+// thread, possibly from several at once.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "grpc_breaker/circuit_breaker.h"
+#include "grpc_breaker/environment.h"
+#include "grpc_breaker/error_class.h"
+#include "grpc_breaker/options.h"
+#include "grpcpp/support/byte_buffer.h"
+#include "grpcpp/support/status.h"
+
+namespace grpc_breaker {
+
+class Directory;
+
+// A call that has failed for good, as fallbacks and hooks see it. The pointers
+// are valid during the call of the function only.
+struct FailedCall {
+  std::string method;               // "/pkg.Service/Method"
+  const grpc::ByteBuffer* request;  // As sent; null for a streaming call.
+  grpc::Status status;
+  int attempts = 0;       // On the wire; 0 if every one was rejected.
+  bool rejected = false;  // The last attempt was refused by the breaker.
+};
+
+// What a fallback makes of it.
+struct FallbackResult {
+  grpc::Status status;
+  std::string reply;  // A serialized reply message; used if status is OK.
+};
+
+// Runs for unary calls on a thread of the library, or on the caller's: it must
+// not block and not throw.
+struct Fallback {
+  std::function<FallbackResult(const FailedCall&)> function;  // Empty: none.
+
+  // Which failures it runs on.
+  bool on_exhaustion = true;      // The last attempt failed retryably.
+  bool on_not_retryable = true;   // No further attempt would have helped.
+  bool on_rejection = true;       // The breaker refused.
+
+  // Always the same answer.
+  static Fallback Fixed(grpc::Status status, std::string reply = "");
+};
+
+enum class Idempotency {
+  // Repeats what its proto file declares safe (option idempotency_level =
+  // NO_SIDE_EFFECTS or IDEMPOTENT) and what the server provably never saw.
+  kAsDeclared,
+  // The user's word that calls may be repeated.
+  kRepeatable,
+};
+
+// Replaces what the status table says of one code; unset fields stay.
+struct ClassOverride {
+  std::optional<ErrorCategory> category;
+  std::optional<ErrorSeverity> severity;
+  std::optional<Outcome> outcome;
+  std::optional<bool> retryable;
+};
+
+struct Policy {
+  RetryOptions retry;
+  BreakerOptions breaker;
+  std::map<grpc::StatusCode, ClassOverride> classification;
+
+  // Unset: kRepeatable in a policy for a method or a service, kAsDeclared in
+  // the default policy.
+  std::optional<Idempotency> idempotency;
+
+  // For the whole call, all attempts and backoffs, where the caller set no
+  // deadline. > 0.
+  std::optional<absl::Duration> timeout;
+  // For each attempt; its expiry can be retried while the call's deadline
+  // lasts. > 0. Unary calls only.
+  std::optional<absl::Duration> attempt_timeout;
+
+  Fallback fallback;
+  // Called once for a call that failed for good, before its fallback, so that
+  // the application can compensate. Same rules as for a fallback.
+  std::function<void(const FailedCall&)> on_final_failure;
+
+  // For attempts, where the application's ClientContext cannot be read (see
+  // README, "Limits"); otherwise the context's own settings win.
+  std::optional<bool> wait_for_ready;
+  std::string authority;
+
+  // Fields are named from `prefix`, such as "methods[/pkg.S/M].".
+  absl::Status Validate(const std::string& prefix = "") const;
+};
+
+struct Options {
+  Policy default_policy;
+  std::map<std::string, Policy> services;  // By "/pkg.Service/".
+  std::map<std::string, Policy> methods;   // By "/pkg.Service/Method".
+
+  // Shared by all methods of the channel; off by default.
+  RetryBudgetOptions retry_budget;
+
+  // How the channel is called in events and in the admin service. Empty: its
+  // target.
+  std::string channel_name;
+
+  // Methods beyond this many share one breaker and policy, "_other". > 0.
+  int max_methods = 1000;
+
+  // The calls of this channel are made through GenericStub, whose messages are
+  // ByteBuffers, instead of generated stubs.
+  bool generic_messages = false;
+
+  // Hear every breaker of the channel; they live as long as it is used.
+  std::vector<std::shared_ptr<BreakerListener>> listeners;
+
+  // Where the admin service finds the channel; null keeps it out of sight.
+  Directory* directory;
+
+  // The clock, timers and dice; outlives the channel.
+  Environment* environment;
+
+  Options();  // directory and environment are the process-wide ones.
+
+  absl::Status Validate() const;
+};
+
+}  // namespace grpc_breaker
+
+#endif  // GRPC_BREAKER_POLICY_H_

@@ -1,0 +1,90 @@
+#ifndef GRPC_BREAKER_RETRY_POLICY_H_
+#define GRPC_BREAKER_RETRY_POLICY_H_
+
+// Decides after each attempt of one call whether, and after what delay, there
+// is another one: the decision of gRFC A6 in its order -- status, budget,
+// commitment, attempts, pushback -- and then idempotency and the deadline.
+//
+// Three questions stay apart: can it help (ErrorClass::retryable)? is it safe
+// (idempotent, or never sent)? how long to wait (Backoff, pushback, RetryInfo)?
+//
+// Thread-compatible: one RetryPolicy belongs to one call.
+
+#include <optional>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "grpc_breaker/backoff.h"
+#include "grpc_breaker/environment.h"
+#include "grpc_breaker/error_class.h"
+#include "grpc_breaker/options.h"
+#include "grpc_breaker/retry_budget.h"
+
+namespace grpc_breaker {
+
+// The server's word in the trailing metadata "grpc-retry-pushback-ms".
+struct Pushback {
+  enum class Kind { kNone, kRetryAfter, kDoNotRetry };
+  Kind kind = Kind::kNone;
+  absl::Duration delay;  // For kRetryAfter; >= 0.
+
+  // One value of the header. Anything but a decimal number of milliseconds in
+  // [0, 2^31) means "do not retry", as gRFC A6 has it.
+  static Pushback Parse(absl::string_view value);
+};
+
+struct RetryDecision {
+  enum class Verdict {
+    kRetry,
+    kSucceeded,       // Nothing to retry.
+    kNotRetryable,    // Another attempt would not help.
+    kNotIdempotent,   // The server may have seen it, and repeating is not safe.
+    kExhausted,       // All attempts are used up.
+    kBudget,          // The retry budget is empty.
+    kPushback,        // The server asked not to retry.
+    kDeadline,        // The delay does not fit before the deadline.
+  };
+  Verdict verdict = Verdict::kNotRetryable;
+  absl::Duration delay;  // For kRetry; >= 0.
+
+  bool retry() const { return verdict == Verdict::kRetry; }
+};
+
+// "RETRY", "SUCCEEDED", "NOT_RETRYABLE", ...
+absl::string_view ToString(RetryDecision::Verdict verdict);
+
+class RetryPolicy {
+ public:
+  // `options` must be valid; `budget` may be null and outlives this object.
+  RetryPolicy(const RetryOptions& options, bool idempotent,
+              Environment& environment, RetryBudget* budget = nullptr);
+
+  // After an attempt with this outcome. `deadline` is the call's, or
+  // MonotonicTime::max().
+  RetryDecision Next(const ErrorClass& error, const Pushback& pushback,
+                     MonotonicTime now, MonotonicTime deadline);
+
+  // After the breaker refused an attempt. It takes nothing from the budget and
+  // counts as one of the attempts, but waits at least `retry_after`: a
+  // rejection must not burn the remaining attempts in a spin. Never sent, hence
+  // safe for any method.
+  RetryDecision NextAfterRejection(absl::Duration retry_after,
+                                   MonotonicTime now, MonotonicTime deadline);
+
+  // Retries allowed so far.
+  int retries() const { return retries_; }
+
+ private:
+  RetryDecision RetryAfter(absl::Duration delay, MonotonicTime now,
+                           MonotonicTime deadline);
+
+  const int max_retries_;
+  const bool idempotent_;
+  RetryBudget* const budget_;
+  Backoff backoff_;
+  int retries_ = 0;
+};
+
+}  // namespace grpc_breaker
+
+#endif  // GRPC_BREAKER_RETRY_POLICY_H_
