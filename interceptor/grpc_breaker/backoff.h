@@ -9,7 +9,7 @@
 
 #include "absl/time/time.h"
 #include "grpc_breaker/environment.h"
-#include "grpc_breaker/options.h"
+#include "grpc_breaker/retry_options.h"
 
 namespace grpc_breaker {
 

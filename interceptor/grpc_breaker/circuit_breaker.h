@@ -26,17 +26,17 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "grpc_breaker/breaker_options.h"
 #include "grpc_breaker/environment.h"
 #include "grpc_breaker/error_class.h"
-#include "grpc_breaker/options.h"
 
 namespace grpc_breaker {
 
 enum class BreakerState { kClosed, kOpen, kHalfOpen };
 
 enum class RejectionReason {
-  kOpen,            // The breaker is OPEN.
-  kHalfOpenLimit,   // HALF_OPEN, and all probes are under way.
+  kOpen,           // The breaker is OPEN.
+  kHalfOpenLimit,  // HALF_OPEN, and all probes are under way.
 };
 
 struct Rejection {
@@ -60,7 +60,7 @@ struct BreakerTransition {
   std::string breaker;  // The breaker's name.
   BreakerState from = BreakerState::kClosed;
   BreakerState to = BreakerState::kClosed;
-  std::string cause;  // For people: "5 consecutive failures", ...
+  std::string cause;    // For people: "5 consecutive failures", ...
   WindowCounts counts;  // At the moment of the change.
   MonotonicTime at;
   absl::Time wall_time;
@@ -80,10 +80,10 @@ struct BreakerSnapshot {
   absl::Time since_wall;
   WindowCounts counts;
   int consecutive_failures = 0;
-  int permits_in_use = 0;          // HALF_OPEN only.
-  absl::Duration next_probe_in;    // OPEN only; >= 0.
-  uint64_t rejections = 0;         // Since construction.
-  uint64_t transitions = 0;        // Since construction.
+  int permits_in_use = 0;        // HALF_OPEN only.
+  absl::Duration next_probe_in;  // OPEN only; >= 0.
+  uint64_t rejections = 0;       // Since construction.
+  uint64_t transitions = 0;      // Since construction.
 };
 
 class CircuitBreaker {

@@ -21,8 +21,8 @@ namespace grpc_breaker {
 
 // A reading of the monotonic clock, in nanoseconds. Only differences mean
 // anything.
-using MonotonicTime =
-    std::chrono::time_point<std::chrono::steady_clock, std::chrono::nanoseconds>;
+using MonotonicTime = std::chrono::time_point<std::chrono::steady_clock,
+                                              std::chrono::nanoseconds>;
 
 class Environment {
  public:

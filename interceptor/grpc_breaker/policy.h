@@ -21,10 +21,11 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "grpc_breaker/breaker_options.h"
 #include "grpc_breaker/circuit_breaker.h"
 #include "grpc_breaker/environment.h"
 #include "grpc_breaker/error_class.h"
-#include "grpc_breaker/options.h"
+#include "grpc_breaker/retry_options.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/status.h"
 
@@ -54,9 +55,9 @@ struct Fallback {
   std::function<FallbackResult(const FailedCall&)> function;  // Empty: none.
 
   // Which failures it runs on.
-  bool on_exhaustion = true;      // The last attempt failed retryably.
-  bool on_not_retryable = true;   // No further attempt would have helped.
-  bool on_rejection = true;       // The breaker refused.
+  bool on_exhaustion = true;     // The last attempt failed retryably.
+  bool on_not_retryable = true;  // No further attempt would have helped.
+  bool on_rejection = true;      // The breaker refused.
 
   // Always the same answer.
   static Fallback Fixed(grpc::Status status, std::string reply = "");

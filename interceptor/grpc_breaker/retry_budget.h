@@ -13,7 +13,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include "grpc_breaker/options.h"
+#include "grpc_breaker/retry_options.h"
 
 namespace grpc_breaker {
 

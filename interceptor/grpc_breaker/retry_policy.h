@@ -17,8 +17,8 @@
 #include "grpc_breaker/backoff.h"
 #include "grpc_breaker/environment.h"
 #include "grpc_breaker/error_class.h"
-#include "grpc_breaker/options.h"
 #include "grpc_breaker/retry_budget.h"
+#include "grpc_breaker/retry_options.h"
 
 namespace grpc_breaker {
 
@@ -36,13 +36,13 @@ struct Pushback {
 struct RetryDecision {
   enum class Verdict {
     kRetry,
-    kSucceeded,       // Nothing to retry.
-    kNotRetryable,    // Another attempt would not help.
-    kNotIdempotent,   // The server may have seen it, and repeating is not safe.
-    kExhausted,       // All attempts are used up.
-    kBudget,          // The retry budget is empty.
-    kPushback,        // The server asked not to retry.
-    kDeadline,        // The delay does not fit before the deadline.
+    kSucceeded,      // Nothing to retry.
+    kNotRetryable,   // Another attempt would not help.
+    kNotIdempotent,  // The server may have seen it, and repeating is not safe.
+    kExhausted,      // All attempts are used up.
+    kBudget,         // The retry budget is empty.
+    kPushback,       // The server asked not to retry.
+    kDeadline,       // The delay does not fit before the deadline.
   };
   Verdict verdict = Verdict::kNotRetryable;
   absl::Duration delay;  // For kRetry; >= 0.
