@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "grpc_breaker/breaker_options.h"
 #include "grpc_breaker/circuit_breaker.h"
@@ -82,6 +83,7 @@ struct ClassOverride {
 struct Policy {
   RetryOptions retry;
   BreakerOptions breaker;
+  // By the code of an error, in [1, 16].
   std::map<grpc::StatusCode, ClassOverride> classification;
 
   // Unset: kRepeatable in a policy for a method or a service, kAsDeclared in
@@ -89,10 +91,10 @@ struct Policy {
   std::optional<Idempotency> idempotency;
 
   // For the whole call, all attempts and backoffs, where the caller set no
-  // deadline. > 0.
+  // deadline. > 0, at most a year.
   std::optional<absl::Duration> timeout;
   // For each attempt; its expiry can be retried while the call's deadline
-  // lasts. > 0. Unary calls only.
+  // lasts. > 0, at most a year. Unary calls only.
   std::optional<absl::Duration> attempt_timeout;
 
   Fallback fallback;
@@ -121,7 +123,9 @@ struct Options {
   // target.
   std::string channel_name;
 
-  // Methods beyond this many share one breaker and policy, "_other". > 0.
+  // Methods beyond this many share one breaker, "_other", and the default
+  // policy. In [1, 1000000], and at least methods.size(): a method with a
+  // policy of its own always gets it.
   int max_methods = 1000;
 
   // The calls of this channel are made through GenericStub, whose messages are
@@ -131,15 +135,19 @@ struct Options {
   // Hear every breaker of the channel; they live as long as it is used.
   std::vector<std::shared_ptr<BreakerListener>> listeners;
 
-  // Where the admin service finds the channel; null keeps it out of sight.
+  // Where the admin service finds the channel; null keeps it out of sight. Need
+  // not outlive the channel.
   Directory* directory;
 
-  // The clock, timers and dice; outlives the channel.
+  // The clock, timers and dice; outlives the channel and its calls. Not null.
   Environment* environment;
 
   Options();  // directory and environment are the process-wide ones.
 
   absl::Status Validate() const;
+
+  // The most specific policy for "/pkg.Service/Method"; lives as long as this.
+  const Policy& PolicyFor(absl::string_view method) const;
 };
 
 }  // namespace grpc_breaker

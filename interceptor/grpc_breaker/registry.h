@@ -7,12 +7,13 @@
 //
 // Lifetime: a Method lives as long as its Registry; calls hold the Registry by
 // shared_ptr, so both outlive the channel while calls are under way. A
-// Directory holds its registries weakly.
+// Directory holds its registries weakly, and need not outlive them.
 //
 // Thread-safe: all three. Registry::Find takes no lock for a method that was
 // seen before: entries are only added, each published with a release store and
-// found with an acquire load.
+// found with an acquire load. No lock is held while a listener runs.
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -30,6 +31,8 @@
 
 namespace grpc_breaker {
 
+class Registry;
+
 // The last failure that a method saw.
 struct LastError {
   grpc::StatusCode code = grpc::StatusCode::OK;
@@ -44,8 +47,10 @@ class Method {
   const std::string& name() const { return name_; }
   const Policy& policy() const { return policy_; }
   CircuitBreaker& breaker() const { return *breaker_; }
+  // Shared by the channel; null if it has none.
   RetryBudget* retry_budget() const { return retry_budget_; }
-  // Whether its calls may be repeated; see Idempotency.
+  // Whether its calls may be repeated; see Idempotency. False for "_other"
+  // unless the default policy says otherwise.
   bool repeatable() const { return repeatable_; }
 
   void RecordError(LastError error);
@@ -53,22 +58,64 @@ class Method {
 
  private:
   friend class Registry;
-  Method() = default;
+  Method(absl::string_view name, const Policy& policy, bool repeatable,
+         std::unique_ptr<CircuitBreaker> breaker, RetryBudget* retry_budget);
 
-  std::string name_;
-  Policy policy_;
-  std::unique_ptr<CircuitBreaker> breaker_;
-  RetryBudget* retry_budget_ = nullptr;
-  bool repeatable_ = false;
+  const std::string name_;
+  const Policy& policy_;  // In the registry's options.
+  const bool repeatable_;
+  const std::unique_ptr<CircuitBreaker> breaker_;
+  RetryBudget* const retry_budget_;
   mutable absl::Mutex mutex_;
   std::optional<LastError> last_error_ ABSL_GUARDED_BY(mutex_);
 };
 
+class Directory {
+ public:
+  using TransitionFunction =
+      std::function<void(const Registry&, const BreakerTransition&)>;
+  class Subscription;
+
+  Directory();
+  ~Directory();
+  Directory(const Directory&) = delete;
+  Directory& operator=(const Directory&) = delete;
+
+  // The one that options name by default; never destroyed.
+  static Directory& Default();
+
+  // Those still alive, in order of creation.
+  std::vector<std::shared_ptr<Registry>> Registries() const;
+
+  // Hears every transition of every breaker in the directory, after the
+  // channel's own listeners, on the thread that caused it; must not block.
+  //
+  // Returns a handle: destroy it to stop. Afterwards the function is not
+  // running on another thread and will not run again, so hold no lock then that
+  // the function takes. The function may destroy its own handle.
+  std::unique_ptr<Subscription> Subscribe(TransitionFunction function);
+
+ private:
+  friend class Registry;
+  struct State;
+
+  const std::shared_ptr<State> state_;
+};
+
+class Directory::Subscription {
+ public:
+  virtual ~Subscription() = default;
+};
+
 class Registry : public std::enable_shared_from_this<Registry> {
  public:
-  // Validates the options, and enters the registry into their directory.
+  // Validates the options, makes the entries of methods with a policy of their
+  // own, and enters the registry into the options' directory.
   static absl::StatusOr<std::shared_ptr<Registry>> Create(Options options);
   ~Registry();
+
+  Registry(const Registry&) = delete;
+  Registry& operator=(const Registry&) = delete;
 
   // The method's entry, made at first sight. A name that is not of the form
   // /package.Service/Method, or one too many, gets the entry "_other".
@@ -80,26 +127,52 @@ class Registry : public std::enable_shared_from_this<Registry> {
   // All entries so far, by name.
   std::vector<const Method*> Methods() const;
 
-  const std::string& channel_name() const;
-  Environment& environment() const;
-  const Options& options() const;
-};
+  // options().channel_name, or "channel" where that is empty. Where a living
+  // registry of the directory has that name already, "#2", "#3", ... is added.
+  const std::string& channel_name() const { return channel_name_; }
+  Environment& environment() const { return *options_.environment; }
+  const Options& options() const { return options_; }
 
-class Directory {
- public:
-  // The one that options name by default; never destroyed.
-  static Directory& Default();
+ private:
+  // Tells events of this registry's breakers to the channel's listeners and
+  // then to the directory's subscribers.
+  class FanOut : public BreakerListener {
+   public:
+    explicit FanOut(Registry& registry) : registry_(registry) {}
+    void OnTransition(const BreakerTransition& transition) override;
 
-  // Those still alive, in order of creation.
-  std::vector<std::shared_ptr<Registry>> Registries() const;
+   private:
+    Registry& registry_;
+  };
 
-  // Hears every transition of every breaker in the directory, after the
-  // channel's own listeners. Returns a handle: destroy it to stop; afterwards
-  // the function is not running and will not run.
-  using TransitionFunction =
-      std::function<void(const Registry&, const BreakerTransition&)>;
-  class Subscription;
-  std::unique_ptr<Subscription> Subscribe(TransitionFunction function);
+  // One entry of the hash table, which only grows. `next` is fixed before the
+  // node is published.
+  struct Node {
+    const size_t hash;
+    const std::unique_ptr<Method> method;
+    Node* next = nullptr;
+  };
+
+  explicit Registry(Options options);
+
+  absl::StatusOr<std::unique_ptr<Method>> MakeMethod(absl::string_view name);
+  Method* Lookup(absl::string_view name, size_t hash) const;
+  Method& Insert(std::unique_ptr<Method> method, size_t hash)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  Method& Other();
+
+  const Options options_;
+  std::string channel_name_;
+  FanOut fan_out_{*this};
+  std::optional<RetryBudget> retry_budget_;
+  std::shared_ptr<Directory::State> directory_;  // Null: in none.
+
+  std::unique_ptr<Method> other_;
+  std::atomic<bool> other_used_{false};
+  // A power of two of them; read without the mutex, written under it.
+  std::vector<std::atomic<Node*>> buckets_;
+  std::atomic<int> size_{0};
+  absl::Mutex mutex_;
 };
 
 }  // namespace grpc_breaker

@@ -1,0 +1,31 @@
+#ifndef GRPC_BREAKER_INTERNAL_METHOD_NAME_H_
+#define GRPC_BREAKER_INTERNAL_METHOD_NAME_H_
+
+// The one place that knows what the name of a gRPC method looks like:
+// "/package.Service/Method", made of identifiers as in a proto file. Names come
+// from generic stubs and from users of the admin service too, so they are
+// checked before anything is kept under them.
+//
+// Thread-safe: pure functions over values.
+
+#include "absl/strings/string_view.h"
+
+namespace grpc_breaker {
+namespace internal {
+
+enum class NameForm {
+  kMalformed,
+  kPrefix,   // The beginning of a service's or a method's name: "/pkg.Ser".
+  kService,  // "/pkg.Service/"
+  kMethod,   // "/pkg.Service/Method"
+};
+
+// Longer names are malformed, so that the memory behind a name is bounded.
+inline constexpr size_t kMaxNameLength = 512;
+
+NameForm FormOf(absl::string_view name);
+
+}  // namespace internal
+}  // namespace grpc_breaker
+
+#endif  // GRPC_BREAKER_INTERNAL_METHOD_NAME_H_

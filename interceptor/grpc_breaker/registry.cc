@@ -1,0 +1,339 @@
+#include "grpc_breaker/registry.h"
+
+#include <algorithm>
+#include <list>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/hash/hash.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/descriptor.pb.h"
+#include "grpc_breaker/internal/method_name.h"
+
+namespace grpc_breaker {
+namespace {
+
+constexpr absl::string_view kOther = "_other";
+
+size_t HashOf(absl::string_view name) {
+  return absl::Hash<absl::string_view>{}(name);
+}
+
+// What the proto file of "/pkg.Service/Method" says, if it is linked in.
+bool DeclaredIdempotent(absl::string_view method) {
+  std::string full_name(method.substr(1));
+  std::replace(full_name.begin(), full_name.end(), '/', '.');
+  const google::protobuf::MethodDescriptor* descriptor =
+      google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(
+          full_name);
+  return descriptor != nullptr &&
+         descriptor->options().idempotency_level() !=
+             google::protobuf::MethodOptions::IDEMPOTENCY_UNKNOWN;
+}
+
+bool IsRepeatable(const Options& options, const Policy& policy,
+                  absl::string_view method) {
+  const Idempotency idempotency = policy.idempotency.value_or(
+      &policy == &options.default_policy ? Idempotency::kAsDeclared
+                                         : Idempotency::kRepeatable);
+  return idempotency == Idempotency::kRepeatable ||
+         (method != kOther && DeclaredIdempotent(method));
+}
+
+// One Subscribe(), as long as its handle or a notification uses it.
+class Subscriber {
+ public:
+  explicit Subscriber(Directory::TransitionFunction function)
+      : function_(std::move(function)) {}
+
+  void Run(const Registry& registry, const BreakerTransition& transition) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (stopped_) return;
+      ++running_;
+    }
+    Frame frame{this, innermost_frame_};
+    innermost_frame_ = &frame;
+    function_(registry, transition);
+    innermost_frame_ = frame.outer;
+    absl::MutexLock lock(&mutex_);
+    --running_;
+  }
+
+  // Waits until the function runs on no other thread. Runs on this thread are
+  // below us on the stack, and cannot end before we return.
+  void Stop() {
+    int ours = 0;
+    for (const Frame* frame = innermost_frame_; frame; frame = frame->outer) {
+      ours += frame->subscriber == this ? 1 : 0;
+    }
+    absl::MutexLock lock(&mutex_);
+    stopped_ = true;
+    const auto idle = [this, ours]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return running_ == ours;
+    };
+    mutex_.Await(absl::Condition(&idle));
+  }
+
+ private:
+  // The functions that run on this thread, innermost first.
+  struct Frame {
+    const Subscriber* subscriber;
+    const Frame* outer;
+  };
+  static thread_local const Frame* innermost_frame_;
+
+  const Directory::TransitionFunction function_;
+  absl::Mutex mutex_;
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  int running_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+thread_local const Subscriber::Frame* Subscriber::innermost_frame_ = nullptr;
+
+}  // namespace
+
+Method::Method(absl::string_view name, const Policy& policy, bool repeatable,
+               std::unique_ptr<CircuitBreaker> breaker,
+               RetryBudget* retry_budget)
+    : name_(name),
+      policy_(policy),
+      repeatable_(repeatable),
+      breaker_(std::move(breaker)),
+      retry_budget_(retry_budget) {}
+
+void Method::RecordError(LastError error) {
+  absl::MutexLock lock(&mutex_);
+  last_error_ = std::move(error);
+}
+
+std::optional<LastError> Method::last_error() const {
+  absl::MutexLock lock(&mutex_);
+  return last_error_;
+}
+
+// Shared by the directory, its registries and its subscriptions, so that they
+// may be destroyed in any order.
+struct Directory::State {
+  absl::Mutex mutex;
+  // Raw pointers tell the entry of a registry that is being destroyed.
+  struct Entry {
+    const Registry* registry;
+    std::weak_ptr<Registry> weak;
+    std::string name;
+  };
+  std::list<Entry> registries ABSL_GUARDED_BY(mutex);
+  std::vector<std::shared_ptr<Subscriber>> subscribers ABSL_GUARDED_BY(mutex);
+
+  // Enters the registry under `name`, made unique, which is returned.
+  std::string Enter(const std::shared_ptr<Registry>& registry,
+                    const std::string& name) {
+    absl::MutexLock lock(&mutex);
+    absl::flat_hash_set<absl::string_view> taken;
+    for (const Entry& entry : registries) taken.insert(entry.name);
+    std::string unique = name;
+    for (int n = 2; taken.contains(unique); ++n) {
+      unique = absl::StrCat(name, "#", n);
+    }
+    registries.push_back({registry.get(), registry, unique});
+    return unique;
+  }
+
+  void Leave(const Registry* registry) {
+    absl::MutexLock lock(&mutex);
+    registries.remove_if(
+        [registry](const Entry& entry) { return entry.registry == registry; });
+  }
+
+  void Notify(const Registry& registry, const BreakerTransition& transition) {
+    std::vector<std::shared_ptr<Subscriber>> copy;
+    {
+      absl::MutexLock lock(&mutex);
+      copy = subscribers;
+    }
+    for (const auto& subscriber : copy) subscriber->Run(registry, transition);
+  }
+};
+
+Directory::Directory() : state_(std::make_shared<State>()) {}
+Directory::~Directory() = default;
+
+Directory& Directory::Default() {
+  static Directory* const directory = new Directory;
+  return *directory;
+}
+
+std::vector<std::shared_ptr<Registry>> Directory::Registries() const {
+  std::vector<std::shared_ptr<Registry>> result;
+  absl::MutexLock lock(&state_->mutex);
+  for (const State::Entry& entry : state_->registries) {
+    if (auto registry = entry.weak.lock()) {
+      result.push_back(std::move(registry));
+    }
+  }
+  return result;
+}
+
+std::unique_ptr<Directory::Subscription> Directory::Subscribe(
+    TransitionFunction function) {
+  class Handle : public Subscription {
+   public:
+    Handle(std::shared_ptr<State> state, std::shared_ptr<Subscriber> subscriber)
+        : state_(std::move(state)), subscriber_(std::move(subscriber)) {}
+    ~Handle() override {
+      {
+        absl::MutexLock lock(&state_->mutex);
+        auto& all = state_->subscribers;
+        all.erase(std::remove(all.begin(), all.end(), subscriber_), all.end());
+      }
+      subscriber_->Stop();
+    }
+
+   private:
+    const std::shared_ptr<State> state_;
+    const std::shared_ptr<Subscriber> subscriber_;
+  };
+
+  auto subscriber = std::make_shared<Subscriber>(std::move(function));
+  {
+    absl::MutexLock lock(&state_->mutex);
+    state_->subscribers.push_back(subscriber);
+  }
+  return std::make_unique<Handle>(state_, std::move(subscriber));
+}
+
+// Here and not in policy.cc, whose layer lies below Directory's.
+Options::Options()
+    : directory(&Directory::Default()), environment(&Environment::Default()) {}
+
+void Registry::FanOut::OnTransition(const BreakerTransition& transition) {
+  for (const auto& listener : registry_.options_.listeners) {
+    listener->OnTransition(transition);
+  }
+  if (registry_.directory_ != nullptr) {
+    registry_.directory_->Notify(registry_, transition);
+  }
+}
+
+Registry::Registry(Options options) : options_(std::move(options)) {
+  size_t buckets = 16;
+  while (buckets < static_cast<size_t>(options_.max_methods)) buckets *= 2;
+  buckets_ = std::vector<std::atomic<Node*>>(buckets);
+  channel_name_ =
+      options_.channel_name.empty() ? "channel" : options_.channel_name;
+  if (options_.retry_budget.max_tokens > 0) {
+    retry_budget_.emplace(options_.retry_budget);
+  }
+}
+
+absl::StatusOr<std::shared_ptr<Registry>> Registry::Create(Options options) {
+  absl::Status status = options.Validate();
+  if (!status.ok()) return status;
+  std::shared_ptr<Registry> registry(new Registry(std::move(options)));
+
+  absl::StatusOr<std::unique_ptr<Method>> other = registry->MakeMethod(kOther);
+  if (!other.ok()) return other.status();
+  registry->other_ = *std::move(other);
+  for (const auto& [name, policy] : registry->options_.methods) {
+    absl::StatusOr<std::unique_ptr<Method>> method = registry->MakeMethod(name);
+    if (!method.ok()) return method.status();
+    registry->Insert(*std::move(method), HashOf(name));
+  }
+
+  if (registry->options_.directory != nullptr) {
+    registry->directory_ = registry->options_.directory->state_;
+    registry->channel_name_ =
+        registry->directory_->Enter(registry, registry->channel_name_);
+  }
+  return registry;
+}
+
+Registry::~Registry() {
+  if (directory_ != nullptr) directory_->Leave(this);
+  for (std::atomic<Node*>& bucket : buckets_) {
+    Node* node = bucket.load(std::memory_order_acquire);
+    while (node != nullptr) delete std::exchange(node, node->next);
+  }
+}
+
+Method& Registry::Find(absl::string_view method) {
+  const size_t hash = HashOf(method);
+  if (Method* found = Lookup(method, hash)) return *found;
+  if (size_.load(std::memory_order_relaxed) >= options_.max_methods ||
+      internal::FormOf(method) != internal::NameForm::kMethod) {
+    return Other();
+  }
+  // Made before the lock is taken; one of two racing threads throws its away.
+  absl::StatusOr<std::unique_ptr<Method>> made = MakeMethod(method);
+  return made.ok() ? Insert(*std::move(made), hash) : Other();
+}
+
+const Method* Registry::Peek(absl::string_view method) const {
+  if (method == kOther) {
+    return other_used_.load(std::memory_order_relaxed) ? other_.get() : nullptr;
+  }
+  return Lookup(method, HashOf(method));
+}
+
+std::vector<const Method*> Registry::Methods() const {
+  std::vector<const Method*> result;
+  for (const std::atomic<Node*>& bucket : buckets_) {
+    for (const Node* node = bucket.load(std::memory_order_acquire);
+         node != nullptr; node = node->next) {
+      result.push_back(node->method.get());
+    }
+  }
+  if (other_used_.load(std::memory_order_relaxed)) {
+    result.push_back(other_.get());
+  }
+  std::sort(result.begin(), result.end(), [](const Method* a, const Method* b) {
+    return a->name() < b->name();
+  });
+  return result;
+}
+
+absl::StatusOr<std::unique_ptr<Method>> Registry::MakeMethod(
+    absl::string_view name) {
+  const Policy& policy = options_.PolicyFor(name);
+  absl::StatusOr<std::unique_ptr<CircuitBreaker>> breaker =
+      CircuitBreaker::Create(std::string(name), policy.breaker,
+                             *options_.environment, &fan_out_);
+  if (!breaker.ok()) return breaker.status();
+  return std::unique_ptr<Method>(new Method(
+      name, policy, IsRepeatable(options_, policy, name), *std::move(breaker),
+      retry_budget_ ? &*retry_budget_ : nullptr));
+}
+
+Method* Registry::Lookup(absl::string_view name, size_t hash) const {
+  const std::atomic<Node*>& bucket = buckets_[hash & (buckets_.size() - 1)];
+  for (const Node* node = bucket.load(std::memory_order_acquire);
+       node != nullptr; node = node->next) {
+    if (node->hash == hash && node->method->name() == name) {
+      return node->method.get();
+    }
+  }
+  return nullptr;
+}
+
+Method& Registry::Insert(std::unique_ptr<Method> method, size_t hash) {
+  absl::MutexLock lock(&mutex_);
+  if (Method* found = Lookup(method->name(), hash)) return *found;
+  const int size = size_.load(std::memory_order_relaxed);
+  if (size >= options_.max_methods) return Other();
+  std::atomic<Node*>& bucket = buckets_[hash & (buckets_.size() - 1)];
+  Method& result = *method;
+  bucket.store(
+      new Node{hash, std::move(method), bucket.load(std::memory_order_relaxed)},
+      std::memory_order_release);
+  size_.store(size + 1, std::memory_order_relaxed);
+  return result;
+}
+
+Method& Registry::Other() {
+  other_used_.store(true, std::memory_order_relaxed);
+  return *other_;
+}
+
+}  // namespace grpc_breaker
