@@ -1,0 +1,72 @@
+#include "grpc_breaker/breaker_events.h"
+
+#include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
+
+namespace grpc_breaker {
+namespace {
+
+double Share(int64_t part, int64_t whole) {
+  return whole > 0 ? static_cast<double>(part) / static_cast<double>(whole) : 0;
+}
+
+}  // namespace
+
+double WindowCounts::failure_rate() const { return Share(failures, calls()); }
+double WindowCounts::slow_rate() const { return Share(slow, calls()); }
+
+absl::Status RejectionStatus(absl::string_view breaker,
+                             const Rejection& rejection) {
+  std::string message =
+      absl::StrCat("circuit breaker ", breaker,
+                   " refused the call: ", ToString(rejection.reason));
+  if (rejection.retry_after > absl::ZeroDuration()) {
+    absl::StrAppend(&message, ", retry after ",
+                    absl::FormatDuration(rejection.retry_after));
+  }
+  absl::Status status = absl::UnavailableError(message);
+  status.SetPayload(kBreakerRejectionTypeUrl, absl::Cord());
+  return status;
+}
+
+bool IsBreakerRejection(const absl::Status& status) {
+  return status.GetPayload(kBreakerRejectionTypeUrl).has_value();
+}
+
+absl::string_view ToString(BreakerState state) {
+  switch (state) {
+    case BreakerState::kClosed:
+      return "CLOSED";
+    case BreakerState::kOpen:
+      return "OPEN";
+    case BreakerState::kHalfOpen:
+      return "HALF_OPEN";
+    case BreakerState::kForcedOpen:
+      return "FORCED_OPEN";
+    case BreakerState::kForcedClosed:
+      return "FORCED_CLOSED";
+    case BreakerState::kMetricsOnly:
+      return "METRICS_ONLY";
+  }
+  return "UNKNOWN";
+}
+
+absl::string_view ToString(RejectionReason reason) {
+  switch (reason) {
+    case RejectionReason::kOpen:
+      return "OPEN";
+    case RejectionReason::kHalfOpenLimit:
+      return "HALF_OPEN_LIMIT";
+    case RejectionReason::kForcedOpen:
+      return "FORCED_OPEN";
+    case RejectionReason::kThrottled:
+      return "THROTTLED";
+    case RejectionReason::kRamp:
+      return "RAMP";
+    case RejectionReason::kBulkhead:
+      return "BULKHEAD";
+  }
+  return "UNKNOWN";
+}
+
+}  // namespace grpc_breaker

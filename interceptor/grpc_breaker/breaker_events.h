@@ -1,0 +1,94 @@
+#ifndef GRPC_BREAKER_BREAKER_EVENTS_H_
+#define GRPC_BREAKER_BREAKER_EVENTS_H_
+
+// The words in which a circuit breaker speaks: its states, why it refuses, what
+// it counted, and the events that listeners hear.
+//
+// Thread-compatible: plain values.
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "grpc_breaker/environment.h"
+
+namespace grpc_breaker {
+
+enum class BreakerState {
+  kClosed,    // Calls pass and are counted.
+  kOpen,      // Calls are refused until the open duration is over.
+  kHalfOpen,  // A few probes pass, and their outcomes decide.
+  // By hand, until reset or until their time is over:
+  kForcedOpen,    // Calls are refused, whatever the time.
+  kForcedClosed,  // Calls pass and nothing is counted.
+  kMetricsOnly,   // Calls pass; what would have been refused is counted.
+};
+
+enum class RejectionReason {
+  kOpen,           // The breaker is OPEN.
+  kHalfOpenLimit,  // HALF_OPEN, and all probes are under way.
+  kForcedOpen,     // Somebody holds the breaker open.
+  kThrottled,      // The adaptive throttle sheds load.
+  kRamp,           // Just closed, and not yet admitting all calls again.
+  kBulkhead,       // As many calls as allowed are under way.
+};
+
+struct Rejection {
+  RejectionReason reason = RejectionReason::kOpen;
+  BreakerState state = BreakerState::kOpen;
+  // How long the refusal is known to last, from the time of asking; >= 0, and
+  // 0 where that depends on other calls.
+  absl::Duration retry_after;
+};
+
+// The counts of the window at one moment.
+struct WindowCounts {
+  int64_t successes = 0;
+  int64_t failures = 0;
+  int64_t slow = 0;  // Of the calls; a slow call succeeded or failed as well.
+
+  int64_t calls() const { return successes + failures; }
+  // In [0, 1]; 0 without calls.
+  double failure_rate() const;
+  double slow_rate() const;
+};
+
+// One change of state, told to listeners exactly once and in order.
+struct BreakerTransition {
+  std::string breaker;  // The breaker's name.
+  BreakerState from = BreakerState::kClosed;
+  BreakerState to = BreakerState::kClosed;
+  std::string cause;    // For people: "5 consecutive failures", ...
+  WindowCounts counts;  // At the moment of the change.
+  MonotonicTime at;
+  absl::Time wall_time;
+};
+
+// Hears what breakers do. Called on a thread that caused an event of that
+// breaker, one event at a time per breaker, after all locks are released; must
+// not block. May call the breaker.
+class BreakerListener {
+ public:
+  virtual ~BreakerListener() = default;
+  virtual void OnTransition(const BreakerTransition& /*transition*/) {}
+};
+
+// The status of a call that was refused: UNAVAILABLE, with a message for people
+// and a payload by which IsBreakerRejection tells it from a server's word.
+absl::Status RejectionStatus(absl::string_view breaker,
+                             const Rejection& rejection);
+bool IsBreakerRejection(const absl::Status& status);
+// The payload's type URL.
+inline constexpr absl::string_view kBreakerRejectionTypeUrl =
+    "type.googleapis.com/grpc_breaker.v1.BreakerRejection";
+
+// "CLOSED", "OPEN", "HALF_OPEN", "FORCED_OPEN", ...
+absl::string_view ToString(BreakerState state);
+// "OPEN", "HALF_OPEN_LIMIT", ...
+absl::string_view ToString(RejectionReason reason);
+
+}  // namespace grpc_breaker
+
+#endif  // GRPC_BREAKER_BREAKER_EVENTS_H_
