@@ -146,7 +146,7 @@ std::invoke_result_t<Function> CircuitBreaker::Execute(Function&& function) {
     return Traits::FromStatus(RejectionStatus(name(), permit.rejection()));
   }
   auto result = std::forward<Function>(function)();
-  const ErrorClass error = ClassifyError(Traits::ToStatus(result));
+  const ErrorClass error = Traits::Classify(result);
   permit.Record(error.outcome, environment().Now(),
                 {error.severity, error.retry_delay});
   return result;

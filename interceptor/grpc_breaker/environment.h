@@ -24,6 +24,10 @@ namespace grpc_breaker {
 using MonotonicTime = std::chrono::time_point<std::chrono::steady_clock,
                                               std::chrono::nanoseconds>;
 
+// `time` + `duration`, but no later than MonotonicTime::max(), which stands for
+// "never".
+MonotonicTime TimeAfter(MonotonicTime time, absl::Duration duration);
+
 class Environment {
  public:
   // Names a pending timer; kNoTimer is never handed out.

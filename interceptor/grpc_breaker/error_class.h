@@ -81,9 +81,10 @@ struct ErrorOrigin {
 };
 
 // The status table. `message` only refines what `origin` leaves open:
-// RESOURCE_EXHAUSTED made by this process (a message larger than the limit, no
-// memory, no disk) against a server's rate limit, and UNAVAILABLE where no
-// server answered. A code outside of 0..16 is treated as UNKNOWN.
+// RESOURCE_EXHAUSTED made by this process (no memory, no disk) against a
+// server's rate limit, and UNAVAILABLE where no server answered. A message that
+// is larger than the limit is kResource whoever says so: it is the call's
+// fault, not the server's. A code outside of 0..16 is treated as UNKNOWN.
 ErrorClass ClassifyError(absl::StatusCode code, absl::string_view message,
                          const ErrorOrigin& origin = {});
 ErrorClass ClassifyError(const absl::Status& status);

@@ -38,6 +38,9 @@ struct StatusTraits<grpc::Status> {
   static grpc::Status FromStatus(const absl::Status& status) {
     return ToGrpcStatus(status);
   }
+  static ErrorClass Classify(const grpc::Status& result) {
+    return ClassifyError(result);
+  }
 };
 
 }  // namespace grpc_breaker

@@ -30,11 +30,11 @@ enum class Jitter {
 };
 
 struct RetryOptions {
-  // Attempts after the first one; 0 turns retries off. At most 100.
+  // Attempts after the first one, 0 to 100; 0 turns retries off.
   int max_retries = 3;
   // Backoff before the first retry. > 0.
   absl::Duration base_delay = absl::Seconds(1);
-  // No backoff is longer, jitter included. >= base_delay.
+  // No backoff is longer, jitter included. >= base_delay, finite.
   absl::Duration max_delay = absl::Seconds(60);
   // Growth from one backoff to the next. > 1, finite.
   double exponential_base = 2.0;
@@ -49,12 +49,13 @@ struct RetryOptions {
 struct RetryBudgetOptions {
   // In (0, 1000]; 0 turns the budget off.
   double max_tokens = 0;
-  // > 0; three decimals count.
+  // From 0.001 to 1000; three decimals count.
   double token_ratio = 0.1;
 
   absl::Status Validate() const;
 };
 
+// "NONE", "PLUS_MINUS_HALF", ...
 absl::string_view ToString(Jitter jitter);
 
 }  // namespace grpc_breaker

@@ -3,7 +3,7 @@
 
 // Teaches WithRetry and CircuitBreaker::Execute what a function may return:
 // absl::Status, absl::StatusOr<T> and, with grpc_status.h, grpc::Status. A
-// specialisation for another type needs the same two functions.
+// specialisation for another type needs the same three functions.
 //
 // Thread-safe: pure functions over values.
 
@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "grpc_breaker/error_class.h"
 
 namespace grpc_breaker {
 
@@ -21,6 +22,9 @@ template <>
 struct StatusTraits<absl::Status> {
   static absl::Status ToStatus(const absl::Status& result) { return result; }
   static absl::Status FromStatus(absl::Status status) { return status; }
+  static ErrorClass Classify(const absl::Status& result) {
+    return ClassifyError(result);
+  }
 };
 
 template <typename T>
@@ -29,6 +33,9 @@ struct StatusTraits<absl::StatusOr<T>> {
     return result.status();
   }
   static absl::StatusOr<T> FromStatus(absl::Status status) { return status; }
+  static ErrorClass Classify(const absl::StatusOr<T>& result) {
+    return ClassifyError(result.status());
+  }
 };
 
 }  // namespace grpc_breaker
