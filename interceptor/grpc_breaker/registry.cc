@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
 #include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/descriptor.pb.h"
 #include "grpc_breaker/internal/method_name.h"
@@ -45,10 +45,11 @@ bool IsRepeatable(const Options& options, const Policy& policy,
 // One Subscribe(), as long as its handle or a notification uses it.
 class Subscriber {
  public:
-  explicit Subscriber(Directory::TransitionFunction function)
-      : function_(std::move(function)) {}
+  using Event = absl::FunctionRef<void(DirectoryListener&)>;
 
-  void Run(const Registry& registry, const BreakerTransition& transition) {
+  explicit Subscriber(DirectoryListener& listener) : listener_(listener) {}
+
+  void Tell(Event event) {
     {
       absl::MutexLock lock(&mutex_);
       if (stopped_) return;
@@ -56,13 +57,13 @@ class Subscriber {
     }
     Frame frame{this, innermost_frame_};
     innermost_frame_ = &frame;
-    function_(registry, transition);
+    event(listener_);
     innermost_frame_ = frame.outer;
     absl::MutexLock lock(&mutex_);
     --running_;
   }
 
-  // Waits until the function runs on no other thread. Runs on this thread are
+  // Waits until no other thread is telling. Those that this thread does are
   // below us on the stack, and cannot end before we return.
   void Stop() {
     int ours = 0;
@@ -78,14 +79,14 @@ class Subscriber {
   }
 
  private:
-  // The functions that run on this thread, innermost first.
+  // What this thread is telling, innermost first.
   struct Frame {
     const Subscriber* subscriber;
     const Frame* outer;
   };
   static thread_local const Frame* innermost_frame_;
 
-  const Directory::TransitionFunction function_;
+  DirectoryListener& listener_;
   absl::Mutex mutex_;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   int running_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -127,18 +128,16 @@ struct Directory::State {
   std::list<Entry> registries ABSL_GUARDED_BY(mutex);
   std::vector<std::shared_ptr<Subscriber>> subscribers ABSL_GUARDED_BY(mutex);
 
-  // Enters the registry under `name`, made unique, which is returned.
-  std::string Enter(const std::shared_ptr<Registry>& registry,
-                    const std::string& name) {
+  // Enters the registry, and makes its name unique before others see it.
+  void Enter(const std::shared_ptr<Registry>& registry, std::string* name) {
     absl::MutexLock lock(&mutex);
     absl::flat_hash_set<absl::string_view> taken;
     for (const Entry& entry : registries) taken.insert(entry.name);
-    std::string unique = name;
-    for (int n = 2; taken.contains(unique); ++n) {
-      unique = absl::StrCat(name, "#", n);
+    const std::string wanted = *name;
+    for (int n = 2; taken.contains(*name); ++n) {
+      *name = absl::StrCat(wanted, "#", n);
     }
-    registries.push_back({registry.get(), registry, unique});
-    return unique;
+    registries.push_back({registry.get(), registry, *name});
   }
 
   void Leave(const Registry* registry) {
@@ -147,13 +146,13 @@ struct Directory::State {
         [registry](const Entry& entry) { return entry.registry == registry; });
   }
 
-  void Notify(const Registry& registry, const BreakerTransition& transition) {
+  void Tell(Subscriber::Event event) {
     std::vector<std::shared_ptr<Subscriber>> copy;
     {
       absl::MutexLock lock(&mutex);
       copy = subscribers;
     }
-    for (const auto& subscriber : copy) subscriber->Run(registry, transition);
+    for (const auto& subscriber : copy) subscriber->Tell(event);
   }
 };
 
@@ -177,7 +176,7 @@ std::vector<std::shared_ptr<Registry>> Directory::Registries() const {
 }
 
 std::unique_ptr<Directory::Subscription> Directory::Subscribe(
-    TransitionFunction function) {
+    DirectoryListener& listener) {
   class Handle : public Subscription {
    public:
     Handle(std::shared_ptr<State> state, std::shared_ptr<Subscriber> subscriber)
@@ -196,7 +195,7 @@ std::unique_ptr<Directory::Subscription> Directory::Subscribe(
     const std::shared_ptr<Subscriber> subscriber_;
   };
 
-  auto subscriber = std::make_shared<Subscriber>(std::move(function));
+  auto subscriber = std::make_shared<Subscriber>(listener);
   {
     absl::MutexLock lock(&state_->mutex);
     state_->subscribers.push_back(subscriber);
@@ -212,9 +211,13 @@ void Registry::FanOut::OnTransition(const BreakerTransition& transition) {
   for (const auto& listener : registry_.options_.listeners) {
     listener->OnTransition(transition);
   }
-  if (registry_.directory_ != nullptr) {
-    registry_.directory_->Notify(registry_, transition);
-  }
+  if (registry_.directory_ == nullptr) return;
+  const Method* method =
+      registry_.Lookup(transition.breaker, HashOf(transition.breaker));
+  if (method == nullptr) method = registry_.other_.get();
+  registry_.directory_->Tell([&](DirectoryListener& listener) {
+    listener.OnTransition(registry_, *method, transition);
+  });
 }
 
 Registry::Registry(Options options) : options_(std::move(options)) {
@@ -244,14 +247,21 @@ absl::StatusOr<std::shared_ptr<Registry>> Registry::Create(Options options) {
 
   if (registry->options_.directory != nullptr) {
     registry->directory_ = registry->options_.directory->state_;
-    registry->channel_name_ =
-        registry->directory_->Enter(registry, registry->channel_name_);
+    registry->directory_->Enter(registry, &registry->channel_name_);
+    for (const Method* method : registry->Methods()) {
+      registry->TellAdded(*method);
+    }
   }
   return registry;
 }
 
 Registry::~Registry() {
-  if (directory_ != nullptr) directory_->Leave(this);
+  if (directory_ != nullptr) {
+    directory_->Tell([this](DirectoryListener& listener) {
+      listener.OnRegistryRemoved(*this);
+    });
+    directory_->Leave(this);
+  }
   for (std::atomic<Node*>& bucket : buckets_) {
     Node* node = bucket.load(std::memory_order_acquire);
     while (node != nullptr) delete std::exchange(node, node->next);
@@ -318,22 +328,37 @@ Method* Registry::Lookup(absl::string_view name, size_t hash) const {
 }
 
 Method& Registry::Insert(std::unique_ptr<Method> method, size_t hash) {
-  absl::MutexLock lock(&mutex_);
-  if (Method* found = Lookup(method->name(), hash)) return *found;
-  const int size = size_.load(std::memory_order_relaxed);
-  if (size >= options_.max_methods) return Other();
-  std::atomic<Node*>& bucket = buckets_[hash & (buckets_.size() - 1)];
   Method& result = *method;
-  bucket.store(
-      new Node{hash, std::move(method), bucket.load(std::memory_order_relaxed)},
-      std::memory_order_release);
-  size_.store(size + 1, std::memory_order_relaxed);
+  {
+    absl::MutexLock lock(&mutex_);
+    if (Method* found = Lookup(method->name(), hash)) return *found;
+    const int size = size_.load(std::memory_order_relaxed);
+    if (size < options_.max_methods) {
+      std::atomic<Node*>& bucket = buckets_[hash & (buckets_.size() - 1)];
+      bucket.store(new Node{hash, std::move(method),
+                            bucket.load(std::memory_order_relaxed)},
+                   std::memory_order_release);
+      size_.store(size + 1, std::memory_order_relaxed);
+    }
+  }
+  if (method != nullptr) return Other();  // It was one too many.
+  TellAdded(result);
   return result;
 }
 
 Method& Registry::Other() {
-  other_used_.store(true, std::memory_order_relaxed);
+  if (!other_used_.load(std::memory_order_relaxed) &&
+      !other_used_.exchange(true, std::memory_order_relaxed)) {
+    TellAdded(*other_);
+  }
   return *other_;
+}
+
+void Registry::TellAdded(const Method& method) {
+  if (directory_ == nullptr) return;
+  directory_->Tell([&](DirectoryListener& listener) {
+    listener.OnMethodAdded(*this, method);
+  });
 }
 
 }  // namespace grpc_breaker

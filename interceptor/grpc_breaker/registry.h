@@ -15,7 +15,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -70,10 +69,30 @@ class Method {
   std::optional<LastError> last_error_ ABSL_GUARDED_BY(mutex_);
 };
 
+// Hears what happens in a directory, on the thread that caused it, after all
+// locks are released; must not block. Events of one registry's different
+// methods may come at the same time.
+class DirectoryListener {
+ public:
+  virtual ~DirectoryListener() = default;
+
+  // A method was called for the first time, or its registry has just come.
+  // Another thread that calls it may bring about a transition before this.
+  virtual void OnMethodAdded(const Registry& /*registry*/,
+                             const Method& /*method*/) {}
+
+  // After the channel's own listeners.
+  virtual void OnTransition(const Registry& /*registry*/,
+                            const Method& /*method*/,
+                            const BreakerTransition& /*transition*/) {}
+
+  // The registry is being destroyed: nothing of it but channel_name() may be
+  // used. The name is not given to another one before this returns.
+  virtual void OnRegistryRemoved(const Registry& /*registry*/) {}
+};
+
 class Directory {
  public:
-  using TransitionFunction =
-      std::function<void(const Registry&, const BreakerTransition&)>;
   class Subscription;
 
   Directory();
@@ -87,13 +106,11 @@ class Directory {
   // Those still alive, in order of creation.
   std::vector<std::shared_ptr<Registry>> Registries() const;
 
-  // Hears every transition of every breaker in the directory, after the
-  // channel's own listeners, on the thread that caused it; must not block.
-  //
-  // Returns a handle: destroy it to stop. Afterwards the function is not
-  // running on another thread and will not run again, so hold no lock then that
-  // the function takes. The function may destroy its own handle.
-  std::unique_ptr<Subscription> Subscribe(TransitionFunction function);
+  // Tells `listener` every event from now on, until the returned handle is
+  // destroyed. Afterwards no function of the listener is running on another
+  // thread or will run again; so hold no lock then that those take. They may
+  // destroy the handle themselves.
+  std::unique_ptr<Subscription> Subscribe(DirectoryListener& listener);
 
  private:
   friend class Registry;
@@ -135,7 +152,7 @@ class Registry : public std::enable_shared_from_this<Registry> {
 
  private:
   // Tells events of this registry's breakers to the channel's listeners and
-  // then to the directory's subscribers.
+  // then to those of the directory.
   class FanOut : public BreakerListener {
    public:
     explicit FanOut(Registry& registry) : registry_(registry) {}
@@ -160,6 +177,7 @@ class Registry : public std::enable_shared_from_this<Registry> {
   Method& Insert(std::unique_ptr<Method> method, size_t hash)
       ABSL_LOCKS_EXCLUDED(mutex_);
   Method& Other();
+  void TellAdded(const Method& method);
 
   const Options options_;
   std::string channel_name_;
