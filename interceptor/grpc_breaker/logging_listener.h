@@ -1,0 +1,30 @@
+#ifndef GRPC_BREAKER_LOGGING_LISTENER_H_
+#define GRPC_BREAKER_LOGGING_LISTENER_H_
+
+// A listener that writes a line for each change of state of a breaker:
+//
+//   options.listeners.push_back(grpc_breaker::MakeLoggingListener());
+//
+//   2025-12-03T10:15:00.250Z breaker /pkg.S/M: CLOSED -> OPEN (5 consecutive
+//   failures; 12 calls, 5 failed)                          -- on one line
+//
+// Thread-safe if the sink is.
+
+#include <functional>
+#include <memory>
+
+#include "absl/strings/string_view.h"
+#include "grpc_breaker/breaker_events.h"
+
+namespace grpc_breaker {
+
+// Takes one line, without its end and without control characters; it must not
+// block.
+using LogSink = std::function<void(absl::string_view line)>;
+
+// An empty sink writes to stderr, each line by one write.
+std::shared_ptr<BreakerListener> MakeLoggingListener(LogSink sink = nullptr);
+
+}  // namespace grpc_breaker
+
+#endif  // GRPC_BREAKER_LOGGING_LISTENER_H_

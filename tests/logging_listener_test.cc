@@ -1,0 +1,62 @@
+#include "grpc_breaker/logging_listener.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace grpc_breaker {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+BreakerTransition Opening() {
+  BreakerTransition transition;
+  transition.breaker = "/pkg.S/M";
+  transition.from = BreakerState::kClosed;
+  transition.to = BreakerState::kOpen;
+  transition.cause = "5 consecutive failures";
+  transition.counts.successes = 7;
+  transition.counts.failures = 5;
+  transition.wall_time =
+      absl::FromCivil(absl::CivilSecond(2025, 12, 3, 10, 15, 0),
+                      absl::UTCTimeZone()) +
+      absl::Milliseconds(250);
+  return transition;
+}
+
+std::vector<std::string> LinesOf(const BreakerTransition& transition) {
+  std::vector<std::string> lines;
+  MakeLoggingListener([&lines](absl::string_view line) {
+    lines.emplace_back(line);
+  })->OnTransition(transition);
+  return lines;
+}
+
+TEST(LoggingListenerTest, SaysWhenWhatAndWhyOnOneLine) {
+  EXPECT_THAT(LinesOf(Opening()),
+              ElementsAre("2025-12-03T10:15:00.250Z breaker /pkg.S/M: CLOSED "
+                          "-> OPEN (5 consecutive failures; 12 calls, 5 "
+                          "failed)"));
+}
+
+TEST(LoggingListenerTest, KeepsControlCharactersOutOfTheLog) {
+  BreakerTransition transition = Opening();
+  transition.cause = "first\nsecond \x1b[31m";
+  EXPECT_THAT(LinesOf(transition),
+              ElementsAre(HasSubstr("(first\\nsecond \\033[31m; ")));
+}
+
+TEST(LoggingListenerTest, WritesToStderrByDefault) {
+  testing::internal::CaptureStderr();
+  MakeLoggingListener()->OnTransition(Opening());
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              HasSubstr("breaker /pkg.S/M: CLOSED -> OPEN"));
+}
+
+}  // namespace
+}  // namespace grpc_breaker
