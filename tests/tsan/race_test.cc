@@ -1,0 +1,48 @@
+// Proves that the ThreadSanitizer build sees a race where there is one, and
+// none where an absl::Mutex guards.
+
+#include <cstdlib>
+#include <thread>
+
+#include "absl/synchronization/mutex.h"
+#include "gtest/gtest.h"
+
+namespace {
+
+// Returns what two threads counted to together.
+template <typename Increment>
+int CountWithTwoThreads(const int& counter, Increment increment) {
+  auto thousand_times = [&] {
+    for (int i = 0; i < 1000; ++i) increment();
+  };
+  std::thread other(thousand_times);
+  thousand_times();
+  other.join();
+  return counter;
+}
+
+TEST(RaceTest, IsNotReportedUnderAnAbseilMutex) {
+  absl::Mutex mutex;
+  int counter = 0;
+  EXPECT_EQ(CountWithTwoThreads(counter,
+                                [&] {
+                                  absl::MutexLock lock(&mutex);
+                                  ++counter;
+                                }),
+            2000);
+}
+
+TEST(RaceDeathTest, IsReportedWithoutAMutex) {
+  constexpr int kExitCodeOfThreadSanitizer = 66;
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_EXIT(
+      {
+        int counter = 0;
+        CountWithTwoThreads(counter, [&] { ++counter; });
+        std::exit(0);
+      },
+      testing::ExitedWithCode(kExitCodeOfThreadSanitizer),
+      "ThreadSanitizer: data race");
+}
+
+}  // namespace
