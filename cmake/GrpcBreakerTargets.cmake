@@ -27,7 +27,10 @@ function(_grpc_breaker_publish name)
     PROPERTIES EXPORT_NAME ${name}
                VERSION ${PROJECT_VERSION}
                SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
-  install(TARGETS grpc_breaker_${name} EXPORT grpc_breaker)
+  set_property(GLOBAL APPEND PROPERTY GRPC_BREAKER_LIBRARIES ${name})
+  if(GRPC_BREAKER_INSTALL)
+    install(TARGETS grpc_breaker_${name} EXPORT grpc_breaker)
+  endif()
 endfunction()
 
 # grpc_breaker_library(<name> SOURCES ... DEPENDS ...): grpc_breaker::<name>.
@@ -81,6 +84,9 @@ function(grpc_breaker_proto_library name)
   cmake_parse_arguments(ARG "" "" "PROTOS" ${ARGN})
   grpc_breaker_generate(grpc_breaker_${name} PROTOS ${ARG_PROTOS})
   _grpc_breaker_publish(${name})
+  if(NOT GRPC_BREAKER_INSTALL)
+    return()
+  endif()
   foreach(proto IN LISTS ARG_PROTOS)
     get_filename_component(directory ${proto} DIRECTORY)
     string(REGEX REPLACE "\\.proto$" "" stem ${proto})
