@@ -1,74 +1,26 @@
 #include "grpc_breaker/circuit_breaker.h"
 
-#include <chrono>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "gmock/gmock.h"
+#include "grpc_breaker/testing/manual_environment.h"
 #include "gtest/gtest.h"
+#include "tests/breaker_test_util.h"
 
 namespace grpc_breaker {
 namespace {
 
-using ::std::chrono::milliseconds;
-using ::std::chrono::seconds;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
-// Breakers need no timers.
-class ClockOnly final : public Environment {
- public:
-  MonotonicTime Now() override { return now; }
-  absl::Time WallNow() override { return absl::UnixEpoch(); }
-  double Uniform() override { return 0.5; }
-  TimerId RunAt(MonotonicTime, absl::AnyInvocable<void() &&>) override {
-    std::abort();
-  }
-  bool Cancel(TimerId) override { return false; }
-  void Sleep(absl::Duration) override { std::abort(); }
+// --- The plain life of a breaker ---
 
-  MonotonicTime now = MonotonicTime(std::chrono::hours(1));
-};
-
-class Recorder final : public BreakerListener {
- public:
-  void OnTransition(const BreakerTransition& transition) override {
-    states.push_back(std::string(ToString(transition.to)));
-  }
-  std::vector<std::string> states;
-};
-
-class CircuitBreakerTest : public ::testing::Test {
- protected:
-  void Make(const BreakerOptions& options) {
-    auto breaker =
-        CircuitBreaker::Create("/pkg.S/M", options, environment_, &recorder_);
-    ASSERT_TRUE(breaker.ok()) << breaker.status();
-    breaker_ = *std::move(breaker);
-  }
-
-  // One call per letter: S succeeds, F fails, X is ignored.
-  void Play(const std::string& outcomes) {
-    for (char outcome : outcomes) {
-      CircuitBreaker::Permit permit = breaker_->TryAcquire(environment_.now);
-      ASSERT_TRUE(permit.admitted());
-      permit.Record(outcome == 'S'   ? Outcome::kSuccess
-                    : outcome == 'F' ? Outcome::kFailure
-                                     : Outcome::kIgnored,
-                    environment_.now);
-    }
-  }
-
-  BreakerState state() const {
-    return breaker_->Snapshot(environment_.now).state;
-  }
-
-  ClockOnly environment_;
-  Recorder recorder_;
-  std::unique_ptr<CircuitBreaker> breaker_;
-};
+using CircuitBreakerTest = BreakerFixture;
 
 TEST_F(CircuitBreakerTest, OpensAfterConsecutiveFailuresAndClosesAfterProbes) {
   Make({});
@@ -76,16 +28,394 @@ TEST_F(CircuitBreakerTest, OpensAfterConsecutiveFailuresAndClosesAfterProbes) {
   EXPECT_EQ(state(), BreakerState::kClosed);
   Play("F");
   EXPECT_EQ(state(), BreakerState::kOpen);
-
-  CircuitBreaker::Permit refused = breaker_->TryAcquire(environment_.now);
-  EXPECT_FALSE(refused.admitted());
-  EXPECT_EQ(refused.rejection().reason, RejectionReason::kOpen);
-  EXPECT_EQ(refused.rejection().retry_after, absl::Seconds(60));
-
-  environment_.now += seconds(60);
+  EXPECT_EQ(Snapshot().next_probe_in, absl::Seconds(60));
+  Advance(absl::Seconds(60));
   Play("SS");
   EXPECT_EQ(state(), BreakerState::kClosed);
-  EXPECT_THAT(recorder_.states, ElementsAre("OPEN", "HALF_OPEN", "CLOSED"));
+  EXPECT_THAT(recorder_.events,
+              ElementsAre("threshold: CONSECUTIVE_FAILURES", "CLOSED -> OPEN",
+                          "OPEN -> HALF_OPEN", "HALF_OPEN -> CLOSED"));
+}
+
+TEST_F(CircuitBreakerTest, RefusesWhileOpenAndSaysWhenToComeAgain) {
+  Make({});
+  Play("FFFFF");
+  Advance(absl::Seconds(59));
+  Permit refused = Acquire();
+  EXPECT_FALSE(refused.admitted());
+  EXPECT_EQ(refused.rejection().reason, RejectionReason::kOpen);
+  EXPECT_EQ(refused.rejection().state, BreakerState::kOpen);
+  EXPECT_EQ(refused.rejection().retry_after, absl::Seconds(1));
+  EXPECT_EQ(Snapshot().rejections, 1u);
+}
+
+TEST_F(CircuitBreakerTest, AFailedProbeOpensAgain) {
+  Make({});
+  Play("FFFFF");
+  Advance(absl::Seconds(60));
+  Play("SF");
+  EXPECT_EQ(state(), BreakerState::kOpen);
+}
+
+TEST_F(CircuitBreakerTest, IgnoredOutcomesCountNeitherWay) {
+  Make({});
+  Play("FFFFXXXX");
+  EXPECT_EQ(state(), BreakerState::kClosed);
+  EXPECT_EQ(Snapshot().consecutive_failures, 4);
+  Play("F");
+  EXPECT_EQ(state(), BreakerState::kOpen);
+}
+
+TEST_F(CircuitBreakerTest, StartsWithAnEmptyWindowWhenItClosesAgain) {
+  Make({});
+  Play("SSSSFFFFF");
+  Advance(absl::Seconds(60));
+  Play("SS");
+  EXPECT_EQ(Snapshot().counts.calls(), 0);
+  EXPECT_EQ(Snapshot().consecutive_failures, 0);
+}
+
+TEST_F(CircuitBreakerTest, ShowsTheCountsThatOpenedItWhileOpen) {
+  Make({});
+  Play("SFFFFF");
+  EXPECT_EQ(Snapshot().counts.failures, 5);
+  EXPECT_EQ(Snapshot().counts.successes, 1);
+}
+
+TEST_F(CircuitBreakerTest, ADisabledBreakerAdmitsAllAndCountsNothing) {
+  BreakerOptions options;
+  options.enabled = false;
+  Make(options);
+  Play("FFFFFFFFFF");
+  EXPECT_EQ(state(), BreakerState::kForcedClosed);
+  EXPECT_EQ(Snapshot().counts.calls(), 0);
+}
+
+// --- Rules ---
+
+TEST_F(CircuitBreakerTest, NeedsMoreThanFiveInARowWhereSixAreAskedFor) {
+  BreakerOptions options = NoRules();
+  options.consecutive_failures = 6;
+  options.half_open_permits = options.half_open_successes = 1;
+  Make(options);
+  Play("FFFFFSFFFFF");
+  EXPECT_EQ(state(), BreakerState::kClosed);
+  Play("F");
+  EXPECT_EQ(state(), BreakerState::kOpen);
+  Advance(absl::Seconds(60));
+  Play("S");
+  EXPECT_EQ(state(), BreakerState::kClosed);
+}
+
+TEST_F(CircuitBreakerTest, TheRateOpensWhenASuccessCompletesTheMinimumOfCalls) {
+  BreakerOptions options = NoRules();
+  options.failure_rate = 0.5;
+  options.minimum_calls = 5;
+  options.window = absl::Seconds(20);
+  Make(options);
+  Play("FFFS");
+  EXPECT_EQ(state(), BreakerState::kClosed);
+  Play("S");
+  EXPECT_EQ(state(), BreakerState::kOpen);
+  EXPECT_EQ(recorder_.transitions[0].cause, "60 % of 5 calls failed");
+}
+
+TEST_F(CircuitBreakerTest, ExactlyTheRateOpens) {
+  BreakerOptions options = NoRules();
+  options.failure_rate = 0.5;
+  options.minimum_calls = 5;
+  options.window = absl::Seconds(20);
+  Make(options);
+  Play("SSSFF");
+  EXPECT_EQ(state(), BreakerState::kClosed);
+  Play("F");
+  EXPECT_EQ(state(), BreakerState::kOpen);
+}
+
+TEST_F(CircuitBreakerTest,
+       OneOfTenOpensAtATenthButOneOfNineWaitsForTheMinimum) {
+  BreakerOptions options = NoRules();
+  options.failure_rate = 0.1;
+  options.minimum_calls = 10;
+  Make(options);
+  Play("SSSSSSSSF");
+  EXPECT_EQ(state(), BreakerState::kClosed);
+  Play("S");
+  EXPECT_EQ(state(), BreakerState::kOpen);
+}
+
+TEST_F(CircuitBreakerTest, SlowCallsOpenWhetherTheySucceedOrNot) {
+  BreakerOptions options = NoRules();
+  options.slow_rate = 0.5;
+  options.slow_call = absl::Seconds(4);
+  options.minimum_calls = 5;
+  options.window = absl::Minutes(1);
+  Make(options);
+  PlaySlow('S', absl::Seconds(5));
+  PlaySlow('F', absl::Seconds(5));
+  PlaySlow('S', absl::Milliseconds(100));
+  PlaySlow('S', absl::Milliseconds(100));
+  EXPECT_EQ(state(), BreakerState::kClosed);
+  EXPECT_EQ(Snapshot().counts.slow, 2);
+  PlaySlow('S', absl::Seconds(5));
+  EXPECT_EQ(state(), BreakerState::kOpen);
+  EXPECT_EQ(recorder_.transitions[0].cause, "60 % of 5 calls were slow");
+}
+
+TEST_F(CircuitBreakerTest, ACallOfExactlyTheSlowDurationIsSlow) {
+  BreakerOptions options = NoRules();
+  options.slow_call = absl::Seconds(4);
+  Make(options);
+  PlaySlow('S', absl::Seconds(4));
+  PlaySlow('S', absl::Seconds(4) - absl::Nanoseconds(1));
+  EXPECT_EQ(Snapshot().counts.slow, 1);
+  EXPECT_THAT(recorder_.events, ElementsAre("slow: 4s"));
+}
+
+TEST_F(CircuitBreakerTest, OpensAtTwoFailuresOfTheLastThreeCalls) {
+  BreakerOptions options = NoRules();
+  options.last_calls = 3;
+  options.last_calls_failures = 2;
+  Make(options);
+  Play("FSSFSSF");
+  EXPECT_EQ(state(), BreakerState::kClosed);
+  Play("SF");
+  EXPECT_EQ(state(), BreakerState::kOpen);
+}
+
+TEST_F(CircuitBreakerTest, LastCallsAreForgottenWithTheState) {
+  BreakerOptions options = NoRules();
+  options.last_calls = 100;
+  options.last_calls_failures = 2;
+  Make(options);
+  Play("FF");
+  Advance(absl::Seconds(60));
+  Play("SSF");
+  EXPECT_EQ(state(), BreakerState::kClosed);
+}
+
+TEST_F(CircuitBreakerTest, TheWindowForgetsInTenths) {
+  BreakerOptions options = NoRules();
+  options.window = absl::Seconds(5);
+  Make(options);
+  Play("FSS");
+  Advance(absl::Milliseconds(1200));
+  Play("S");
+  Advance(absl::Seconds(1));
+  Play("S");
+  Advance(absl::Seconds(1));
+  Play("F");
+  Advance(absl::Seconds(1));
+  Play("S");
+  EXPECT_EQ(Snapshot().counts.calls(), 7);
+  Advance(absl::Seconds(1));
+  Play("S");
+  EXPECT_EQ(Snapshot().counts.calls(), 5);
+  EXPECT_EQ(Snapshot().counts.failures, 1);
+}
+
+TEST_F(CircuitBreakerTest, CountsOnInTheSameBucketsAfterALongIdleTime) {
+  Make(NoRules());
+  Play("SSF");
+  Advance(absl::Hours(24 * 365));
+  EXPECT_EQ(Snapshot().counts.calls(), 0);
+  Play("SF");
+  EXPECT_EQ(Snapshot().counts.calls(), 2);
+  EXPECT_EQ(Snapshot().permits.successes, 2u + 1u);
+}
+
+TEST_F(CircuitBreakerTest, ACriticalFailureCanCountForMany) {
+  BreakerOptions options = NoRules();
+  options.consecutive_failures = 5;
+  options.critical_weight = 4;
+  Make(options);
+  Record(Acquire(), Outcome::kFailure, {ErrorSeverity::kCritical, {}});
+  EXPECT_EQ(state(), BreakerState::kClosed);
+  EXPECT_EQ(Snapshot().counts.failures, 4);
+  EXPECT_EQ(Snapshot().permits.failures, 1u);
+  Record(Acquire(), Outcome::kFailure, {ErrorSeverity::kHigh, {}});
+  EXPECT_EQ(state(), BreakerState::kOpen);
+}
+
+TEST_F(CircuitBreakerTest, ACriticalFailureCanOpenAtOnce) {
+  BreakerOptions options = NoRules();
+  options.open_on_critical = true;
+  Make(options);
+  Record(Acquire(), Outcome::kFailure, {ErrorSeverity::kHigh, {}});
+  EXPECT_EQ(state(), BreakerState::kClosed);
+  Record(Acquire(), Outcome::kFailure, {ErrorSeverity::kCritical, {}});
+  EXPECT_EQ(state(), BreakerState::kOpen);
+  EXPECT_EQ(recorder_.transitions[0].cause, "a critical failure");
+}
+
+// --- Adaptive throttling ---
+
+TEST_F(CircuitBreakerTest, TheThrottleRefusesWithTheProbabilityOfTheSreBook) {
+  BreakerOptions options = NoRules();
+  options.throttle_k = 2;
+  Make(options);
+  environment_.ScriptUniform({0.99, 0.99, 0.99, 0.99, 0.99, 0.99, 0.99});
+  Play("SSFFFFFF");
+  // (8 - 2 * 2) / (8 + 1)
+  EXPECT_DOUBLE_EQ(Snapshot().throttle_probability, 4.0 / 9);
+}
+
+TEST_F(CircuitBreakerTest, TheThrottleCountsWhatItRefusesAsRequests) {
+  BreakerOptions options = NoRules();
+  options.throttle_k = 2;
+  Make(options);
+  Play("F");  // Probability (1 - 0) / 2 from now on.
+  environment_.ScriptUniform({0.49, 0.67});
+  Permit refused = Acquire();
+  ASSERT_FALSE(refused.admitted());
+  EXPECT_EQ(refused.rejection().reason, RejectionReason::kThrottled);
+  EXPECT_EQ(refused.rejection().state, BreakerState::kClosed);
+  // (2 - 0) / 3 < 0.67
+  EXPECT_TRUE(Acquire().admitted());
+  EXPECT_EQ(state(), BreakerState::kClosed);
+}
+
+TEST_F(CircuitBreakerTest, TheThrottleRollsNoDiceWhileNothingFails) {
+  BreakerOptions options = NoRules();
+  options.throttle_k = 1;
+  Make(options);
+  environment_.ScriptUniform({0});
+  Play("SSSSSSSS");
+  EXPECT_EQ(environment_.Uniform(), 0);
+}
+
+TEST_F(CircuitBreakerTest, TheThrottleForgetsWithTheWindow) {
+  BreakerOptions options = NoRules();
+  options.throttle_k = 2;
+  Make(options);
+  Play("F");
+  EXPECT_GT(Snapshot().throttle_probability, 0);
+  Advance(absl::Seconds(10));
+  EXPECT_EQ(Snapshot().throttle_probability, 0);
+}
+
+// --- Bulkhead ---
+
+TEST_F(CircuitBreakerTest, TheBulkheadBoundsTheCallsUnderWay) {
+  BreakerOptions options;
+  options.max_concurrent_calls = 2;
+  Make(options);
+  Permit first = Acquire();
+  Permit second = Acquire();
+  Permit refused = Acquire();
+  ASSERT_FALSE(refused.admitted());
+  EXPECT_EQ(refused.rejection().reason, RejectionReason::kBulkhead);
+  EXPECT_EQ(Snapshot().calls_under_way, 2);
+  first = Permit();
+  EXPECT_TRUE(Acquire().admitted());
+  Record(std::move(second), Outcome::kSuccess);
+  EXPECT_EQ(Snapshot().calls_under_way, 0);
+}
+
+TEST_F(CircuitBreakerTest, ACallOfAnEarlierStateLeavesTheBulkheadToo) {
+  BreakerOptions options;
+  options.max_concurrent_calls = 10;
+  Make(options);
+  Permit old = Acquire();
+  Play("FFFFF");
+  ASSERT_EQ(state(), BreakerState::kOpen);
+  EXPECT_EQ(Snapshot().calls_under_way, 1);
+  Record(std::move(old), Outcome::kSuccess);
+  EXPECT_EQ(Snapshot().calls_under_way, 0);
+}
+
+TEST_F(CircuitBreakerTest, AProbeThatTheBulkheadRefusesGivesItsPlaceBack) {
+  BreakerOptions options;
+  options.max_concurrent_calls = 1;
+  options.half_open_permits = 1;
+  Make(options);
+  Play("FFFF");
+  Permit old = Acquire();
+  Permit refused = Acquire();
+  EXPECT_EQ(refused.rejection().reason, RejectionReason::kBulkhead);
+  Record(std::move(old), Outcome::kFailure);
+  Advance(absl::Seconds(60));
+  Permit probe = Acquire();
+  EXPECT_TRUE(probe.admitted());
+  probe = Permit();
+  EXPECT_EQ(Snapshot().permits_in_use, 0);
+  EXPECT_EQ(Snapshot().calls_under_way, 0);
+}
+
+// --- HALF_OPEN ---
+
+TEST_F(CircuitBreakerTest, TheFifthOfFourProbesIsRefusedUntilOneIsReturned) {
+  BreakerOptions options;
+  options.half_open_permits = 4;
+  options.half_open_successes = 4;
+  Make(options);
+  Play("FFFFF");
+  Advance(absl::Seconds(60));
+  std::vector<Permit> probes;
+  for (int i = 0; i < 4; ++i) {
+    probes.push_back(Acquire());
+    EXPECT_TRUE(probes.back().admitted());
+  }
+  Permit fifth = Acquire();
+  EXPECT_FALSE(fifth.admitted());
+  EXPECT_EQ(fifth.rejection().reason, RejectionReason::kHalfOpenLimit);
+  EXPECT_EQ(Snapshot().permits_in_use, 4);
+  probes.pop_back();
+  EXPECT_TRUE(Acquire().admitted());
+}
+
+TEST_F(CircuitBreakerTest, ByRateAllProbesAreAwaitedBeforeItOpensAgain) {
+  BreakerOptions options;
+  options.half_open_permits = 4;
+  options.half_open_failure_rate = 0.5;
+  Make(options);
+  Play("FFFFF");
+  Advance(absl::Seconds(60));
+  Play("FFS");
+  EXPECT_EQ(state(), BreakerState::kHalfOpen);
+  Play("F");
+  EXPECT_EQ(state(), BreakerState::kOpen);
+  EXPECT_EQ(recorder_.transitions.back().cause, "3 probes failed");
+}
+
+TEST_F(CircuitBreakerTest, ByRateAFewFailedProbesDoNotKeepItFromClosing) {
+  BreakerOptions options;
+  options.half_open_permits = 4;
+  options.half_open_failure_rate = 0.5;
+  Make(options);
+  Play("FFFFF");
+  Advance(absl::Seconds(60));
+  Play("FSSS");
+  EXPECT_EQ(state(), BreakerState::kClosed);
+}
+
+TEST_F(CircuitBreakerTest, ByRateNoMoreProbesAreMadeThanAreJudged) {
+  BreakerOptions options;
+  options.half_open_permits = 2;
+  options.half_open_failure_rate = 0.5;
+  Make(options);
+  Play("FFFFF");
+  Advance(absl::Seconds(60));
+  Play("S");
+  Permit second = Acquire();
+  EXPECT_TRUE(second.admitted());
+  EXPECT_FALSE(Acquire().admitted());
+}
+
+TEST_F(CircuitBreakerTest, OpensAgainWhenProbesComeToNoDecisionInTime) {
+  BreakerOptions options;
+  options.half_open_max_wait = absl::Seconds(1);
+  Make(options);
+  Play("FFFFF");
+  Advance(absl::Seconds(60));
+  Permit lost = Acquire();
+  ASSERT_TRUE(lost.admitted());
+  Advance(absl::Milliseconds(999));
+  EXPECT_TRUE(Acquire().admitted());
+  Advance(absl::Milliseconds(1));
+  EXPECT_FALSE(Acquire().admitted());
+  EXPECT_EQ(state(), BreakerState::kOpen);
+  EXPECT_EQ(Snapshot().next_probe_in, absl::Seconds(60));
 }
 
 TEST_F(CircuitBreakerTest, AnAbandonedProbeGivesItsPlaceBack) {
@@ -93,44 +423,560 @@ TEST_F(CircuitBreakerTest, AnAbandonedProbeGivesItsPlaceBack) {
   options.half_open_permits = 1;
   Make(options);
   Play("FFFFF");
-  environment_.now += seconds(60);
+  Advance(absl::Seconds(60));
   {
-    CircuitBreaker::Permit probe = breaker_->TryAcquire(environment_.now);
+    Permit probe = Acquire();
     EXPECT_TRUE(probe.admitted());
-    EXPECT_FALSE(breaker_->TryAcquire(environment_.now).admitted());
+    EXPECT_FALSE(Acquire().admitted());
   }
-  EXPECT_TRUE(breaker_->TryAcquire(environment_.now).admitted());
+  EXPECT_TRUE(Acquire().admitted());
+  EXPECT_EQ(Snapshot().permits.returned, 2u);
+}
+
+TEST_F(CircuitBreakerTest, AnIgnoredProbeGivesItsPlaceBack) {
+  BreakerOptions options;
+  options.half_open_permits = 1;
+  Make(options);
+  Play("FFFFF");
+  Advance(absl::Seconds(60));
+  Play("XXXX");
+  EXPECT_EQ(state(), BreakerState::kHalfOpen);
+  Play("SS");
+  EXPECT_EQ(state(), BreakerState::kClosed);
 }
 
 TEST_F(CircuitBreakerTest, ALostProbeLosesItsPlaceAfterTheLease) {
   BreakerOptions options;
   options.half_open_permits = 1;
+  options.half_open_successes = 1;
   Make(options);
   Play("FFFFF");
-  environment_.now += seconds(60);
-  CircuitBreaker::Permit lost = breaker_->TryAcquire(environment_.now);
-  environment_.now += seconds(60);
-  EXPECT_TRUE(breaker_->TryAcquire(environment_.now).admitted());
+  Advance(absl::Seconds(60));
+  Permit lost = Acquire();
+  Advance(absl::Seconds(60) - absl::Nanoseconds(1));
+  EXPECT_FALSE(Acquire().admitted());
+  Advance(absl::Nanoseconds(1));
+  Permit next = Acquire();
+  EXPECT_TRUE(next.admitted());
+  // What it reports now is worthless, and frees no place.
+  Record(std::move(lost), Outcome::kFailure);
+  EXPECT_EQ(state(), BreakerState::kHalfOpen);
+  EXPECT_FALSE(Acquire().admitted());
+  EXPECT_EQ(Snapshot().permits.stale, 1u);
+  Record(std::move(next), Outcome::kSuccess);
+  EXPECT_EQ(state(), BreakerState::kClosed);
 }
+
+TEST_F(CircuitBreakerTest, ASlowProbeCountsAsFailedWhereSlowCallsOpen) {
+  BreakerOptions options;
+  options.slow_rate = 0.5;
+  options.slow_call = absl::Seconds(1);
+  Make(options);
+  Play("FFFFF");
+  Advance(absl::Seconds(60));
+  PlaySlow('S', absl::Seconds(1));
+  EXPECT_EQ(state(), BreakerState::kOpen);
+}
+
+// --- Generations ---
 
 TEST_F(CircuitBreakerTest, AnOutcomeFromBeforeTheTransitionIsDropped) {
   BreakerOptions options;
   options.half_open_successes = 1;
   Make(options);
-  CircuitBreaker::Permit stale = breaker_->TryAcquire(environment_.now);
+  Permit stale_failure = Acquire();
+  Permit stale_success = Acquire();
   Play("FFFFF");
-  environment_.now += seconds(60);
-  CircuitBreaker::Permit probe = breaker_->TryAcquire(environment_.now);
-  stale.Record(Outcome::kFailure, environment_.now);
+  Advance(absl::Seconds(60));
+  Permit probe = Acquire();
+  Record(std::move(stale_failure), Outcome::kFailure);
+  Record(std::move(stale_success), Outcome::kSuccess);
   EXPECT_EQ(state(), BreakerState::kHalfOpen);
+  EXPECT_EQ(Snapshot().permits.stale, 2u);
 }
 
-TEST_F(CircuitBreakerTest, RejectsOptionsThatNameFieldAndValue) {
+TEST_F(CircuitBreakerTest, AFailureFromBeforeOpeningTellsNoSecondTransition) {
+  Make({});
+  Permit late = Acquire();
+  Play("FFFFF");
+  Record(std::move(late), Outcome::kFailure);
+  EXPECT_EQ(recorder_.transitions.size(), 1u);
+}
+
+TEST_F(CircuitBreakerTest, APermitCountsTheFirstTimeOnly) {
+  Make({});
+  Permit permit = Acquire();
+  permit.Record(Outcome::kFailure, environment_.Now());
+  permit.Record(Outcome::kFailure, environment_.Now());
+  EXPECT_TRUE(permit.admitted());
+  EXPECT_EQ(Snapshot().counts.failures, 1);
+}
+
+TEST_F(CircuitBreakerTest, AMovedPermitIsGivenBackOnce) {
+  Make({});
+  Permit first = Acquire();
+  Permit second = std::move(first);
+  first = Acquire();
+  first = std::move(second);
+  EXPECT_EQ(Snapshot().permits.returned, 1u);
+  EXPECT_EQ(Held(), 1u);
+  first = Permit();
+  EXPECT_EQ(Held(), 0u);
+}
+
+TEST_F(CircuitBreakerTest, AccountsForEveryPermit) {
   BreakerOptions options;
-  options.failure_rate = 1.5;
+  options.half_open_permits = 2;
+  Make(options);
+  Permit old = Acquire();
+  Play("SSXFSFFFFF");
+  Record(std::move(old), Outcome::kSuccess);
+  Advance(absl::Seconds(60));
+  Permit held = Acquire();
+  Play("S");
+  { Permit abandoned = Acquire(); }
+  EXPECT_EQ(Held(), 1u);
+  Record(std::move(held), Outcome::kSuccess);
+  EXPECT_EQ(Held(), 0u);
+  EXPECT_EQ(Snapshot().permits.issued, 14u);
+  EXPECT_EQ(Snapshot().permits.successes, 5u);
+  EXPECT_EQ(Snapshot().permits.failures, 6u);
+}
+
+// --- Recovery ---
+
+TEST_F(CircuitBreakerTest, TheOpenDurationGrowsWhileProbesFail) {
+  BreakerOptions options;
+  options.open_duration = absl::Seconds(5);
+  options.open_multiplier = 1.5;
+  Make(options);
+  Play("FFFFF");
+  Advance(absl::Seconds(5));
+  Play("F");
+  Advance(absl::Seconds(6));
+  EXPECT_FALSE(Acquire().admitted());
+  Advance(absl::Seconds(5));
+  Play("SS");
+  EXPECT_EQ(state(), BreakerState::kClosed);
+  // Closed, it starts afresh.
+  Play("FFFFF");
+  EXPECT_EQ(Snapshot().next_probe_in, absl::Seconds(5));
+}
+
+TEST_F(CircuitBreakerTest, TheOpenDurationStopsGrowingAtTheCap) {
+  BreakerOptions options;
+  options.open_duration = absl::Seconds(10);
+  options.open_multiplier = 10;
+  options.max_open_duration = absl::Seconds(25);
+  Make(options);
+  Play("FFFFF");
+  for (int i = 0; i < 50; ++i) {
+    Advance(absl::Seconds(25));
+    Play("F");
+    EXPECT_EQ(Snapshot().next_probe_in, absl::Seconds(25));
+  }
+}
+
+TEST_F(CircuitBreakerTest, JitterSpreadsTheOpenDurationBothWays) {
+  BreakerOptions options;
+  options.open_duration = absl::Seconds(10);
+  options.open_jitter = 0.5;
+  Make(options);
+  environment_.ScriptUniform({0});
+  Play("FFFFF");
+  EXPECT_EQ(Snapshot().next_probe_in, absl::Seconds(5));
+  Advance(absl::Seconds(5));
+  environment_.ScriptUniform({0, 0.75});  // The first is for HALF_OPEN.
+  Play("F");
+  EXPECT_EQ(Snapshot().next_probe_in, absl::Milliseconds(12500));
+}
+
+TEST_F(CircuitBreakerTest, TheServersDelaySetsTheOpenDurationIfAskedTo) {
+  BreakerOptions options;
+  options.use_server_delay = true;
+  options.max_open_duration = absl::Seconds(120);
+  Make(options);
+  Play("FFFF");
+  Record(Acquire(), Outcome::kFailure, {{}, absl::Seconds(7)});
+  EXPECT_EQ(Snapshot().next_probe_in, absl::Seconds(7));
+  Advance(absl::Seconds(7));
+  Record(Acquire(), Outcome::kFailure, {{}, absl::Hours(7)});
+  EXPECT_EQ(Snapshot().next_probe_in, absl::Seconds(120));
+}
+
+TEST_F(CircuitBreakerTest, TheServersDelayIsNotTakenUnasked) {
+  Make({});
+  Play("FFFF");
+  Record(Acquire(), Outcome::kFailure, {{}, absl::Seconds(7)});
+  EXPECT_EQ(Snapshot().next_probe_in, absl::Seconds(60));
+}
+
+TEST_F(CircuitBreakerTest, TheRampAdmitsItsSharesStepByStep) {
+  BreakerOptions options;
+  options.ramp = {0.1, 0.25, 0.5};
+  options.ramp_step = absl::Seconds(10);
+  Make(options);
+  environment_.SeedUniform(1);
+  Play("FFFFF");
+  Advance(absl::Seconds(60));
+  Play("SS");
+  ASSERT_EQ(state(), BreakerState::kClosed);
+  for (double share : {0.1, 0.25, 0.5, 1.0}) {
+    EXPECT_EQ(Snapshot().ramp_share, share);
+    int admitted = 0;
+    for (int i = 0; i < 10000; ++i) {
+      Permit permit = Acquire();
+      admitted += permit.admitted() ? 1 : 0;
+      if (!permit.admitted()) {
+        ASSERT_EQ(permit.rejection().reason, RejectionReason::kRamp);
+      }
+    }
+    EXPECT_NEAR(admitted, share * 10000, 200);
+    Advance(absl::Seconds(10));
+  }
+}
+
+TEST_F(CircuitBreakerTest, ACallFromTheRampStillCountsAfterIt) {
+  BreakerOptions options;
+  options.ramp = {1.0};
+  Make(options);
+  Play("FFFFF");
+  Advance(absl::Seconds(60));
+  Play("SS");
+  Permit permit = Acquire();
+  Advance(absl::Seconds(10));
+  Play("S");  // Ends the ramp.
+  Record(std::move(permit), Outcome::kFailure);
+  EXPECT_EQ(Snapshot().counts.calls(), 2);
+}
+
+// --- By hand ---
+
+TEST_F(CircuitBreakerTest, ForcedOpenIgnoresTheTimeUntilItIsReset) {
+  Make({});
+  ASSERT_TRUE(breaker_
+                  ->SetManualState({BreakerState::kForcedOpen, "drill", "ann"},
+                                   environment_.Now())
+                  .ok());
+  Advance(absl::Hours(1000));
+  Permit refused = Acquire();
+  EXPECT_FALSE(refused.admitted());
+  EXPECT_EQ(refused.rejection().reason, RejectionReason::kForcedOpen);
+  EXPECT_EQ(refused.rejection().retry_after, absl::Seconds(60));
+  ASSERT_TRUE(Snapshot().manual.has_value());
+  EXPECT_EQ(Snapshot().manual->reason, "drill");
+  EXPECT_EQ(Snapshot().manual->actor, "ann");
+  EXPECT_EQ(recorder_.transitions[0].cause, "set by hand by ann: drill");
+
+  breaker_->Reset("over", "bob", environment_.Now());
+  EXPECT_TRUE(Acquire().admitted());
+  EXPECT_FALSE(Snapshot().manual.has_value());
+  EXPECT_EQ(recorder_.transitions[1].cause, "reset by hand by bob: over");
+}
+
+TEST_F(CircuitBreakerTest, ForcedOpenReturnsToClosedByItself) {
+  Make({});
+  ASSERT_TRUE(breaker_
+                  ->SetManualState(
+                      {BreakerState::kForcedOpen, "", "", absl::Seconds(30)},
+                      environment_.Now())
+                  .ok());
+  Advance(absl::Seconds(20));
+  EXPECT_EQ(Acquire().rejection().retry_after, absl::Seconds(10));
+  EXPECT_EQ(Snapshot().manual->time_to_live, absl::Seconds(10));
+  Advance(absl::Seconds(10));
+  EXPECT_EQ(state(), BreakerState::kClosed);
+  EXPECT_EQ(recorder_.transitions.size(), 1u);  // Nobody has asked yet.
+  EXPECT_TRUE(Acquire().admitted());
+  EXPECT_EQ(recorder_.events.back(), "FORCED_OPEN -> CLOSED");
+}
+
+TEST_F(CircuitBreakerTest, ForcedClosedRecordsNothingAndAdmits) {
+  Make({});
+  ASSERT_TRUE(breaker_
+                  ->SetManualState(
+                      {BreakerState::kForcedClosed, "", "", absl::Seconds(30)},
+                      environment_.Now())
+                  .ok());
+  Play("FFFFFFFFFF");
+  EXPECT_EQ(state(), BreakerState::kForcedClosed);
+  EXPECT_EQ(Snapshot().counts.calls(), 0);
+  Advance(absl::Seconds(30));
+  Play("FFFFF");
+  EXPECT_EQ(state(), BreakerState::kOpen);
+}
+
+TEST_F(CircuitBreakerTest, MetricsOnlyAdmitsAndCountsWhatItWouldHaveRefused) {
+  Make({});
+  ASSERT_TRUE(breaker_
+                  ->SetManualState({BreakerState::kMetricsOnly, "", ""},
+                                   environment_.Now())
+                  .ok());
+  Play("SFFFF");
+  EXPECT_EQ(Snapshot().counts.failures, 4);
+  Play("F");
+  EXPECT_EQ(Snapshot().shadow_state, BreakerState::kOpen);
+  Play("FFFSSS");
+  EXPECT_EQ(Snapshot().would_have_rejected, 6u);
+  EXPECT_EQ(Snapshot().rejections, 0u);
+  Advance(absl::Seconds(60));
+  Play("SS");
+  EXPECT_EQ(Snapshot().shadow_state, BreakerState::kClosed);
+  EXPECT_EQ(Snapshot().would_have_rejected, 6u);
+  EXPECT_EQ(state(), BreakerState::kMetricsOnly);
+  EXPECT_THAT(recorder_.events, ElementsAre("CLOSED -> METRICS_ONLY",
+                                            "threshold: CONSECUTIVE_FAILURES"));
+  EXPECT_EQ(Held(), 0u);
+}
+
+TEST_F(CircuitBreakerTest, OneManualStateReplacesAnother) {
+  Make({});
+  for (BreakerState manual :
+       {BreakerState::kForcedOpen, BreakerState::kMetricsOnly,
+        BreakerState::kForcedClosed, BreakerState::kForcedOpen}) {
+    ASSERT_TRUE(
+        breaker_->SetManualState({manual, "", ""}, environment_.Now()).ok());
+    EXPECT_EQ(state(), manual);
+  }
+  EXPECT_EQ(recorder_.transitions.size(), 4u);
+}
+
+TEST_F(CircuitBreakerTest,
+       ADisabledBreakerReturnsToForcedClosedAfterAManualState) {
+  BreakerOptions options;
+  options.enabled = false;
+  Make(options);
+  ASSERT_TRUE(breaker_
+                  ->SetManualState(
+                      {BreakerState::kForcedOpen, "", "", absl::Seconds(1)},
+                      environment_.Now())
+                  .ok());
+  EXPECT_FALSE(Acquire().admitted());
+  Advance(absl::Seconds(1));
+  EXPECT_TRUE(Acquire().admitted());
+  EXPECT_EQ(state(), BreakerState::kForcedClosed);
+}
+
+TEST_F(CircuitBreakerTest, RefusesBadManualStatesByNameAndValue) {
+  Make({});
   EXPECT_EQ(
-      CircuitBreaker::Create("x", options, environment_).status().message(),
-      "breaker.failure_rate: must be from 0 to 1, got 1.5");
+      breaker_
+          ->SetManualState({BreakerState::kOpen, "", ""}, environment_.Now())
+          .message(),
+      "manual.state: must be FORCED_OPEN, FORCED_CLOSED or METRICS_ONLY, "
+      "got OPEN");
+  EXPECT_EQ(breaker_
+                ->SetManualState(
+                    {BreakerState::kForcedOpen, "", "", absl::ZeroDuration()},
+                    environment_.Now())
+                .message(),
+            "manual.time_to_live: must be greater than 0, got 0");
+  EXPECT_THAT(breaker_
+                  ->SetManualState(
+                      {BreakerState::kForcedOpen, std::string(257, 'x'), ""},
+                      environment_.Now())
+                  .message(),
+              HasSubstr("manual.reason: must have at most 256 bytes"));
+  EXPECT_EQ(state(), BreakerState::kClosed);
+}
+
+TEST_F(CircuitBreakerTest, ResetClosesAnOpenBreaker) {
+  Make({});
+  Play("FFFFF");
+  breaker_->Reset("", "", environment_.Now());
+  EXPECT_EQ(state(), BreakerState::kClosed);
+  Play("FFFF");
+  EXPECT_EQ(state(), BreakerState::kClosed);
+}
+
+// --- Events and history ---
+
+TEST_F(CircuitBreakerTest, RejectionsAreToldAtAPaceAndWithTheirNumber) {
+  Make({});
+  Play("FFFFF");
+  recorder_.events.clear();
+  for (int i = 0; i < 10; ++i) Acquire();
+  EXPECT_THAT(recorder_.events, ElementsAre("1 rejected"));
+  Advance(absl::Seconds(1));
+  Acquire();
+  EXPECT_THAT(recorder_.events, ElementsAre("1 rejected", "10 rejected"));
+}
+
+// Calls the breaker from inside its own event.
+class Meddler final : public BreakerListener {
+ public:
+  void OnTransition(const BreakerTransition& transition) override {
+    states.push_back(transition.to);
+    if (transition.to == BreakerState::kOpen) {
+      breaker->Reset("", "meddler", transition.at);
+      EXPECT_EQ(states.size(), 1u) << "told in the middle of another event";
+    }
+  }
+  CircuitBreaker* breaker = nullptr;
+  std::vector<BreakerState> states;
+};
+
+TEST(CircuitBreakerListenerTest, AListenerMayCallTheBreaker) {
+  ManualEnvironment environment;
+  Meddler meddler;
+  auto breaker = CircuitBreaker::Create("x", {}, environment, &meddler);
+  ASSERT_TRUE(breaker.ok());
+  meddler.breaker = breaker->get();
+  for (int i = 0; i < 5; ++i) {
+    CircuitBreaker::Permit permit = (*breaker)->TryAcquire(environment.Now());
+    permit.Record(Outcome::kFailure, environment.Now());
+  }
+  EXPECT_THAT(meddler.states,
+              ElementsAre(BreakerState::kOpen, BreakerState::kClosed));
+}
+
+TEST_F(CircuitBreakerTest, WorksWithoutAListener) {
+  auto breaker = CircuitBreaker::Create("x", {}, environment_);
+  ASSERT_TRUE(breaker.ok());
+  for (int i = 0; i < 5; ++i) {
+    (*breaker)
+        ->TryAcquire(environment_.Now())
+        .Record(Outcome::kFailure, environment_.Now());
+  }
+  EXPECT_FALSE((*breaker)->TryAcquire(environment_.Now()).admitted());
+  EXPECT_EQ((*breaker)->History().size(), 1u);
+}
+
+TEST_F(CircuitBreakerTest, TheHistoryKeepsTheLast32Transitions) {
+  Make({});
+  for (int i = 0; i < 20; ++i) {
+    Play("FFFFF");
+    Advance(absl::Seconds(60));
+    Play("SS");
+  }
+  const std::vector<BreakerTransition> history = breaker_->History();
+  ASSERT_EQ(history.size(), 32u);
+  EXPECT_EQ(Snapshot().transitions, 60u);
+  for (size_t i = 0; i < history.size(); ++i) {
+    const BreakerTransition& told =
+        recorder_.transitions[recorder_.transitions.size() - 32 + i];
+    EXPECT_EQ(history[i].to, told.to);
+    EXPECT_EQ(history[i].cause, told.cause);
+    EXPECT_EQ(history[i].at, told.at);
+    EXPECT_EQ(history[i].wall_time, told.wall_time);
+    EXPECT_EQ(history[i].counts.failures, told.counts.failures);
+  }
+  EXPECT_EQ(history.back().cause, "2 probes succeeded");
+}
+
+// --- Reconfiguration ---
+
+TEST_F(CircuitBreakerTest, NewThresholdsKeepTheWindowAndTheRun) {
+  Make({});
+  Play("SFFF");
+  BreakerOptions options;
+  options.consecutive_failures = 4;
+  options.max_concurrent_calls = 10;
+  Permit under_way = Acquire();
+  ASSERT_TRUE(breaker_->Reconfigure(options, environment_.Now()).ok());
+  EXPECT_EQ(Snapshot().counts.calls(), 4);
+  Record(std::move(under_way), Outcome::kFailure);
+  EXPECT_EQ(state(), BreakerState::kOpen);
+  EXPECT_EQ(Snapshot().calls_under_way, 0);
+}
+
+TEST_F(CircuitBreakerTest, ANewWindowLengthStartsEmpty) {
+  BreakerOptions options = NoRules();
+  Make(options);
+  Play("SSSFF");
+  for (absl::Duration window :
+       {absl::Hours(1), absl::Milliseconds(100), absl::Seconds(10)}) {
+    options.window = window;
+    Permit under_way = Acquire();
+    ASSERT_TRUE(breaker_->Reconfigure(options, environment_.Now()).ok());
+    EXPECT_EQ(Snapshot().counts.calls(), 0);
+    Record(std::move(under_way), Outcome::kFailure);
+    EXPECT_EQ(Snapshot().counts.calls(), 0);
+    Play("SF");
+    EXPECT_EQ(Snapshot().counts.calls(), 2);
+  }
+  EXPECT_EQ(Held(), 0u);
+}
+
+TEST_F(CircuitBreakerTest, ReconfigurationKeepsStateAndProbes) {
+  Make({});
+  Play("FFFFF");
+  BreakerOptions options;
+  options.open_duration = absl::Seconds(1);
+  options.window = absl::Seconds(20);
+  options.half_open_permits = 1;
+  ASSERT_TRUE(breaker_->Reconfigure(options, environment_.Now()).ok());
+  EXPECT_EQ(Snapshot().next_probe_in, absl::Seconds(60));
+  Advance(absl::Seconds(60));
+  Permit probe = Acquire();
+  options.half_open_permits = 2;
+  ASSERT_TRUE(breaker_->Reconfigure(options, environment_.Now()).ok());
+  Permit second = Acquire();
+  EXPECT_TRUE(second.admitted());
+  Record(std::move(probe), Outcome::kSuccess);
+  Record(std::move(second), Outcome::kSuccess);
+  EXPECT_EQ(state(), BreakerState::kClosed);
+}
+
+TEST_F(CircuitBreakerTest, ReconfigurationTurnsTheBreakerOffAndOn) {
+  Make({});
+  Play("FFFFF");
+  BreakerOptions options;
+  options.enabled = false;
+  ASSERT_TRUE(breaker_->Reconfigure(options, environment_.Now()).ok());
+  Play("FFFFFFFF");
+  options.enabled = true;
+  ASSERT_TRUE(breaker_->Reconfigure(options, environment_.Now()).ok());
+  EXPECT_EQ(state(), BreakerState::kClosed);
+  Play("FFFFF");
+  EXPECT_EQ(state(), BreakerState::kOpen);
+}
+
+TEST_F(CircuitBreakerTest, BadOptionsChangeNothing) {
+  Make({});
+  BreakerOptions options;
+  options.window = absl::ZeroDuration();
+  EXPECT_EQ(breaker_->Reconfigure(options, environment_.Now()).message(),
+            "breaker.window: must be from 100ms to 1h, got 0");
+  Play("FFFFF");
+  EXPECT_EQ(state(), BreakerState::kOpen);
+}
+
+// --- Execute ---
+
+TEST_F(CircuitBreakerTest,
+       ExecuteReturnsTheRejectionWithoutCallingTheFunction) {
+  Make({});
+  Play("FFFFF");
+  bool called = false;
+  const absl::Status status = breaker_->Execute([&] {
+    called = true;
+    return absl::OkStatus();
+  });
+  EXPECT_FALSE(called);
+  EXPECT_TRUE(IsBreakerRejection(status));
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(status.message(),
+            "circuit breaker /pkg.S/M refused the call: OPEN, retry after 1m");
+}
+
+TEST_F(CircuitBreakerTest, ExecuteRecordsByTheStatusTable) {
+  Make({});
+  const absl::StatusOr<int> answer =
+      breaker_->Execute([]() -> absl::StatusOr<int> { return 42; });
+  ASSERT_TRUE(answer.ok());
+  EXPECT_EQ(*answer, 42);
+  EXPECT_EQ(breaker_->Execute([] { return absl::NotFoundError("x"); }),
+            absl::NotFoundError("x"));
+  EXPECT_EQ(breaker_->Execute([] { return absl::UnavailableError("x"); }),
+            absl::UnavailableError("x"));
+  EXPECT_EQ(Snapshot().counts.successes, 2);
+  EXPECT_EQ(Snapshot().counts.failures, 1);
+}
+
+TEST(IsBreakerRejectionTest, IsFalseForAServersUnavailable) {
+  EXPECT_FALSE(IsBreakerRejection(absl::UnavailableError("x")));
+  EXPECT_FALSE(IsBreakerRejection(absl::OkStatus()));
 }
 
 }  // namespace

@@ -69,4 +69,20 @@ absl::string_view ToString(RejectionReason reason) {
   return "UNKNOWN";
 }
 
+absl::string_view ToString(TripRule rule) {
+  switch (rule) {
+    case TripRule::kConsecutiveFailures:
+      return "CONSECUTIVE_FAILURES";
+    case TripRule::kLastCalls:
+      return "LAST_CALLS";
+    case TripRule::kFailureRate:
+      return "FAILURE_RATE";
+    case TripRule::kSlowRate:
+      return "SLOW_RATE";
+    case TripRule::kCriticalFailure:
+      return "CRITICAL_FAILURE";
+  }
+  return "UNKNOWN";
+}
+
 }  // namespace grpc_breaker

@@ -16,7 +16,7 @@
 
 namespace grpc_breaker {
 
-enum class BreakerState {
+enum class BreakerState : uint8_t {
   kClosed,    // Calls pass and are counted.
   kOpen,      // Calls are refused until the open duration is over.
   kHalfOpen,  // A few probes pass, and their outcomes decide.
@@ -26,7 +26,7 @@ enum class BreakerState {
   kMetricsOnly,   // Calls pass; what would have been refused is counted.
 };
 
-enum class RejectionReason {
+enum class RejectionReason : uint8_t {
   kOpen,           // The breaker is OPEN.
   kHalfOpenLimit,  // HALF_OPEN, and all probes are under way.
   kForcedOpen,     // Somebody holds the breaker open.
@@ -55,6 +55,15 @@ struct WindowCounts {
   double slow_rate() const;
 };
 
+// By which rule of BreakerOptions a breaker opens.
+enum class TripRule : uint8_t {
+  kConsecutiveFailures,
+  kLastCalls,
+  kFailureRate,
+  kSlowRate,
+  kCriticalFailure,
+};
+
 // One change of state, told to listeners exactly once and in order.
 struct BreakerTransition {
   std::string breaker;  // The breaker's name.
@@ -66,13 +75,43 @@ struct BreakerTransition {
   absl::Time wall_time;
 };
 
+// Calls that were refused; told at most once per rejection_event_interval. Each
+// refused call is in the number of exactly one event, or was refused after the
+// last one.
+struct BreakerRejections {
+  std::string breaker;
+  RejectionReason last_reason = RejectionReason::kOpen;
+  uint64_t rejections = 0;  // Since the last event.
+  MonotonicTime at;
+};
+
+// A counted call that took slow_call or longer.
+struct BreakerSlowCall {
+  std::string breaker;
+  absl::Duration took;
+  bool failed = false;
+  MonotonicTime at;
+};
+
+// A rule has found what opens the breaker: a transition follows, unless the
+// breaker is METRICS_ONLY.
+struct BreakerThreshold {
+  std::string breaker;
+  TripRule rule = TripRule::kConsecutiveFailures;
+  WindowCounts counts;
+  MonotonicTime at;
+};
+
 // Hears what breakers do. Called on a thread that caused an event of that
-// breaker, one event at a time per breaker, after all locks are released; must
-// not block. May call the breaker.
+// breaker, one event at a time per breaker and in their order, after all locks
+// are released; must not block. May call the breaker.
 class BreakerListener {
  public:
   virtual ~BreakerListener() = default;
   virtual void OnTransition(const BreakerTransition& /*transition*/) {}
+  virtual void OnRejections(const BreakerRejections& /*rejections*/) {}
+  virtual void OnSlowCall(const BreakerSlowCall& /*call*/) {}
+  virtual void OnThreshold(const BreakerThreshold& /*threshold*/) {}
 };
 
 // The status of a call that was refused: UNAVAILABLE, with a message for people
@@ -88,6 +127,8 @@ inline constexpr absl::string_view kBreakerRejectionTypeUrl =
 absl::string_view ToString(BreakerState state);
 // "OPEN", "HALF_OPEN_LIMIT", ...
 absl::string_view ToString(RejectionReason reason);
+// "CONSECUTIVE_FAILURES", ...
+absl::string_view ToString(TripRule rule);
 
 }  // namespace grpc_breaker
 

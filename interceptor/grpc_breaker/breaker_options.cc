@@ -1,9 +1,15 @@
 #include "grpc_breaker/breaker_options.h"
 
+#include <tuple>
+
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 
 namespace grpc_breaker {
 namespace {
+
+constexpr int kMaxLastCalls = 4096;
+constexpr int kMaxRampSteps = 16;
 
 absl::Status Invalid(absl::string_view field, absl::string_view rule,
                      absl::string_view value) {
@@ -22,6 +28,13 @@ absl::Status CheckDuration(absl::string_view field, absl::Duration value,
                  absl::FormatDuration(value));
 }
 
+absl::Status CheckWindow(absl::Duration window) {
+  if (window >= absl::Milliseconds(100) && window <= absl::Hours(1)) {
+    return absl::OkStatus();
+  }
+  return Invalid("window", "from 100ms to 1h", absl::FormatDuration(window));
+}
+
 absl::Status CheckCount(absl::string_view field, int value, int at_least,
                         int at_most) {
   if (value >= at_least && value <= at_most) return absl::OkStatus();
@@ -29,28 +42,85 @@ absl::Status CheckCount(absl::string_view field, int value, int at_least,
                  absl::StrCat(value));
 }
 
-absl::Status CheckShare(absl::string_view field, double value) {
-  // Written so that NaN fails.
-  if (value >= 0 && value <= 1) return absl::OkStatus();
-  return Invalid(field, "from 0 to 1", absl::StrCat(value));
+// Written so that NaN fails.
+absl::Status CheckNumber(absl::string_view field, double value, double at_least,
+                         double at_most) {
+  if (value >= at_least && value <= at_most) return absl::OkStatus();
+  return Invalid(field, absl::StrCat("from ", at_least, " to ", at_most),
+                 absl::StrCat(value));
+}
+
+absl::Status CheckThrottle(double k) {
+  if (k == 0 || (k >= 1 && k <= 1000)) return absl::OkStatus();
+  return Invalid("throttle_k", "0 or from 1 to 1000", absl::StrCat(k));
+}
+
+absl::Status CheckRamp(const std::vector<double>& ramp) {
+  if (ramp.size() > kMaxRampSteps) {
+    return Invalid("ramp", absl::StrCat("at most ", kMaxRampSteps, " steps"),
+                   absl::StrCat(ramp.size()));
+  }
+  for (double share : ramp) {
+    if (!(share > 0 && share <= 1)) {
+      return Invalid("ramp", "shares greater than 0 and at most 1",
+                     absl::StrCat(share));
+    }
+  }
+  return absl::OkStatus();
+}
+
+auto Fields(const BreakerOptions& o) {
+  return std::tie(o.enabled, o.consecutive_failures, o.last_calls,
+                  o.last_calls_failures, o.failure_rate, o.slow_rate,
+                  o.slow_call, o.window, o.minimum_calls, o.critical_weight,
+                  o.open_on_critical, o.throttle_k, o.max_concurrent_calls,
+                  o.open_duration, o.open_multiplier, o.max_open_duration,
+                  o.open_jitter, o.use_server_delay, o.half_open_permits,
+                  o.half_open_successes, o.half_open_failure_rate,
+                  o.half_open_max_wait, o.permit_lease, o.ramp, o.ramp_step,
+                  o.rejection_event_interval);
 }
 
 }  // namespace
 
 absl::Status BreakerOptions::Validate() const {
+  const absl::Duration day = absl::Hours(24);
+  const absl::Duration ever = absl::InfiniteDuration();
   for (const absl::Status& status : {
            CheckCount("consecutive_failures", consecutive_failures, 0, 1000000),
-           CheckShare("failure_rate", failure_rate),
-           CheckDuration("window", window, absl::Hours(1)),
+           CheckCount("last_calls", last_calls, 0, kMaxLastCalls),
+           last_calls > 0 ? CheckCount("last_calls_failures",
+                                       last_calls_failures, 1, last_calls)
+                          : absl::OkStatus(),
+           CheckNumber("failure_rate", failure_rate, 0, 1),
+           CheckNumber("slow_rate", slow_rate, 0, 1),
+           CheckDuration("slow_call", slow_call, ever),
+           CheckWindow(window),
            CheckCount("minimum_calls", minimum_calls, 1, 1000000),
-           CheckDuration("open_duration", open_duration, absl::Hours(24)),
+           CheckCount("critical_weight", critical_weight, 1, 1000),
+           CheckThrottle(throttle_k),
+           CheckCount("max_concurrent_calls", max_concurrent_calls, 0, 1000000),
+           CheckDuration("open_duration", open_duration, day),
+           CheckNumber("open_multiplier", open_multiplier, 1, 100),
+           CheckDuration("max_open_duration", max_open_duration, day),
+           CheckNumber("open_jitter", open_jitter, 0, 1),
            CheckCount("half_open_permits", half_open_permits, 1, 1000),
            CheckCount("half_open_successes", half_open_successes, 1, 1000),
-           CheckDuration("permit_lease", permit_lease, absl::Hours(24)),
+           CheckNumber("half_open_failure_rate", half_open_failure_rate, 0, 1),
+           CheckDuration("half_open_max_wait", half_open_max_wait, ever),
+           CheckDuration("permit_lease", permit_lease, day),
+           CheckRamp(ramp),
+           CheckDuration("ramp_step", ramp_step, day),
+           CheckDuration("rejection_event_interval", rejection_event_interval,
+                         day),
        }) {
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
+}
+
+bool operator==(const BreakerOptions& a, const BreakerOptions& b) {
+  return Fields(a) == Fields(b);
 }
 
 }  // namespace grpc_breaker

@@ -17,6 +17,17 @@
 // nothing. A permit carries the generation of the breaker that issued it; an
 // outcome that arrives after the breaker has changed state since is dropped.
 //
+// There is no thread behind a breaker: what is due by time (OPEN is over, a
+// manual state has ended) happens when the next call asks.
+//
+// Memory: at most 4 KiB per breaker with the default options, its history full,
+// not counting its name and the texts of manual states; most of it are the
+// counters, which are spread over shards so that threads do not wait for each
+// other. No lock is taken but for changes of state, of options and for events.
+//
+// Memory order: acquiring a permit and recording it synchronise nothing but the
+// breaker's own state.
+//
 // Lifetime: the breaker outlives its permits.
 //
 // Thread-safe: every method of CircuitBreaker. Permit and the value types are
@@ -29,6 +40,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -41,18 +53,61 @@
 
 namespace grpc_breaker {
 
+namespace internal {
 class BreakerImpl;
+}  // namespace internal
+
+// A state that somebody sets by hand, against the rules.
+struct ManualState {
+  // FORCED_OPEN, FORCED_CLOSED or METRICS_ONLY.
+  BreakerState state = BreakerState::kForcedOpen;
+  // For people; at most 256 bytes each.
+  std::string reason;
+  std::string actor;
+  // > 0. Afterwards the breaker returns to CLOSED by itself.
+  absl::Duration time_to_live = absl::InfiniteDuration();
+};
+
+// Where all permits went, since construction. At rest,
+//   issued = successes + failures + ignored + stale + returned + still held.
+struct PermitTotals {
+  uint64_t issued = 0;
+  uint64_t successes = 0;  // Recorded and counted.
+  uint64_t failures = 0;   // Recorded and counted; each as one.
+  uint64_t ignored = 0;    // Recorded, but not to be counted.
+  uint64_t stale = 0;      // Recorded too late.
+  uint64_t returned = 0;   // Destroyed unrecorded.
+};
 
 struct BreakerSnapshot {
   BreakerState state = BreakerState::kClosed;
   MonotonicTime since;
   absl::Time since_wall;
+  // CLOSED: of the window. HALF_OPEN: of the probes. Otherwise those at the
+  // last change of state.
   WindowCounts counts;
   int consecutive_failures = 0;
   int permits_in_use = 0;        // HALF_OPEN only.
   absl::Duration next_probe_in;  // OPEN only; >= 0.
   uint64_t rejections = 0;       // Since construction.
   uint64_t transitions = 0;      // Since construction.
+
+  // Only with max_concurrent_calls.
+  int64_t calls_under_way = 0;
+  // The share of calls that the ramp admits; 1 without.
+  double ramp_share = 1;
+  // The probability with which the throttle refuses a call; 0 without.
+  double throttle_probability = 0;
+
+  // While somebody holds the state by hand; time_to_live is what is left of it.
+  std::optional<ManualState> manual;
+  // METRICS_ONLY: the state that the breaker would have.
+  BreakerState shadow_state = BreakerState::kClosed;
+  // Since construction: calls that METRICS_ONLY let pass and that would have
+  // been refused.
+  uint64_t would_have_rejected = 0;
+
+  PermitTotals permits;
 };
 
 class CircuitBreaker {
@@ -70,39 +125,52 @@ class CircuitBreaker {
     Permit() = default;  // Refused, with a default Rejection.
     Permit(Permit&& other) noexcept
         : breaker_(std::exchange(other.breaker_, nullptr)),
-          generation_(other.generation_),
-          time_ns_(other.time_ns_),
-          token_(other.token_),
-          rejection_(other.rejection_),
-          rejected_in_(other.rejected_in_),
-          admitted_(other.admitted_) {}
-    Permit& operator=(Permit&& other) noexcept;
-    ~Permit() {  // Gives an unrecorded permit back.
-      if (breaker_ != nullptr) breaker_->GiveBack(*this);
+          slip_(other.slip_) {}
+    Permit& operator=(Permit&& other) noexcept {
+      std::swap(breaker_, other.breaker_);
+      std::swap(slip_, other.slip_);
+      other.GiveBack();
+      return *this;
     }
+    ~Permit() { GiveBack(); }
 
-    bool admitted() const { return admitted_; }
+    bool admitted() const { return slip_.admitted; }
     // Only if not admitted().
     Rejection rejection() const;
 
     // Only if admitted(); counts the first time only. `now` is the
     // environment's clock.
+    void Record(Outcome outcome, MonotonicTime now,
+                const FailureDetails& details) {
+      if (breaker_ == nullptr) return;
+      std::exchange(breaker_, nullptr)->Finish(slip_, outcome, now, details);
+    }
     void Record(Outcome outcome, MonotonicTime now) {
       Record(outcome, now, FailureDetails());
     }
-    void Record(Outcome outcome, MonotonicTime now,
-                const FailureDetails& details);
 
    private:
-    friend class BreakerImpl;
+    friend class CircuitBreaker;
+    friend class internal::BreakerImpl;
+
+    // What the breaker wrote on the permit.
+    struct Slip {
+      uint64_t issued_in = 0;  // The breaker's state and generation.
+      int64_t time_ns = 0;     // When acquired; if refused, the retry-after.
+      uint32_t probe = 0;
+      RejectionReason reason = RejectionReason::kOpen;
+      BreakerState refused_in = BreakerState::kOpen;
+      bool admitted = false;
+      bool uncounted = false;
+      bool in_bulkhead = false;
+    };
+
+    void GiveBack() {
+      if (breaker_ != nullptr) std::exchange(breaker_, nullptr)->Return(slip_);
+    }
 
     CircuitBreaker* breaker_ = nullptr;  // Null once recorded, and if refused.
-    uint64_t generation_ = 0;
-    int64_t time_ns_ = 0;  // When acquired; if refused, the retry-after.
-    uint32_t token_ = 0;
-    RejectionReason rejection_ = RejectionReason::kOpen;
-    BreakerState rejected_in_ = BreakerState::kOpen;
-    bool admitted_ = false;
+    Slip slip_;
   };
 
   // Fails with InvalidArgument if `options` is not valid. `listener` may be
@@ -116,10 +184,37 @@ class CircuitBreaker {
   CircuitBreaker& operator=(const CircuitBreaker&) = delete;
   virtual ~CircuitBreaker() = default;
 
-  // Never blocks. `now` is the environment's clock, read by the caller.
+  // Never blocks on other calls. `now` is the environment's clock, read by the
+  // caller, and never negative; a coarse clock will do.
   virtual Permit TryAcquire(MonotonicTime now) = 0;
 
+  // A manual state whose time is over is shown as over.
   virtual BreakerSnapshot Snapshot(MonotonicTime now) const = 0;
+
+  // The last 32 changes of state, the oldest first.
+  virtual std::vector<BreakerTransition> History() const = 0;
+
+  // Fails with InvalidArgument, naming the field. Replaces an earlier manual
+  // state. Every manual state starts with an empty window and ends with one.
+  virtual absl::Status SetManualState(ManualState manual,
+                                      MonotonicTime now) = 0;
+
+  // Ends a manual state and anything else: CLOSED, with an empty window. The
+  // totals and the history stay. Texts are cut at 256 bytes.
+  virtual void Reset(std::string reason, std::string actor,
+                     MonotonicTime now) = 0;
+
+  // Changes the options of a live breaker; fails with InvalidArgument if they
+  // are not valid. State, manual state, probes and open duration under way
+  // stay. The window and the run of failures stay unless `window` changes, and
+  // the last calls stay unless `last_calls` changes: those start empty, and for
+  // a new `window` the outcomes of calls under way are dropped. `enabled` moves
+  // a breaker to or from FORCED_CLOSED.
+  //
+  // Calls may still be reading the former options, so a breaker keeps them,
+  // some half a KiB each, until it is destroyed.
+  virtual absl::Status Reconfigure(const BreakerOptions& options,
+                                   MonotonicTime now) = 0;
 
   virtual const std::string& name() const = 0;
 
@@ -132,9 +227,10 @@ class CircuitBreaker {
  protected:
   CircuitBreaker() = default;
 
-  virtual void Finish(Permit& permit, Outcome outcome, MonotonicTime now,
-                      const FailureDetails& details) = 0;
-  virtual void GiveBack(Permit& permit) = 0;
+  // What a permit does when it is recorded, and when it is destroyed before.
+  virtual void Finish(const Permit::Slip& slip, Outcome outcome,
+                      MonotonicTime now, const FailureDetails& details) = 0;
+  virtual void Return(const Permit::Slip& slip) = 0;
   virtual Environment& environment() const = 0;
 };
 

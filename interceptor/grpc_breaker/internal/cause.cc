@@ -1,0 +1,58 @@
+#include "grpc_breaker/internal/cause.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace grpc_breaker::internal {
+namespace {
+
+std::string Plural(uint32_t number, absl::string_view noun) {
+  return absl::StrCat(number, " ", noun, number == 1 ? "" : "s");
+}
+
+std::string RuleText(TripRule rule, uint32_t number,
+                     const WindowCounts& counts) {
+  switch (rule) {
+    case TripRule::kConsecutiveFailures:
+      return absl::StrCat(number, " consecutive failures");
+    case TripRule::kLastCalls:
+      return Plural(number, "failure") + " among the last calls";
+    case TripRule::kFailureRate:
+      return absl::StrFormat("%.0f %% of %d calls failed",
+                             counts.failure_rate() * 100, counts.calls());
+    case TripRule::kSlowRate:
+      return absl::StrFormat("%.0f %% of %d calls were slow",
+                             counts.slow_rate() * 100, counts.calls());
+    case TripRule::kCriticalFailure:
+      return "a critical failure";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string Cause::ToString(const WindowCounts& counts) const {
+  switch (kind) {
+    case Kind::kRule:
+      return RuleText(rule, number, counts);
+    case Kind::kOpenDurationOver:
+      return "open duration over";
+    case Kind::kProbesSucceeded:
+      return Plural(number, "probe") + " succeeded";
+    case Kind::kProbesFailed:
+      return Plural(number, "probe") + " failed";
+    case Kind::kNoDecision:
+      return "probes came to no decision in time";
+    case Kind::kManual:
+      return absl::StrCat("set by hand", *text);
+    case Kind::kManualOver:
+      return "time by hand over";
+    case Kind::kReset:
+      return absl::StrCat("reset by hand", *text);
+    case Kind::kReconfigured:
+      return "options changed";
+  }
+  return "";
+}
+
+}  // namespace grpc_breaker::internal

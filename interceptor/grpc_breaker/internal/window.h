@@ -1,0 +1,146 @@
+#ifndef GRPC_BREAKER_INTERNAL_WINDOW_H_
+#define GRPC_BREAKER_INTERNAL_WINDOW_H_
+
+// How many calls succeeded, failed, were slow and were shed in the last
+// `window` of time.
+//
+// Time is cut into buckets of a tenth of the window, and a bucket into one
+// counter per shard for what happens often -- successes -- and one counter for
+// all threads for what does not. Every counter carries the epoch it counts for
+// (see TaggedCounter), so that old buckets need no sweeping: readers skip them
+// and writers overwrite them.
+//
+// An epoch is the number of the time bucket plus kBuckets times the breaker's
+// generation. Each change of state hence moves the epoch past everything that
+// was counted before: the window empties by itself, at no cost, and an outcome
+// that belongs to an older generation can only land in an older epoch.
+//
+// What this gives up: the window's length is exact to one bucket, and a reader
+// may miss what other threads are counting at that moment.
+//
+// Thread-safe.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "grpc_breaker/breaker_events.h"
+#include "grpc_breaker/internal/tagged_counter.h"
+#include "grpc_breaker/internal/thread_slot.h"
+
+namespace grpc_breaker::internal {
+
+inline constexpr uint32_t kBuckets = 10;
+
+// Maps a time and a generation to an epoch.
+class WindowShape {
+ public:
+  // `window_ns` >= kBuckets. `epoch_offset` lets a new shape go on after an old
+  // one; see After().
+  explicit WindowShape(int64_t window_ns, uint32_t epoch_offset = 0);
+
+  // A shape of another length whose epochs under `generation` + 1, from `now`
+  // on, are all later than those of this shape under `generation`.
+  WindowShape After(int64_t window_ns, int64_t now_ns,
+                    uint64_t generation) const;
+
+  uint32_t Epoch(int64_t now_ns, uint64_t generation) const {
+    return TimeBucket(now_ns) + kBuckets * static_cast<uint32_t>(generation) +
+           epoch_offset_;
+  }
+
+  int64_t window_ns() const { return window_ns_; }
+
+  friend bool operator==(const WindowShape& a, const WindowShape& b) {
+    return a.window_ns_ == b.window_ns_ && a.epoch_offset_ == b.epoch_offset_;
+  }
+
+ private:
+  // now / bucket, exact for 0 <= now < 2^63, by a multiplication with the
+  // reciprocal: a division would be the most expensive step of recording
+  // (Granlund and Montgomery, "Division by Invariant Integers using
+  // Multiplication", 1994).
+  uint32_t TimeBucket(int64_t now_ns) const {
+    const auto product =
+        static_cast<unsigned __int128>(static_cast<uint64_t>(now_ns)) *
+        reciprocal_;
+    return static_cast<uint32_t>(static_cast<uint64_t>(product >> 64) >>
+                                 shift_);
+  }
+
+  int64_t window_ns_;
+  uint64_t reciprocal_;
+  uint32_t shift_;
+  uint32_t epoch_offset_;
+};
+
+class Window {
+ public:
+  Window() = default;
+  Window(const Window&) = delete;
+  Window& operator=(const Window&) = delete;
+
+  // False if the epoch is over, and nothing was counted.
+  bool AddSuccess(ThreadSlot slot, uint32_t epoch) {
+    Shard& shard = shards_[slot.shard];
+    TaggedCounter& bucket = shard.successes[epoch % kBuckets];
+    const TaggedCounter::AddResult result =
+        slot.exclusive() ? bucket.AddExclusive(epoch, 1) : bucket.Add(epoch, 1);
+    if (result.evicted != 0) Add(slot, shard.evicted_successes, result.evicted);
+    return result.counted;
+  }
+  bool AddFailures(uint32_t epoch, uint32_t n) {
+    return failures_[epoch % kBuckets].Add(epoch, n).counted;
+  }
+  void AddSlow(uint32_t epoch) { slow_[epoch % kBuckets].Add(epoch, 1); }
+  void AddShed(uint32_t epoch) { shed_[epoch % kBuckets].Add(epoch, 1); }
+
+  // The counts of the window that ends with `epoch`. Those without successes
+  // cost a few loads; the successes are summed over all shards.
+  WindowCounts Counts(uint32_t epoch) const;
+  int64_t Failures(uint32_t epoch) const { return Sum(failures_, epoch); }
+  int64_t Slow(uint32_t epoch) const { return Sum(slow_, epoch); }
+  int64_t Shed(uint32_t epoch) const { return Sum(shed_, epoch); }
+
+  // Since construction; sharded like successes.
+  void AddIssued(ThreadSlot slot) { Add(slot, shards_[slot.shard].issued, 1); }
+  void AddRejected(ThreadSlot slot) {
+    Add(slot, shards_[slot.shard].rejected, 1);
+  }
+  uint64_t total_successes() const;
+  uint64_t total_issued() const;
+  uint64_t total_rejected() const;
+
+ private:
+  using Buckets = std::array<TaggedCounter, kBuckets>;
+
+  // Two cache lines of its own, so that threads do not disturb each other.
+  struct alignas(64) Shard {
+    Buckets successes;
+    std::atomic<uint64_t> evicted_successes{0};
+    std::atomic<uint64_t> issued{0};
+    std::atomic<uint64_t> rejected{0};
+  };
+  static_assert(sizeof(Shard) == 128);
+
+  static void Add(ThreadSlot slot, std::atomic<uint64_t>& counter, uint64_t n) {
+    if (slot.exclusive()) {
+      counter.store(counter.load(std::memory_order_relaxed) + n,
+                    std::memory_order_relaxed);
+    } else {
+      counter.fetch_add(n, std::memory_order_relaxed);
+    }
+  }
+
+  static int64_t Sum(const Buckets& buckets, uint32_t epoch);
+  uint64_t Total(std::atomic<uint64_t> Shard::*counter) const;
+
+  std::array<Shard, kShards> shards_;
+  Buckets failures_;
+  Buckets slow_;
+  Buckets shed_;
+};
+
+}  // namespace grpc_breaker::internal
+
+#endif  // GRPC_BREAKER_INTERNAL_WINDOW_H_
