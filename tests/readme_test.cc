@@ -13,8 +13,11 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
+#include "grpc_breaker/breaker_options.h"
 #include "grpc_breaker/error_class.h"
+#include "grpc_breaker/retry_options.h"
 #include "gtest/gtest.h"
 
 namespace grpc_breaker {
@@ -81,6 +84,60 @@ TEST(ReadmeTest, StatusTableIsThatOfTheCode) {
                     : error.retryable ? "yes"
                                       : "no"));
   }
+}
+
+std::string Text(bool value) { return value ? "true" : "false"; }
+std::string Text(absl::Duration value) { return absl::FormatDuration(value); }
+std::string Text(int value) { return absl::StrCat(value); }
+std::string Text(double value) { return absl::StrCat(value); }
+std::string Text(const std::vector<double>& values) {
+  return absl::StrCat("{", absl::StrJoin(values, ", "), "}");
+}
+
+TEST(ReadmeTest, DefaultsAreThoseOfTheCode) {
+  const RetryOptions retry;
+  const BreakerOptions breaker;
+#define RETRY(field) {"`retry." #field "`", Text(retry.field)}
+#define BREAKER(field) \
+  { "`breaker." #field "`", Text(breaker.field) }
+  std::map<std::string, std::string> defaults = {
+      RETRY(max_retries),
+      RETRY(base_delay),
+      RETRY(max_delay),
+      RETRY(exponential_base),
+      {"`retry.jitter`", std::string(ToString(retry.jitter))},
+      BREAKER(enabled),
+      BREAKER(consecutive_failures),
+      BREAKER(last_calls),
+      BREAKER(last_calls_failures),
+      BREAKER(failure_rate),
+      BREAKER(slow_rate),
+      BREAKER(slow_call),
+      BREAKER(window),
+      BREAKER(minimum_calls),
+      BREAKER(critical_weight),
+      BREAKER(open_on_critical),
+      BREAKER(throttle_k),
+      BREAKER(max_concurrent_calls),
+      BREAKER(open_duration),
+      BREAKER(open_multiplier),
+      BREAKER(max_open_duration),
+      BREAKER(open_jitter),
+      BREAKER(use_server_delay),
+      BREAKER(half_open_permits),
+      BREAKER(half_open_successes),
+      BREAKER(half_open_failure_rate),
+      BREAKER(half_open_max_wait),
+      BREAKER(permit_lease),
+      BREAKER(ramp),
+      BREAKER(ramp_step),
+      BREAKER(rejection_event_interval),
+  };
+#undef BREAKER
+#undef RETRY
+  std::map<std::string, std::string> told;
+  for (const auto& cells : Table("defaults")) told[cells[0]] = cells[1];
+  EXPECT_EQ(told, defaults);
 }
 
 }  // namespace
