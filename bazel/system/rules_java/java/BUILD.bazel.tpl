@@ -1,0 +1,1 @@
+# Stands for the rules that Bazel has built in.
