@@ -116,7 +116,11 @@ proto_library(
     repository_ctx.file("bazel/BUILD.bazel")
 
 def write_system_grpc(repository_ctx):
-    """Fills a repository with what stands for gRPC."""
+    """Fills a repository with what stands for gRPC.
+
+    Args:
+      repository_ctx: of the repository.
+    """
     repository_ctx.file(
         "BUILD.bazel",
         _cc_library(repository_ctx, "grpc++", "grpc++") +
