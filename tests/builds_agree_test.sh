@@ -17,10 +17,13 @@ nearest() {
   done
 }
 
-# Whether the build file $1 names the source $2: by its path from there, or for
-# a program of one source by that path without the extension.
+# Whether the build file $1 names the source $2: by its path from there, for a
+# program of one source by that path without the extension, or for a header by a
+# glob over its folder.
 names() {
-  local path=${2#"${1%/*}/"}
+  local path=${2#"${1%/*}/"} folder=
+  [[ $path == */* ]] && folder=${path%/*}/
+  [[ $path == *.h ]] && grep -qF "glob([\"$folder*.h\"])" "$1" && return
   grep -qE "(^|[[:space:]\"(;])(${path//./\\.}|${path%.*})([[:space:]\");,]|$)" "$1"
 }
 
