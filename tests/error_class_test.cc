@@ -116,7 +116,7 @@ TEST(ErrorClassTest, AMessageThatIsTooLargeIsTheCallsFaultWhoeverSaysSo) {
 TEST(ErrorClassTest, UnavailableIsNetworkWhereNoServerAnswered) {
   EXPECT_EQ(Row(Code::kUnavailable, MadeHere(), "whatever"),
             "NETWORK MEDIUM FAILURE retryable");
-  EXPECT_EQ(Row(Code::kUnavailable, {}, "Connection reset by peer"),
+  EXPECT_EQ(Row(Code::kUnavailable, {}, "recvmsg:Connection reset by peer"),
             "NETWORK MEDIUM FAILURE retryable");
   EXPECT_EQ(Row(Code::kUnavailable, {}, "Socket closed"),
             "NETWORK MEDIUM FAILURE retryable");

@@ -84,14 +84,14 @@ TEST(RetryOptionsTest, NamesTheFieldAndTheValueThatIsWrong) {
 
 TEST(RetryBudgetOptionsTest, NamesTheFieldAndTheValueThatIsWrong) {
   EXPECT_EQ(BudgetComplaint([](auto& o) { o.max_tokens = -1; }),
-            "retry_budget.max_tokens: must be 0, or greater than 0 and at most "
-            "1000, got -1");
+            "retry_budget.max_tokens: must be 0, or from 0.001 to 1000, "
+            "got -1");
   EXPECT_EQ(BudgetComplaint([](auto& o) { o.max_tokens = 1000.5; }),
-            "retry_budget.max_tokens: must be 0, or greater than 0 and at most "
-            "1000, got 1000.5");
+            "retry_budget.max_tokens: must be 0, or from 0.001 to 1000, "
+            "got 1000.5");
   EXPECT_EQ(BudgetComplaint([](auto& o) { o.max_tokens = std::nan(""); }),
-            "retry_budget.max_tokens: must be 0, or greater than 0 and at most "
-            "1000, got nan");
+            "retry_budget.max_tokens: must be 0, or from 0.001 to 1000, "
+            "got nan");
   EXPECT_EQ(BudgetComplaint([](auto& o) { o.token_ratio = 0; }),
             "retry_budget.token_ratio: must be from 0.001 to 1000, got 0");
   EXPECT_EQ(BudgetComplaint([](auto& o) { o.token_ratio = kInfinity; }),

@@ -26,11 +26,25 @@ absl::Status RejectionStatus(absl::string_view breaker,
   }
   absl::Status status = absl::UnavailableError(message);
   status.SetPayload(kBreakerRejectionTypeUrl, absl::Cord());
+  status.SetPayload(kRejectionRetryAfterPayload,
+                    absl::Cord(absl::FormatDuration(rejection.retry_after)));
   return status;
 }
 
 bool IsBreakerRejection(const absl::Status& status) {
   return status.GetPayload(kBreakerRejectionTypeUrl).has_value();
+}
+
+std::optional<absl::Duration> RejectionRetryAfter(const absl::Status& status) {
+  if (!IsBreakerRejection(status)) return std::nullopt;
+  absl::Duration retry_after;
+  const absl::optional<absl::Cord> text =
+      status.GetPayload(kRejectionRetryAfterPayload);
+  if (!text.has_value() ||
+      !absl::ParseDuration(std::string(*text), &retry_after)) {
+    return absl::ZeroDuration();
+  }
+  return retry_after;
 }
 
 absl::string_view ToString(BreakerState state) {

@@ -7,6 +7,7 @@
 // Thread-compatible: plain values.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -119,9 +120,15 @@ class BreakerListener {
 absl::Status RejectionStatus(absl::string_view breaker,
                              const Rejection& rejection);
 bool IsBreakerRejection(const absl::Status& status);
+// The retry-after of such a status; nothing for any other.
+std::optional<absl::Duration> RejectionRetryAfter(const absl::Status& status);
 // The payload's type URL.
 inline constexpr absl::string_view kBreakerRejectionTypeUrl =
     "type.googleapis.com/grpc_breaker.v1.BreakerRejection";
+// Beside it lies the retry-after under this name, as text, so that it can be
+// read without protobuf.
+inline constexpr absl::string_view kRejectionRetryAfterPayload =
+    "grpc_breaker/retry-after";
 
 // "CLOSED", "OPEN", "HALF_OPEN", "FORCED_OPEN", ...
 absl::string_view ToString(BreakerState state);

@@ -16,6 +16,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
+#include "grpc_breaker/export.h"
 
 namespace grpc_breaker {
 
@@ -26,9 +27,10 @@ using MonotonicTime = std::chrono::time_point<std::chrono::steady_clock,
 
 // `time` + `duration`, but no later than MonotonicTime::max(), which stands for
 // "never".
-MonotonicTime TimeAfter(MonotonicTime time, absl::Duration duration);
+GRPC_BREAKER_EXPORT MonotonicTime TimeAfter(MonotonicTime time,
+                                            absl::Duration duration);
 
-class Environment {
+class GRPC_BREAKER_EXPORT Environment {
  public:
   // Names a pending timer; kNoTimer is never handed out.
   using TimerId = uint64_t;

@@ -1,46 +1,22 @@
 #include "grpc_breaker/error_class.h"
 
 #include <algorithm>
-#include <initializer_list>
 #include <string>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "grpc_breaker/breaker_events.h"
+#include "grpc_breaker/internal/core_messages.h"
 
 namespace grpc_breaker {
 namespace {
 
-// `texts` are in lower case.
-bool ContainsAny(absl::string_view message,
-                 std::initializer_list<absl::string_view> texts) {
-  const std::string lower = absl::AsciiStrToLower(message);
-  return std::any_of(texts.begin(), texts.end(), [&](absl::string_view text) {
-    return absl::StrContains(lower, text);
-  });
-}
-
-// A message that is too large is so at the next attempt as well, whichever side
-// refused it.
-bool SaysMessageTooLarge(absl::string_view message) {
-  return ContainsAny(message, {"message larger than max"});
-}
-
 bool SaysLocalResourceIsExhausted(absl::string_view message) {
-  return ContainsAny(
-      message, {"memory", "disk", "no space", "file descriptor", "open files"});
-}
-
-// No connection was ever made, so that nothing can have been sent.
-bool SaysNotConnected(absl::string_view message) {
-  return ContainsAny(message, {"failed to connect", "connection refused",
-                               "dns resolution failed", "name resolution"});
-}
-
-bool SaysConnectionLost(absl::string_view message) {
-  return ContainsAny(
-      message, {"socket closed", "connection reset", "goaway", "broken pipe",
-                "endpoint read failed", "keepalive watchdog timeout"});
+  const std::string lower = absl::AsciiStrToLower(message);
+  return absl::StrContains(lower, "memory") ||
+         absl::StrContains(lower, "disk") ||
+         absl::StrContains(lower, "no space") ||
+         absl::StrContains(lower, "open files");
 }
 
 ErrorClass ClassifyCode(absl::StatusCode code, absl::string_view message,
@@ -90,10 +66,9 @@ ErrorClass ClassifyCode(absl::StatusCode code, absl::string_view message,
       if (origin.retry_info.has_value()) {
         set(ErrorCategory::kRateLimit, ErrorSeverity::kMedium,
             Outcome::kFailure, true);
-      } else if (SaysMessageTooLarge(message)) {
-        set(ErrorCategory::kResource, ErrorSeverity::kHigh, Outcome::kIgnored);
-      } else if (made_here || (!origin.server_answered.has_value() &&
-                               SaysLocalResourceIsExhausted(message))) {
+      } else if (internal::SaysMessageTooLarge(message) || made_here ||
+                 (!origin.server_answered.has_value() &&
+                  SaysLocalResourceIsExhausted(message))) {
         set(ErrorCategory::kResource, ErrorSeverity::kHigh, Outcome::kIgnored);
       } else {
         set(ErrorCategory::kRateLimit, ErrorSeverity::kMedium,
@@ -102,10 +77,10 @@ ErrorClass ClassifyCode(absl::StatusCode code, absl::string_view message,
       break;
     case absl::StatusCode::kUnavailable:
       result.never_sent =
-          origin.server_answered != true && SaysNotConnected(message);
+          origin.server_answered != true && internal::SaysNotConnected(message);
       set(made_here || result.never_sent ||
                   (!origin.server_answered.has_value() &&
-                   SaysConnectionLost(message))
+                   internal::SaysConnectionLost(message))
               ? ErrorCategory::kNetwork
               : ErrorCategory::kTransient,
           ErrorSeverity::kMedium, Outcome::kFailure, true);

@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "grpc_breaker/export.h"
 
 namespace grpc_breaker {
 
@@ -85,18 +86,20 @@ struct ErrorOrigin {
 // server's rate limit, and UNAVAILABLE where no server answered. A message that
 // is larger than the limit is kResource whoever says so: it is the call's
 // fault, not the server's. A code outside of 0..16 is treated as UNKNOWN.
-ErrorClass ClassifyError(absl::StatusCode code, absl::string_view message,
-                         const ErrorOrigin& origin = {});
-ErrorClass ClassifyError(const absl::Status& status);
+GRPC_BREAKER_EXPORT ErrorClass ClassifyError(absl::StatusCode code,
+                                             absl::string_view message,
+                                             const ErrorOrigin& origin = {});
+GRPC_BREAKER_EXPORT ErrorClass ClassifyError(const absl::Status& status);
 
 // True if `status` is worth another attempt after `attempt` retries (0 after
 // the first attempt) out of at most `max_retries`.
-bool ShouldRetry(const absl::Status& status, int attempt, int max_retries);
+GRPC_BREAKER_EXPORT bool ShouldRetry(const absl::Status& status, int attempt,
+                                     int max_retries);
 
 // "NETWORK", "RATE_LIMIT", ...; "LOW", ...; "SUCCESS", ...
-absl::string_view ToString(ErrorCategory category);
-absl::string_view ToString(ErrorSeverity severity);
-absl::string_view ToString(Outcome outcome);
+GRPC_BREAKER_EXPORT absl::string_view ToString(ErrorCategory category);
+GRPC_BREAKER_EXPORT absl::string_view ToString(ErrorSeverity severity);
+GRPC_BREAKER_EXPORT absl::string_view ToString(Outcome outcome);
 
 }  // namespace grpc_breaker
 

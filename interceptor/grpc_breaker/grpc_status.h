@@ -8,27 +8,57 @@
 // Thread-safe: pure functions over values.
 
 #include <optional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "grpc_breaker/breaker_events.h"
 #include "grpc_breaker/error_class.h"
+#include "grpc_breaker/export.h"
 #include "grpc_breaker/status_traits.h"
 #include "grpcpp/support/status.h"
 
 namespace grpc_breaker {
 
-// Code and message. Details that parse as google.rpc.Status travel as the
-// payloads of absl::Status, by type URL, and back.
-absl::Status ToAbslStatus(const grpc::Status& status);
-grpc::Status ToGrpcStatus(const absl::Status& status);
+// Code, message and details. Details that parse as google.rpc.Status travel as
+// the payloads of absl::Status, by type URL, and back.
+GRPC_BREAKER_EXPORT absl::Status ToAbslStatus(const grpc::Status& status);
+GRPC_BREAKER_EXPORT grpc::Status ToGrpcStatus(const absl::Status& status);
 
 // As for absl::Status; google.rpc.RetryInfo, BadRequest and QuotaFailure in
 // status.error_details() refine the result, and details that do not parse are
-// treated as absent.
-ErrorClass ClassifyError(const grpc::Status& status,
-                         const ErrorOrigin& origin = {});
-bool ShouldRetry(const grpc::Status& status, int attempt, int max_retries);
+// treated as absent. A BreakerRejection that a server sent tells of a breaker
+// further down, and is that server's failure like any other.
+GRPC_BREAKER_EXPORT ErrorClass ClassifyError(const grpc::Status& status,
+                                             const ErrorOrigin& origin = {});
+GRPC_BREAKER_EXPORT bool ShouldRetry(const grpc::Status& status, int attempt,
+                                     int max_retries);
+
+// Whether a server sent the status of a call, judged by
+// ClientContext::debug_error_string() (gRPC core 1.51; verified by the tests).
+// False: this process made it, as for a failure to connect or a deadline.
+// Nothing: it cannot be told, since the text is empty or says that the
+// connection broke, which the core reports as if the peer had.
+GRPC_BREAKER_EXPORT std::optional<bool> ServerAnswered(
+    absl::string_view debug_error_string);
+
+// The status of a call that a breaker refused: UNAVAILABLE, with a message for
+// people and the details grpc_breaker.v1.BreakerRejection and, if the
+// retry-after is known, google.rpc.RetryInfo.
+GRPC_BREAKER_EXPORT grpc::Status MakeRejectionStatus(
+    absl::string_view method, const Rejection& rejection);
+
+// What such a status says; see proto/grpc_breaker/v1/rpc_details.proto.
+struct RejectionDetail {
+  std::string method;
+  std::string state;   // "OPEN", ...
+  std::string reason;  // "HALF_OPEN_LIMIT", ...
+  absl::Duration retry_after = absl::ZeroDuration();
+};
+GRPC_BREAKER_EXPORT std::optional<RejectionDetail> RejectionDetailOf(
+    const grpc::Status& status);
+GRPC_BREAKER_EXPORT bool IsBreakerRejection(const grpc::Status& status);
 
 template <>
 struct StatusTraits<grpc::Status> {

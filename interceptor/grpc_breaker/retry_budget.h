@@ -13,11 +13,12 @@
 #include <atomic>
 #include <cstdint>
 
+#include "grpc_breaker/export.h"
 #include "grpc_breaker/retry_options.h"
 
 namespace grpc_breaker {
 
-class RetryBudget {
+class GRPC_BREAKER_EXPORT RetryBudget {
  public:
   // `options` must be valid. A budget that is turned off always allows.
   explicit RetryBudget(const RetryBudgetOptions& options);
@@ -34,6 +35,9 @@ class RetryBudget {
   double tokens() const;
 
  private:
+  // Returns the new count, in [0, max_millitokens_].
+  int64_t Add(int64_t millitokens);
+
   const int64_t max_millitokens_;
   const int64_t millitokens_per_success_;
   std::atomic<int64_t> millitokens_;

@@ -56,9 +56,9 @@ absl::Status RetryOptions::Validate() const {
 
 absl::Status RetryBudgetOptions::Validate() const {
   if (max_tokens == 0) return absl::OkStatus();
-  if (!(max_tokens > 0 && max_tokens <= 1000)) {
-    return Wrong("retry_budget.max_tokens",
-                 "0, or greater than 0 and at most 1000", max_tokens);
+  if (!(max_tokens >= 0.001 && max_tokens <= 1000)) {
+    return Wrong("retry_budget.max_tokens", "0, or from 0.001 to 1000",
+                 max_tokens);
   }
   if (!(token_ratio >= 0.001 && token_ratio <= 1000)) {
     return Wrong("retry_budget.token_ratio", "from 0.001 to 1000", token_ratio);

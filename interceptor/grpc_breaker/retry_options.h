@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "grpc_breaker/export.h"
 
 namespace grpc_breaker {
 
@@ -29,7 +30,7 @@ enum class Jitter {
   kGrpcA6,         // d * U[0.8, 1.2)         (gRFC A6)
 };
 
-struct RetryOptions {
+struct GRPC_BREAKER_EXPORT RetryOptions {
   // Attempts after the first one, 0 to 100; 0 turns retries off.
   int max_retries = 3;
   // Backoff before the first retry. > 0.
@@ -46,8 +47,8 @@ struct RetryOptions {
 // gRFC A6's retry throttling: each failure that could be retried takes one
 // token, each success gives token_ratio back, and there are no retries while
 // half of the tokens or fewer are left.
-struct RetryBudgetOptions {
-  // In (0, 1000]; 0 turns the budget off.
+struct GRPC_BREAKER_EXPORT RetryBudgetOptions {
+  // From 0.001 to 1000; 0 turns the budget off. Three decimals count.
   double max_tokens = 0;
   // From 0.001 to 1000; three decimals count.
   double token_ratio = 0.1;
@@ -56,7 +57,7 @@ struct RetryBudgetOptions {
 };
 
 // "NONE", "PLUS_MINUS_HALF", ...
-absl::string_view ToString(Jitter jitter);
+GRPC_BREAKER_EXPORT absl::string_view ToString(Jitter jitter);
 
 }  // namespace grpc_breaker
 

@@ -10,27 +10,30 @@
 //
 // Thread-compatible: one RetryPolicy belongs to one call.
 
-#include <optional>
-
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "grpc_breaker/backoff.h"
 #include "grpc_breaker/environment.h"
 #include "grpc_breaker/error_class.h"
+#include "grpc_breaker/export.h"
 #include "grpc_breaker/retry_budget.h"
 #include "grpc_breaker/retry_options.h"
 
 namespace grpc_breaker {
 
 // The server's word in the trailing metadata "grpc-retry-pushback-ms".
-struct Pushback {
+struct GRPC_BREAKER_EXPORT Pushback {
   enum class Kind { kNone, kRetryAfter, kDoNotRetry };
   Kind kind = Kind::kNone;
-  absl::Duration delay;  // For kRetryAfter; >= 0.
+  absl::Duration delay = absl::ZeroDuration();  // For kRetryAfter; >= 0.
 
   // One value of the header. Anything but a decimal number of milliseconds in
   // [0, 2^31) means "do not retry", as gRFC A6 has it.
   static Pushback Parse(absl::string_view value);
+  // All values of the header: none says nothing, and more than one means "do
+  // not retry", since the server contradicts itself.
+  static Pushback Parse(absl::Span<const absl::string_view> values);
 };
 
 struct RetryDecision {
@@ -45,15 +48,15 @@ struct RetryDecision {
     kDeadline,       // The delay does not fit before the deadline.
   };
   Verdict verdict = Verdict::kNotRetryable;
-  absl::Duration delay;  // For kRetry; >= 0.
+  absl::Duration delay = absl::ZeroDuration();  // For kRetry; >= 0.
 
   bool retry() const { return verdict == Verdict::kRetry; }
 };
 
 // "RETRY", "SUCCEEDED", "NOT_RETRYABLE", ...
-absl::string_view ToString(RetryDecision::Verdict verdict);
+GRPC_BREAKER_EXPORT absl::string_view ToString(RetryDecision::Verdict verdict);
 
-class RetryPolicy {
+class GRPC_BREAKER_EXPORT RetryPolicy {
  public:
   // `options` must be valid; `budget` may be null and outlives this object.
   RetryPolicy(const RetryOptions& options, bool idempotent,
@@ -75,6 +78,8 @@ class RetryPolicy {
   int retries() const { return retries_; }
 
  private:
+  bool exhausted() const { return retries_ >= max_retries_; }
+  absl::Duration Delay(const ErrorClass& error, const Pushback& pushback);
   RetryDecision RetryAfter(absl::Duration delay, MonotonicTime now,
                            MonotonicTime deadline);
 

@@ -20,10 +20,11 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
 #include "grpc_breaker/environment.h"
+#include "grpc_breaker/export.h"
 
 namespace grpc_breaker {
 
-class ManualEnvironment final : public Environment {
+class GRPC_BREAKER_EXPORT ManualEnvironment final : public Environment {
  public:
   // Starts at an arbitrary time, the same in every run.
   ManualEnvironment();
