@@ -15,7 +15,9 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
+#include "grpc_breaker/testing/manual_environment.h"
 #include "grpc_breaker/v1/rpc_details.pb.h"
+#include "grpc_breaker/with_retry.h"
 #include "grpcpp/generic/async_generic_service.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/grpcpp.h"
@@ -24,6 +26,7 @@
 namespace grpc_breaker {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -193,6 +196,24 @@ TEST(RejectionStatusTest, OtherStatusesAreNotRejections) {
   EXPECT_FALSE(IsBreakerRejection(grpc::Status::OK));
   EXPECT_FALSE(IsBreakerRejection(grpc::Status(grpc::UNAVAILABLE, "")));
   EXPECT_EQ(RejectionRetryAfter(absl::UnavailableError("")), std::nullopt);
+}
+
+TEST(GrpcStatusTest, WithRetryHeedsTheDetailsOfAGrpcStatus) {
+  ManualEnvironment env;
+  WithRetryOptions options;
+  options.environment = &env;
+  int attempts = 0;
+  const grpc::Status status = WithRetry(
+      RetryOptions(),
+      [&] {
+        return ++attempts > 1
+                   ? grpc::Status::OK
+                   : WithDetails(grpc::RESOURCE_EXHAUSTED,
+                                 {{kRetryInfoUrl, RetryInfoBytes(30)}});
+      },
+      options);
+  EXPECT_TRUE(status.ok());
+  EXPECT_THAT(env.sleeps(), ElementsAre(absl::Seconds(30)));
 }
 
 TEST(ServerAnsweredTest, SaysNothingWithoutAText) {
