@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "grpc_breaker/export.h"
 #include "grpc_breaker/policy.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/security/credentials.h"
@@ -35,7 +36,8 @@ class Registry;
 // A retry policy that `arguments` configure in gRPC's own service config is
 // taken out, so that its attempts do not multiply ours; gRPC's transparent
 // retries stay on.
-absl::StatusOr<std::shared_ptr<grpc::Channel>> CreateChannel(
+GRPC_BREAKER_EXPORT absl::StatusOr<std::shared_ptr<grpc::Channel>>
+CreateChannel(
     const std::string& target,
     const std::shared_ptr<grpc::ChannelCredentials>& credentials,
     Options options = {},
@@ -45,18 +47,20 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> CreateChannel(
 // application's own interceptors: those before it in the vector see calls,
 // those after it see attempts. Use DisableConfiguredRetries on the channel's
 // arguments as well.
-absl::StatusOr<
+GRPC_BREAKER_EXPORT absl::StatusOr<
     std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>>
 MakeInterceptorFactory(Options options);
 
 // The same over a registry of the application's own, which it may share
 // between channels to one backend.
+GRPC_BREAKER_EXPORT
 std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>
 MakeInterceptorFactory(std::shared_ptr<Registry> registry);
 
 // Takes retry policies out of the service config in `arguments`, if there is
 // one. Fails with InvalidArgument if that is not JSON.
-absl::Status DisableConfiguredRetries(grpc::ChannelArguments* arguments);
+GRPC_BREAKER_EXPORT absl::Status DisableConfiguredRetries(
+    grpc::ChannelArguments* arguments);
 
 }  // namespace grpc_breaker
 

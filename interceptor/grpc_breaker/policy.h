@@ -102,6 +102,10 @@ struct Policy {
   // the application can compensate. Same rules as for a fallback.
   std::function<void(const FailedCall&)> on_final_failure;
 
+  // Instead of failing fast when the breaker refuses: waits for its
+  // retry-after, if retries are left and the deadline allows. Unary calls only.
+  bool wait_when_rejected = false;
+
   // For attempts, where the application's ClientContext cannot be read (see
   // README, "Limits"); otherwise the context's own settings win.
   std::optional<bool> wait_for_ready;

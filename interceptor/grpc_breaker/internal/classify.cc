@@ -1,0 +1,49 @@
+#include "grpc_breaker/internal/classify.h"
+
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "grpc_breaker/grpc_status.h"
+
+namespace grpc_breaker {
+namespace internal {
+
+ErrorClass ClassifyAttempt(const Policy& policy, const grpc::Status& status,
+                           const grpc::ClientContext& context,
+                           ErrorOrigin origin) {
+  if (!status.ok()) {
+    origin.server_answered = ServerAnswered(context.debug_error_string());
+  }
+  ErrorClass error = ClassifyError(status, origin);
+  const auto it = policy.classification.find(status.error_code());
+  if (it != policy.classification.end() && !origin.cancelled_by_caller) {
+    const ClassOverride& override = it->second;
+    error.category = override.category.value_or(error.category);
+    error.severity = override.severity.value_or(error.severity);
+    error.outcome = override.outcome.value_or(error.outcome);
+    error.retryable = override.retryable.value_or(error.retryable);
+  }
+  return error;
+}
+
+Pushback PushbackOf(
+    const std::multimap<grpc::string_ref, grpc::string_ref>& trailers) {
+  std::vector<absl::string_view> values;
+  const auto [begin, end] = trailers.equal_range("grpc-retry-pushback-ms");
+  for (auto it = begin; it != end; ++it) {
+    values.emplace_back(it->second.data(), it->second.size());
+  }
+  return Pushback::Parse(values);
+}
+
+CircuitBreaker::FailureDetails DetailsOf(const ErrorClass& error,
+                                         const Pushback& pushback) {
+  CircuitBreaker::FailureDetails details{error.severity, error.retry_delay};
+  if (pushback.kind == Pushback::Kind::kRetryAfter) {
+    details.server_delay = pushback.delay;
+  }
+  return details;
+}
+
+}  // namespace internal
+}  // namespace grpc_breaker

@@ -1,0 +1,39 @@
+#ifndef GRPC_BREAKER_INTERNAL_CLASSIFY_H_
+#define GRPC_BREAKER_INTERNAL_CLASSIFY_H_
+
+// From what gRPC tells about a finished attempt to an ErrorClass, under the
+// method's policy.
+//
+// Thread-safe: pure functions over values.
+
+#include <map>
+
+#include "grpc_breaker/circuit_breaker.h"
+#include "grpc_breaker/error_class.h"
+#include "grpc_breaker/policy.h"
+#include "grpc_breaker/retry_policy.h"
+#include "grpcpp/client_context.h"
+#include "grpcpp/support/status.h"
+#include "grpcpp/support/string_ref.h"
+
+namespace grpc_breaker {
+namespace internal {
+
+// `origin` says what the caller knows; whether a server answered is read from
+// `context`, the one the attempt ran on.
+ErrorClass ClassifyAttempt(const Policy& policy, const grpc::Status& status,
+                           const grpc::ClientContext& context,
+                           ErrorOrigin origin);
+
+// From an attempt's trailing metadata.
+Pushback PushbackOf(
+    const std::multimap<grpc::string_ref, grpc::string_ref>& trailers);
+
+// What the breaker may want to know beyond the outcome.
+CircuitBreaker::FailureDetails DetailsOf(const ErrorClass& error,
+                                         const Pushback& pushback);
+
+}  // namespace internal
+}  // namespace grpc_breaker
+
+#endif  // GRPC_BREAKER_INTERNAL_CLASSIFY_H_

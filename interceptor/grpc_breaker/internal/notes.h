@@ -1,0 +1,37 @@
+#ifndef GRPC_BREAKER_INTERNAL_NOTES_H_
+#define GRPC_BREAKER_INTERNAL_NOTES_H_
+
+// Notes: what the library adds to the trailing metadata of a call; see
+// trailing_metadata.h for the keys.
+//
+// Thread-compatible: plain values.
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "grpc_breaker/circuit_breaker.h"
+#include "grpcpp/support/string_ref.h"
+
+namespace grpc_breaker {
+namespace internal {
+
+using ReceivedMetadata = std::multimap<grpc::string_ref, grpc::string_ref>;
+
+class Notes {
+ public:
+  void AddRejection(const Rejection& rejection);
+  void AddAttempts(int attempts);
+
+  // `metadata` refers to the strings in here: it must not outlive them.
+  void AppendTo(ReceivedMetadata* metadata) const;
+
+ private:
+  std::vector<std::pair<std::string, std::string>> notes_;
+};
+
+}  // namespace internal
+}  // namespace grpc_breaker
+
+#endif  // GRPC_BREAKER_INTERNAL_NOTES_H_
