@@ -8,8 +8,7 @@ CallTimeout::CallTimeout(absl::Duration timeout, grpc::ClientContext* context,
     : environment_(environment),
       state_(std::make_shared<State>()),
       timer_(environment.RunAt(
-          environment.Now() + absl::ToChronoNanoseconds(timeout),
-          [state = state_, context] {
+          TimeAfter(environment.Now(), timeout), [state = state_, context] {
             state->expired.store(true, std::memory_order_relaxed);
             context->TryCancel();
             state->cancelled.Notify();

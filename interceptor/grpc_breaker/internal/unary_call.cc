@@ -202,7 +202,7 @@ void UnaryCall::Wait(absl::Duration delay, MonotonicTime now) {
     absl::MutexLock lock(&mutex_);
     if (!cancelled_) {
       timer_ =
-          environment_.RunAt(now + absl::ToChronoNanoseconds(delay),
+          environment_.RunAt(TimeAfter(now, delay),
                              [self = shared_from_this()] { self->OnTimer(); });
       return;
     }
