@@ -26,7 +26,9 @@ function(_grpc_breaker_publish name)
     grpc_breaker_${name}
     PROPERTIES EXPORT_NAME ${name}
                VERSION ${PROJECT_VERSION}
-               SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+               SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
+               # One object file serves a static and a shared library.
+               DEFINE_SYMBOL "")
   set_property(GLOBAL APPEND PROPERTY GRPC_BREAKER_LIBRARIES ${name})
   if(GRPC_BREAKER_INSTALL)
     install(TARGETS grpc_breaker_${name} EXPORT grpc_breaker)

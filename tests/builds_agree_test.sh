@@ -40,7 +40,6 @@ differences() {
   done < <(
     # Left out: projects of their own, and the ThreadSanitizer build, which
     # only CMake has.
-
     find "$root"/{examples,interceptor,proto,tests,tools} \
       \( -path "$root/examples/bazel_consumer" -o -path "$root/tests/install" -o -path "$root/tests/tsan" \) -prune \
       -o \( -name '*.cc' -o -name '*.h' -o -name '*.proto' \) -print | sort
