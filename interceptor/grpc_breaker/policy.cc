@@ -2,8 +2,10 @@
 
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "grpc_breaker/internal/method_name.h"
+#include "grpc_breaker/internal/utf8.h"
 
 namespace grpc_breaker {
 namespace {
@@ -30,6 +32,13 @@ absl::Status ValidateTimeout(absl::string_view field,
   return Invalid(field, absl::StrCat("must be greater than 0 and at most ",
                                      absl::FormatDuration(kLongestTimeout),
                                      ", got ", absl::FormatDuration(*timeout)));
+}
+
+// What the admin service shows must be.
+absl::Status ValidateUtf8(absl::string_view field, const std::string& value) {
+  if (internal::IsUtf8(value)) return absl::OkStatus();
+  return Invalid(field, absl::StrCat("must be UTF-8, got \"",
+                                     absl::CHexEscape(value), "\""));
 }
 
 // For values that were cast into an enum whose values are 0 to `last`.
@@ -97,6 +106,7 @@ absl::Status Policy::Validate(const std::string& prefix) const {
       ValidateEnum("idempotency", idempotency, Idempotency::kRepeatable));
   status.Update(ValidateTimeout("timeout", timeout));
   status.Update(ValidateTimeout("attempt_timeout", attempt_timeout));
+  status.Update(ValidateUtf8("authority", authority));
   return WithPrefix(prefix, status);
 }
 
@@ -108,6 +118,7 @@ absl::Status Options::Validate() const {
                                  internal::NameForm::kMethod,
                                  "/package.Service/Method"));
   status.Update(retry_budget.Validate());
+  status.Update(ValidateUtf8("channel_name", channel_name));
   if (max_methods < 1 || max_methods > kMostMethods) {
     status.Update(Invalid(
         "max_methods",

@@ -123,8 +123,8 @@ struct Options {
   // Shared by all methods of the channel; off by default.
   RetryBudgetOptions retry_budget;
 
-  // How the channel is called in events and in the admin service. Empty: its
-  // target.
+  // How the channel is called in events and in the admin service. UTF-8.
+  // Empty: its target.
   std::string channel_name;
 
   // Methods beyond this many share one breaker, "_other", and the default

@@ -15,7 +15,7 @@
 namespace grpc_breaker {
 namespace {
 
-constexpr absl::string_view kOther = "_other";
+using internal::kOtherMethods;
 
 size_t HashOf(absl::string_view name) {
   return absl::Hash<absl::string_view>{}(name);
@@ -39,7 +39,7 @@ bool IsRepeatable(const Options& options, const Policy& policy,
       &policy == &options.default_policy ? Idempotency::kAsDeclared
                                          : Idempotency::kRepeatable);
   return idempotency == Idempotency::kRepeatable ||
-         (method != kOther && DeclaredIdempotent(method));
+         (method != kOtherMethods && DeclaredIdempotent(method));
 }
 
 // One Subscribe(), as long as its handle or a notification uses it.
@@ -220,6 +220,24 @@ void Registry::FanOut::OnTransition(const BreakerTransition& transition) {
   });
 }
 
+void Registry::FanOut::OnRejections(const BreakerRejections& rejections) {
+  for (const auto& listener : registry_.options_.listeners) {
+    listener->OnRejections(rejections);
+  }
+}
+
+void Registry::FanOut::OnSlowCall(const BreakerSlowCall& call) {
+  for (const auto& listener : registry_.options_.listeners) {
+    listener->OnSlowCall(call);
+  }
+}
+
+void Registry::FanOut::OnThreshold(const BreakerThreshold& threshold) {
+  for (const auto& listener : registry_.options_.listeners) {
+    listener->OnThreshold(threshold);
+  }
+}
+
 Registry::Registry(Options options) : options_(std::move(options)) {
   size_t buckets = 16;
   while (buckets < static_cast<size_t>(options_.max_methods)) buckets *= 2;
@@ -236,7 +254,8 @@ absl::StatusOr<std::shared_ptr<Registry>> Registry::Create(Options options) {
   if (!status.ok()) return status;
   std::shared_ptr<Registry> registry(new Registry(std::move(options)));
 
-  absl::StatusOr<std::unique_ptr<Method>> other = registry->MakeMethod(kOther);
+  absl::StatusOr<std::unique_ptr<Method>> other =
+      registry->MakeMethod(kOtherMethods);
   if (!other.ok()) return other.status();
   registry->other_ = *std::move(other);
   for (const auto& [name, policy] : registry->options_.methods) {
@@ -281,7 +300,7 @@ Method& Registry::Find(absl::string_view method) {
 }
 
 const Method* Registry::Peek(absl::string_view method) const {
-  if (method == kOther) {
+  if (method == kOtherMethods) {
     return other_used_.load(std::memory_order_relaxed) ? other_.get() : nullptr;
   }
   return Lookup(method, HashOf(method));

@@ -151,12 +151,15 @@ class Registry : public std::enable_shared_from_this<Registry> {
   const Options& options() const { return options_; }
 
  private:
-  // Tells events of this registry's breakers to the channel's listeners and
-  // then to those of the directory.
+  // Tells events of this registry's breakers to the channel's listeners, and
+  // transitions then to those of the directory.
   class FanOut : public BreakerListener {
    public:
     explicit FanOut(Registry& registry) : registry_(registry) {}
     void OnTransition(const BreakerTransition& transition) override;
+    void OnRejections(const BreakerRejections& rejections) override;
+    void OnSlowCall(const BreakerSlowCall& call) override;
+    void OnThreshold(const BreakerThreshold& threshold) override;
 
    private:
     Registry& registry_;

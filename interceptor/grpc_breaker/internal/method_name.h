@@ -8,6 +8,8 @@
 //
 // Thread-safe: pure functions over values.
 
+#include <cstddef>
+
 #include "absl/strings/string_view.h"
 
 namespace grpc_breaker {
@@ -22,6 +24,9 @@ enum class NameForm {
 
 // Longer names are malformed, so that the memory behind a name is bounded.
 inline constexpr size_t kMaxNameLength = 512;
+
+// The entry that malformed names, and those beyond a channel's limit, share.
+inline constexpr absl::string_view kOtherMethods = "_other";
 
 NameForm FormOf(absl::string_view name);
 

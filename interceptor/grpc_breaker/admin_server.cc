@@ -1,0 +1,248 @@
+#include "grpc_breaker/admin_server.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "grpc_breaker/admin_service.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/grpcpp.h"
+
+namespace grpc_breaker {
+namespace {
+
+constexpr absl::string_view kUnixScheme = "unix:";
+// The socket is made in a directory beside its place; see MoveIntoPlace.
+constexpr absl::string_view kDirectorySuffix = ".XXXXXX";
+constexpr absl::string_view kSocketInDirectory = "/s";
+constexpr size_t kLongestPath = sizeof(sockaddr_un::sun_path) - 1 -
+                                kDirectorySuffix.size() -
+                                kSocketInDirectory.size();
+
+absl::Status Invalid(const std::string& address) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "address: must be unix:PATH or a numeric loopback address with a port, "
+      "such as 127.0.0.1:0 or [::1]:8089, got \"",
+      absl::CHexEscape(address), "\""));
+}
+
+absl::Status Unavailable(absl::string_view what, int error) {
+  return absl::UnavailableError(
+      absl::StrCat("address: ", what, ": ", std::strerror(error)));
+}
+
+bool IsLoopback(absl::string_view address) {
+  const size_t colon = address.rfind(':');
+  if (colon == absl::string_view::npos) return false;
+  absl::string_view host = address.substr(0, colon);
+  int port;
+  if (!absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 0 ||
+      port > 65535) {
+    return false;
+  }
+  if (absl::ConsumePrefix(&host, "[") && absl::ConsumeSuffix(&host, "]")) {
+    in6_addr v6;
+    return inet_pton(AF_INET6, std::string(host).c_str(), &v6) == 1 &&
+           IN6_IS_ADDR_LOOPBACK(&v6);
+  }
+  in_addr v4;
+  return inet_pton(AF_INET, std::string(host).c_str(), &v4) == 1 &&
+         (ntohl(v4.s_addr) >> 24) == 127;
+}
+
+// Whether a server listens on the socket; if not, what connect() says.
+int TryConnect(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return errno;
+  const int error = connect(fd, reinterpret_cast<const sockaddr*>(&address),
+                            sizeof(address)) == 0
+                        ? 0
+                        : errno;
+  close(fd);
+  return error;
+}
+
+// Removes the socket of a server that has died.
+absl::Status RemoveStaleSocket(const std::string& path) {
+  struct stat info;
+  if (lstat(path.c_str(), &info) != 0) {
+    return errno == ENOENT ? absl::OkStatus() : Unavailable(path, errno);
+  }
+  if (!S_ISSOCK(info.st_mode)) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("address: ", path, " exists and is not a socket"));
+  }
+  if (TryConnect(path) != ECONNREFUSED) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("address: another server listens on ", path));
+  }
+  return unlink(path.c_str()) == 0 || errno == ENOENT
+             ? absl::OkStatus()
+             : Unavailable(absl::StrCat("removing ", path), errno);
+}
+
+// A directory beside `path` that only this user can enter; removed at the end.
+class PrivateDirectory {
+ public:
+  explicit PrivateDirectory(const std::string& path)
+      : name_(absl::StrCat(path, kDirectorySuffix)),
+        error_(mkdtemp(&name_[0]) != nullptr ? 0 : errno) {}
+  ~PrivateDirectory() {
+    if (error_ != 0) return;
+    unlink(socket().c_str());
+    rmdir(name_.c_str());
+  }
+  PrivateDirectory(const PrivateDirectory&) = delete;
+  PrivateDirectory& operator=(const PrivateDirectory&) = delete;
+
+  int error() const { return error_; }
+  std::string socket() const { return absl::StrCat(name_, kSocketInDirectory); }
+
+ private:
+  std::string name_;
+  const int error_;
+};
+
+// Gives the socket its mode and its name. There is no moment in which others
+// could open it, whatever the umask, and none in which it could replace another
+// server's: link() does not.
+absl::Status MoveIntoPlace(const std::string& socket, const std::string& path) {
+  if (chmod(socket.c_str(), 0600) != 0) {
+    return Unavailable("setting the mode of the socket", errno);
+  }
+  absl::Status status = RemoveStaleSocket(path);
+  if (!status.ok()) return status;
+  if (link(socket.c_str(), path.c_str()) == 0) return absl::OkStatus();
+  return errno == EEXIST ? absl::AlreadyExistsError(absl::StrCat(
+                               "address: another server listens on ", path))
+                         : Unavailable(absl::StrCat("making ", path), errno);
+}
+
+struct File {
+  dev_t device;
+  ino_t inode;
+};
+
+std::optional<File> FileAt(const std::string& path) {
+  struct stat info;
+  if (lstat(path.c_str(), &info) != 0) return std::nullopt;
+  return File{info.st_dev, info.st_ino};
+}
+
+class Server : public AdminServer {
+ public:
+  explicit Server(Directory& directory)
+      : service_(MakeAdminService(directory)) {}
+
+  ~Server() override {
+    // Its own only: another server may have taken the name meanwhile.
+    if (const auto file = path_.empty() ? std::nullopt : FileAt(path_);
+        file && file->device == socket_.device &&
+        file->inode == socket_.inode) {
+      unlink(path_.c_str());
+    }
+    if (server_ != nullptr) {
+      server_->Shutdown(std::chrono::system_clock::now());
+      server_->Wait();
+    }
+  }
+
+  absl::Status ListenOnPort(const std::string& address) {
+    int port = 0;
+    if (!Listen(address, &port)) {
+      return absl::UnavailableError(
+          absl::StrCat("address: cannot listen on ", address));
+    }
+    address_ = absl::StrCat(address.substr(0, address.rfind(':') + 1), port);
+    return absl::OkStatus();
+  }
+
+  absl::Status ListenOnSocket(const std::string& path) {
+    if (path.empty() || path.size() > kLongestPath ||
+        path.find('\0') != std::string::npos) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "address: the path of a socket must have from 1 to ", kLongestPath,
+          " bytes, none of them 0, got ", path.size()));
+    }
+    // Before anything is made, so that the usual mistakes leave no trace.
+    absl::Status status = RemoveStaleSocket(path);
+    if (!status.ok()) return status;
+    const PrivateDirectory directory(path);
+    if (directory.error() != 0) {
+      return Unavailable(absl::StrCat("making a directory beside ", path),
+                         directory.error());
+    }
+    int port = 0;
+    if (!Listen(absl::StrCat(kUnixScheme, directory.socket()), &port)) {
+      return absl::UnavailableError(
+          absl::StrCat("address: cannot listen on ", path));
+    }
+    status = MoveIntoPlace(directory.socket(), path);
+    if (!status.ok()) return status;
+    if (const auto file = FileAt(directory.socket())) {
+      socket_ = *file;
+      path_ = path;
+    }
+    address_ = absl::StrCat(kUnixScheme, path);
+    return absl::OkStatus();
+  }
+
+  const std::string& address() const override { return address_; }
+
+ private:
+  bool Listen(const std::string& address, int* port) {
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    grpc::ServerBuilder builder;
+    // Else a second process could listen on the port as well and get half of
+    // the calls.
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    builder.AddListeningPort(address, grpc::InsecureServerCredentials(), port);
+    builder.RegisterService(service_.get());
+    server_ = builder.BuildAndStart();
+    return server_ != nullptr;
+  }
+
+  const std::unique_ptr<grpc::Service> service_;
+  std::unique_ptr<grpc::Server> server_;
+  std::string address_;
+  std::string path_;  // Of the socket; empty: none.
+  File socket_{};
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<AdminServer>> AdminServer::Start(
+    const std::string& address, Directory& directory) {
+  auto server = std::make_unique<Server>(directory);
+  absl::string_view path = address;
+  absl::Status status;
+  if (absl::ConsumePrefix(&path, kUnixScheme)) {
+    status = server->ListenOnSocket(std::string(path));
+  } else if (IsLoopback(address)) {
+    status = server->ListenOnPort(address);
+  } else {
+    status = Invalid(address);
+  }
+  if (!status.ok()) return status;
+  return server;
+}
+
+}  // namespace grpc_breaker

@@ -1,0 +1,47 @@
+#ifndef GRPC_BREAKER_ADMIN_SERVER_H_
+#define GRPC_BREAKER_ADMIN_SERVER_H_
+
+// A server of its own for the admin service, with server reflection, on a unix
+// socket that only this user may open (mode 0600) or on a loopback port, which
+// every user of the machine may open.
+//
+//   auto admin = grpc_breaker::AdminServer::Start("unix:/run/app/admin.sock");
+//   if (!admin.ok()) ...
+//
+// Linking to this library turns on server reflection for every gRPC server of
+// the process: gRPC's reflection library cannot be had otherwise. Where that is
+// not wanted, link to admin_service.h's library only.
+//
+// Lifetime: the directory outlives the server.
+//
+// Thread-safe.
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "grpc_breaker/registry.h"
+
+namespace grpc_breaker {
+
+class AdminServer {
+ public:
+  // `address` is "unix:/path/to/socket" or a numeric loopback address with a
+  // port, such as "127.0.0.1:0" or "[::1]:8089", where 0 chooses a free port.
+  //
+  // Anything else is an InvalidArgumentError. The socket of a server that has
+  // died is replaced; a living one is an AlreadyExistsError, and so is anything
+  // else of that name. What the system refuses is an UnavailableError.
+  static absl::StatusOr<std::unique_ptr<AdminServer>> Start(
+      const std::string& address, Directory& directory = Directory::Default());
+
+  // Stops the server, ends open watches, and removes the socket.
+  virtual ~AdminServer() = default;
+
+  // As clients dial it, with the port that was chosen.
+  virtual const std::string& address() const = 0;
+};
+
+}  // namespace grpc_breaker
+
+#endif  // GRPC_BREAKER_ADMIN_SERVER_H_

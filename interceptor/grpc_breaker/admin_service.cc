@@ -1,0 +1,225 @@
+#include "grpc_breaker/admin_service.h"
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "grpc_breaker/admin/v1/admin.grpc.pb.h"
+#include "grpc_breaker/internal/breaker_filter.h"
+#include "grpc_breaker/internal/breaker_message.h"
+#include "grpc_breaker/internal/breaker_watch.h"
+#include "grpc_breaker/internal/method_name.h"
+
+namespace grpc_breaker {
+namespace {
+
+using admin::v1::Breaker;
+using internal::BreakerFilter;
+using internal::Quoted;
+
+constexpr int kDefaultPageSize = 100;
+constexpr int kMaxPageSize = 1000;
+
+using Registries = std::vector<std::shared_ptr<Registry>>;
+
+grpc::Status ToGrpc(const absl::Status& status) {
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
+                      std::string(status.message()));
+}
+
+grpc::Status Invalid(absl::string_view field, absl::string_view rule,
+                     absl::string_view value) {
+  return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
+                      absl::StrCat(field, ": must be ", rule, ", got ", value));
+}
+
+// Names a breaker, in the order of a list.
+struct Position {
+  std::string channel;
+  std::string method;
+};
+
+// A page token is the position of the last breaker of its page, so that it
+// stays good whatever comes and goes. A method's name has no NUL in it.
+std::string ToToken(absl::string_view channel, absl::string_view method) {
+  return absl::WebSafeBase64Escape(
+      absl::StrCat(channel, absl::string_view("\0", 1), method));
+}
+
+std::optional<Position> FromToken(const std::string& token) {
+  std::string bytes;
+  if (!absl::WebSafeBase64Unescape(token, &bytes)) return std::nullopt;
+  const size_t end = bytes.rfind('\0');
+  if (end == std::string::npos) return std::nullopt;
+  return Position{bytes.substr(0, end), bytes.substr(end + 1)};
+}
+
+void SortByName(Registries* registries) {
+  std::sort(registries->begin(), registries->end(),
+            [](const auto& a, const auto& b) {
+              return a->channel_name() < b->channel_name();
+            });
+}
+
+// Fills a page with the matching breakers after `after`.
+void FillPage(const Registries& registries, const BreakerFilter& filter,
+              const Position& after, int page_size,
+              admin::v1::ListBreakersResponse* response) {
+  for (const auto& registry : registries) {
+    const std::string& channel = registry->channel_name();
+    if (channel < after.channel || !filter.MatchesChannel(channel)) continue;
+    for (const Method* method : registry->Methods()) {
+      if (std::tie(channel, method->name()) <=
+              std::tie(after.channel, after.method) ||
+          !filter.MatchesMethod(method->name())) {
+        continue;
+      }
+      Breaker breaker = internal::ToMessage(*registry, *method);
+      if (!filter.MatchesState(breaker.state())) continue;
+      if (response->breakers_size() == page_size) {
+        const Breaker& last = response->breakers(page_size - 1);
+        response->set_next_page_token(ToToken(last.channel(), last.method()));
+        return;
+      }
+      *response->add_breakers() = std::move(breaker);
+    }
+  }
+}
+
+class AdminService final
+    : public admin::v1::CircuitBreakerAdmin::CallbackService {
+ public:
+  explicit AdminService(Directory& directory) : directory_(directory) {}
+
+  grpc::ServerUnaryReactor* ListBreakers(
+      grpc::CallbackServerContext* context,
+      const admin::v1::ListBreakersRequest* request,
+      admin::v1::ListBreakersResponse* response) override {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(List(*request, response));
+    return reactor;
+  }
+
+  grpc::ServerUnaryReactor* GetBreaker(
+      grpc::CallbackServerContext* context,
+      const admin::v1::GetBreakerRequest* request, Breaker* response) override {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(Get(*request, response));
+    return reactor;
+  }
+
+  grpc::ServerWriteReactor<admin::v1::WatchBreakersResponse>* WatchBreakers(
+      grpc::CallbackServerContext* /*context*/,
+      const admin::v1::WatchBreakersRequest* request) override {
+    absl::StatusOr<BreakerFilter> filter =
+        BreakerFilter::Parse(request->filter());
+    if (!filter.ok()) return new Refusal(ToGrpc(filter.status()));
+    return internal::BreakerWatch::Start(directory_, *std::move(filter));
+  }
+
+ private:
+  class Refusal
+      : public grpc::ServerWriteReactor<admin::v1::WatchBreakersResponse> {
+   public:
+    explicit Refusal(grpc::Status status) { Finish(std::move(status)); }
+    void OnDone() override { delete this; }
+  };
+
+  grpc::Status List(const admin::v1::ListBreakersRequest& request,
+                    admin::v1::ListBreakersResponse* response) const {
+    absl::StatusOr<BreakerFilter> filter =
+        BreakerFilter::Parse(request.filter());
+    if (!filter.ok()) return ToGrpc(filter.status());
+    if (request.page_size() < 0) {
+      return Invalid("page_size", "at least 0",
+                     absl::StrCat(request.page_size()));
+    }
+    const std::optional<Position> after = request.page_token().empty()
+                                              ? Position()
+                                              : FromToken(request.page_token());
+    if (!after) {
+      return Invalid("page_token", "one that ListBreakers gave out",
+                     Quoted(request.page_token()));
+    }
+    Registries registries = directory_.Registries();
+    SortByName(&registries);
+    FillPage(registries, *filter, *after,
+             request.page_size() == 0
+                 ? kDefaultPageSize
+                 : std::min(request.page_size(), kMaxPageSize),
+             response);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Get(const admin::v1::GetBreakerRequest& request,
+                   Breaker* response) const {
+    if (request.method() != internal::kOtherMethods &&
+        internal::FormOf(request.method()) != internal::NameForm::kMethod) {
+      return Invalid("method", "of the form /package.Service/Method, or _other",
+                     Quoted(request.method()));
+    }
+    Registries registries = directory_.Registries();
+    SortByName(&registries);
+    bool channel_exists = request.channel().empty();
+    std::vector<std::string> candidates;
+    for (const auto& registry : registries) {
+      if (!request.channel().empty() &&
+          registry->channel_name() != request.channel()) {
+        continue;
+      }
+      channel_exists = true;
+      const Method* method = registry->Peek(request.method());
+      if (method == nullptr) continue;
+      candidates.push_back(Quoted(registry->channel_name()));
+      if (candidates.size() > 1) continue;
+      *response = internal::ToMessage(*registry, *method);
+      for (const BreakerTransition& transition : method->breaker().History()) {
+        *response->add_history() = internal::ToMessage(transition);
+      }
+    }
+    if (!channel_exists) {
+      return grpc::Status(grpc::StatusCode::NOT_FOUND,
+                          absl::StrCat("channel: there is none called ",
+                                       Quoted(request.channel())));
+    }
+    if (candidates.empty()) {
+      return grpc::Status(
+          grpc::StatusCode::NOT_FOUND,
+          absl::StrCat("method: ", Quoted(request.method()),
+                       " was not called and has no policy of its own"));
+    }
+    if (candidates.size() > 1) return Ambiguous(request, candidates);
+    return grpc::Status::OK;
+  }
+
+  static grpc::Status Ambiguous(const admin::v1::GetBreakerRequest& request,
+                                std::vector<std::string> channels) {
+    constexpr size_t kShown = 10;
+    const size_t more = channels.size() - std::min(channels.size(), kShown);
+    channels.resize(channels.size() - more);
+    return grpc::Status(
+        grpc::StatusCode::FAILED_PRECONDITION,
+        absl::StrCat("channel: must be set, because several have ",
+                     request.method(), ": ", absl::StrJoin(channels, ", "),
+                     more > 0 ? absl::StrCat(" and ", more, " more") : ""));
+  }
+
+  Directory& directory_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> MakeAdminService(Directory& directory) {
+  return std::make_unique<AdminService>(directory);
+}
+
+}  // namespace grpc_breaker

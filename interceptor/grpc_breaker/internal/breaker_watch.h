@@ -1,0 +1,102 @@
+#ifndef GRPC_BREAKER_INTERNAL_BREAKER_WATCH_H_
+#define GRPC_BREAKER_INTERNAL_BREAKER_WATCH_H_
+
+// One WatchBreakers call: a snapshot, then changes.
+//
+// There is one write at a time. What happens meanwhile is only noted, once per
+// breaker and at most once per channel that is gone, and read when its turn to
+// be written comes: so a slow reader costs a bounded amount of memory and gets
+// the latest state.
+//
+// Lifetime: deletes itself when gRPC is done with the call.
+//
+// Thread-safe. No lock is held while gRPC or a registry is called.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "grpc_breaker/admin/v1/admin.pb.h"
+#include "grpc_breaker/internal/breaker_filter.h"
+#include "grpc_breaker/registry.h"
+#include "grpcpp/support/server_callback.h"
+
+namespace grpc_breaker {
+namespace internal {
+
+class BreakerWatch
+    : public grpc::ServerWriteReactor<admin::v1::WatchBreakersResponse>,
+      private DirectoryListener {
+ public:
+  static BreakerWatch* Start(Directory& directory, BreakerFilter filter);
+
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+
+ private:
+  using Response = admin::v1::WatchBreakersResponse;
+
+  // Channel and method. The end of the snapshot has neither; a channel that is
+  // gone has no method.
+  using Key = std::pair<std::string, std::string>;
+
+  struct Entry {
+    std::weak_ptr<const Registry> registry;
+    const Method* method = nullptr;  // Lives as long as the registry.
+
+    // Its place in queue_; 0 if nothing is to be written.
+    uint64_t ticket = 0;
+    Response::Kind kind = Response::KIND_UNSPECIFIED;
+    std::string cause;
+    bool was_in_filter = false;  // In any of the states since the last write.
+
+    bool written = false;
+    uint64_t written_transitions = 0;
+  };
+
+  explicit BreakerWatch(BreakerFilter filter) : filter_(std::move(filter)) {}
+  ~BreakerWatch() override = default;
+
+  void OnMethodAdded(const Registry& registry, const Method& method) override;
+  void OnTransition(const Registry& registry, const Method& method,
+                    const BreakerTransition& transition) override;
+  void OnRegistryRemoved(const Registry& registry) override;
+
+  void EnqueueSnapshot(const Directory& directory);
+  Entry& Enqueue(const Key& key, Response::Kind kind)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // True if the caller has become the one who may start operations, and has to
+  // call StartNext.
+  bool Claim() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Writes what is next, or finishes, or lets go of the claim.
+  void StartNext() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Takes what is next out of the queue; false if there is nothing.
+  bool Dequeue(Key* key, Entry* entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Puts it into response_; false if it is not to be written after all.
+  bool Fill(const Key& key, const Entry& entry) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool Matches(const Registry& registry, const Method& method) const;
+
+  const BreakerFilter filter_;
+  std::unique_ptr<Directory::Subscription> subscription_;
+  Response response_;  // Belongs to who has claimed, and to the write.
+
+  absl::Mutex mutex_;
+  std::map<Key, Entry> entries_ ABSL_GUARDED_BY(mutex_);
+  std::map<uint64_t, Key> queue_ ABSL_GUARDED_BY(mutex_);
+  uint64_t last_ticket_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Somebody may start operations: at first Start(), then who has claimed it;
+  // from Finish() on for good.
+  bool claimed_ ABSL_GUARDED_BY(mutex_) = true;
+  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace internal
+}  // namespace grpc_breaker
+
+#endif  // GRPC_BREAKER_INTERNAL_BREAKER_WATCH_H_

@@ -1,0 +1,24 @@
+#ifndef GRPC_BREAKER_INTERNAL_UTF8_H_
+#define GRPC_BREAKER_INTERNAL_UTF8_H_
+
+// Protocol buffer strings must be UTF-8, and what servers and users say may be
+// any bytes.
+//
+// Thread-safe: pure functions over values.
+
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace grpc_breaker {
+namespace internal {
+
+bool IsUtf8(absl::string_view bytes);
+
+// Each byte that is not part of a well-formed character becomes U+FFFD.
+std::string ToUtf8(absl::string_view bytes);
+
+}  // namespace internal
+}  // namespace grpc_breaker
+
+#endif  // GRPC_BREAKER_INTERNAL_UTF8_H_

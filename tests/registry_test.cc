@@ -1,0 +1,442 @@
+#include "grpc_breaker/registry.h"
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "gmock/gmock.h"
+#include "grpc_breaker/testing/manual_environment.h"
+#include "gtest/gtest.h"
+
+namespace grpc_breaker {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+class RegistryTest : public ::testing::Test {
+ protected:
+  RegistryTest() {
+    options_.directory = &directory_;
+    options_.environment = &environment_;
+    options_.default_policy.breaker.consecutive_failures = 1;
+  }
+
+  std::shared_ptr<Registry> Make() {
+    absl::StatusOr<std::shared_ptr<Registry>> registry =
+        Registry::Create(options_);
+    EXPECT_TRUE(registry.ok()) << registry.status();
+    return registry.ok() ? *registry : nullptr;
+  }
+
+  // One failure, which opens the breaker.
+  void Trip(Method& method) {
+    method.breaker()
+        .TryAcquire(environment_.Now())
+        .Record(Outcome::kFailure, environment_.Now());
+  }
+
+  static std::vector<std::string> NamesOf(const Registry& registry) {
+    std::vector<std::string> names;
+    for (const Method* method : registry.Methods()) {
+      names.push_back(method->name());
+    }
+    return names;
+  }
+
+  ManualEnvironment environment_;
+  Directory directory_;
+  Options options_;
+};
+
+TEST_F(RegistryTest, RefusesBadOptions) {
+  options_.methods["pkg.S/M"];
+  EXPECT_EQ(std::string(Registry::Create(options_).status().message()),
+            "methods[pkg.S/M]: must have the form /package.Service/Method");
+}
+
+TEST_F(RegistryTest, FindsTheSameEntryForTheSameName) {
+  auto registry = Make();
+  Method& first = registry->Find("/pkg.S/M");
+  EXPECT_EQ(first.name(), "/pkg.S/M");
+  EXPECT_EQ(first.breaker().name(), "/pkg.S/M");
+  // By content, not by address.
+  EXPECT_EQ(&registry->Find(std::string("/pkg.S/M")), &first);
+  EXPECT_NE(&registry->Find("/pkg.S/N"), &first);
+}
+
+TEST_F(RegistryTest, GivesEachMethodTheMostSpecificPolicy) {
+  options_.services["/pkg.S/"].retry.max_retries = 7;
+  options_.methods["/pkg.S/M"].retry.max_retries = 8;
+  auto registry = Make();
+  EXPECT_EQ(registry->Find("/pkg.S/M").policy().retry.max_retries, 8);
+  EXPECT_EQ(registry->Find("/pkg.S/N").policy().retry.max_retries, 7);
+  EXPECT_EQ(registry->Find("/pkg.T/M").policy().retry.max_retries, 3);
+}
+
+TEST_F(RegistryTest, TheBreakerFollowsThePolicyOfItsMethod) {
+  options_.methods["/pkg.S/M"].breaker.consecutive_failures = 2;
+  auto registry = Make();
+  Method& lenient = registry->Find("/pkg.S/M");
+  Trip(lenient);
+  EXPECT_EQ(lenient.breaker().Snapshot(environment_.Now()).state,
+            BreakerState::kClosed);
+  Trip(lenient);
+  EXPECT_EQ(lenient.breaker().Snapshot(environment_.Now()).state,
+            BreakerState::kOpen);
+}
+
+TEST_F(RegistryTest, MalformedNamesShareOneEntry) {
+  auto registry = Make();
+  Method& other = registry->Find("no slash");
+  EXPECT_EQ(other.name(), "_other");
+  EXPECT_EQ(&registry->Find(""), &other);
+  EXPECT_EQ(&registry->Find("/pkg.S/"), &other);
+  EXPECT_EQ(&registry->Find("_other"), &other);
+}
+
+TEST_F(RegistryTest, MethodsBeyondTheLimitShareTheSameEntry) {
+  options_.max_methods = 2;
+  options_.services["/pkg.S/"].retry.max_retries = 9;
+  auto registry = Make();
+  Method& a = registry->Find("/pkg.S/A");
+  Method& b = registry->Find("/pkg.S/B");
+  Method& c = registry->Find("/pkg.S/C");
+  EXPECT_EQ(c.name(), "_other");
+  EXPECT_EQ(c.policy().retry.max_retries, 3);
+  EXPECT_EQ(&registry->Find("/pkg.S/D"), &c);
+  EXPECT_EQ(&registry->Find("bad"), &c);
+  EXPECT_EQ(&registry->Find("/pkg.S/A"), &a);
+  EXPECT_EQ(&registry->Find("/pkg.S/B"), &b);
+  EXPECT_THAT(NamesOf(*registry),
+              ElementsAre("/pkg.S/A", "/pkg.S/B", "_other"));
+}
+
+TEST_F(RegistryTest, AMethodWithAPolicyOfItsOwnAlwaysHasItsEntry) {
+  options_.max_methods = 1;
+  options_.methods["/pkg.S/M"].retry.max_retries = 8;
+  auto registry = Make();
+  EXPECT_EQ(registry->Find("/pkg.S/A").name(), "_other");
+  EXPECT_EQ(registry->Find("/pkg.S/M").name(), "/pkg.S/M");
+}
+
+TEST_F(RegistryTest, PeekSeesWhatWasCalledOrHasAPolicyAndMakesNothing) {
+  options_.methods["/pkg.S/M"];
+  auto registry = Make();
+  EXPECT_NE(registry->Peek("/pkg.S/M"), nullptr);
+  EXPECT_EQ(registry->Peek("/pkg.S/N"), nullptr);
+  EXPECT_EQ(registry->Peek("_other"), nullptr);
+  EXPECT_THAT(NamesOf(*registry), ElementsAre("/pkg.S/M"));
+
+  const Method& seen = registry->Find("/pkg.S/N");
+  const Method& other = registry->Find("bad");
+  EXPECT_EQ(registry->Peek("/pkg.S/N"), &seen);
+  EXPECT_EQ(registry->Peek("_other"), &other);
+  EXPECT_THAT(NamesOf(*registry),
+              ElementsAre("/pkg.S/M", "/pkg.S/N", "_other"));
+}
+
+TEST_F(RegistryTest, AThousandMethodsAreAllFoundAgain) {
+  options_.max_methods = 1000;
+  auto registry = Make();
+  std::vector<Method*> methods;
+  for (int i = 0; i < 1000; ++i) {
+    methods.push_back(&registry->Find(absl::StrCat("/pkg.S/M", i)));
+    EXPECT_EQ(methods.back()->name(), absl::StrCat("/pkg.S/M", i));
+  }
+  for (int i = 0; i < 1000; ++i) {
+    EXPECT_EQ(&registry->Find(absl::StrCat("/pkg.S/M", i)), methods[i]);
+  }
+  EXPECT_EQ(registry->Methods().size(), 1000u);
+}
+
+TEST_F(RegistryTest, ThreadsThatRaceForOneNameGetOneEntry) {
+  constexpr int kThreads = 8;
+  constexpr int kNames = 200;
+  options_.max_methods = kNames / 2;
+  auto registry = Make();
+  std::vector<std::vector<Method*>> found(kThreads);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&registry, &mine = found[t]] {
+      for (int i = 0; i < kNames; ++i) {
+        mine.push_back(&registry->Find(absl::StrCat("/pkg.S/M", i)));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+
+  EXPECT_EQ(registry->Methods().size(), size_t{kNames / 2 + 1});
+  for (int t = 0; t < kThreads; ++t) {
+    for (int i = 0; i < kNames; ++i) {
+      // Who found "_other" early on finds it later, too: the table is full.
+      if (found[t][i]->name() == "_other") continue;
+      EXPECT_EQ(found[t][i], &registry->Find(absl::StrCat("/pkg.S/M", i)));
+    }
+  }
+}
+
+TEST_F(RegistryTest, APolicyForAMethodOrServiceIsTheUsersWordThatCallsRepeat) {
+  options_.services["/pkg.S/"];
+  options_.methods["/pkg.T/M"];
+  options_.methods["/pkg.T/N"].idempotency = Idempotency::kAsDeclared;
+  auto registry = Make();
+  EXPECT_TRUE(registry->Find("/pkg.S/M").repeatable());
+  EXPECT_TRUE(registry->Find("/pkg.T/M").repeatable());
+  EXPECT_FALSE(registry->Find("/pkg.T/N").repeatable());
+  EXPECT_FALSE(registry->Find("/pkg.U/M").repeatable());
+  EXPECT_FALSE(registry->Find("_other").repeatable());
+}
+
+TEST_F(RegistryTest, TheDefaultPolicyMayGiveThatWordForAllMethods) {
+  options_.default_policy.idempotency = Idempotency::kRepeatable;
+  auto registry = Make();
+  EXPECT_TRUE(registry->Find("/pkg.U/M").repeatable());
+  EXPECT_TRUE(registry->Find("_other").repeatable());
+}
+
+TEST_F(RegistryTest, AllMethodsShareTheBudgetOfTheChannel) {
+  EXPECT_EQ(Make()->Find("/pkg.S/M").retry_budget(), nullptr);
+  options_.retry_budget.max_tokens = 10;
+  auto registry = Make();
+  RetryBudget* budget = registry->Find("/pkg.S/M").retry_budget();
+  ASSERT_NE(budget, nullptr);
+  EXPECT_EQ(registry->Find("/pkg.S/N").retry_budget(), budget);
+  EXPECT_EQ(budget->tokens(), 10);
+}
+
+TEST_F(RegistryTest, RemembersTheLastErrorOfAMethod) {
+  auto registry = Make();
+  Method& method = registry->Find("/pkg.S/M");
+  EXPECT_FALSE(method.last_error().has_value());
+  method.RecordError({grpc::StatusCode::ABORTED, "first", {}, {}});
+  method.RecordError({grpc::StatusCode::UNAVAILABLE, "second", {}, {}});
+  ASSERT_TRUE(method.last_error().has_value());
+  EXPECT_EQ(method.last_error()->code, grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(method.last_error()->message, "second");
+}
+
+// Calls a function for each transition.
+class OnEachTransition : public DirectoryListener {
+ public:
+  using Function = std::function<void(const Registry&, const Method&)>;
+  explicit OnEachTransition(Function function)
+      : function_(std::move(function)) {}
+  void OnTransition(const Registry& registry, const Method& method,
+                    const BreakerTransition&) override {
+    function_(registry, method);
+  }
+
+ private:
+  const Function function_;
+};
+
+// Notes each transition as "<who> <method> <to>".
+class Notes : public BreakerListener {
+ public:
+  Notes(std::string who, std::vector<std::string>* notes)
+      : who_(std::move(who)), notes_(notes) {}
+  void OnTransition(const BreakerTransition& transition) override {
+    notes_->push_back(absl::StrCat(who_, " ", transition.breaker, " ",
+                                   std::string(ToString(transition.to))));
+  }
+
+ private:
+  const std::string who_;
+  std::vector<std::string>* const notes_;
+};
+
+TEST_F(RegistryTest, TellsListenersInTheirOrderAndThenSubscribers) {
+  std::vector<std::string> notes;
+  options_.listeners = {std::make_shared<Notes>("first", &notes),
+                        std::make_shared<Notes>("second", &notes)};
+  options_.channel_name = "backend";
+  auto registry = Make();
+  OnEachTransition listener([&](const Registry& from, const Method& method) {
+    notes.push_back(absl::StrCat(from.channel_name(), " ", method.name()));
+  });
+  auto subscription = directory_.Subscribe(listener);
+  Trip(registry->Find("/pkg.S/M"));
+  EXPECT_THAT(notes, ElementsAre("first /pkg.S/M OPEN", "second /pkg.S/M OPEN",
+                                 "backend /pkg.S/M"));
+}
+
+TEST_F(RegistryTest, AListenerMayUseTheRegistry) {
+  struct Nosy : BreakerListener {
+    void OnTransition(const BreakerTransition&) override {
+      method = &registry->Find("/pkg.S/New");
+      count = registry->Methods().size();
+    }
+    Registry* registry = nullptr;
+    Method* method = nullptr;
+    size_t count = 0;
+  };
+  auto nosy = std::make_shared<Nosy>();
+  options_.listeners = {nosy};
+  auto registry = Make();
+  nosy->registry = registry.get();
+  Trip(registry->Find("/pkg.S/M"));
+  EXPECT_EQ(nosy->count, 2u);
+  EXPECT_EQ(nosy->method, registry->Peek("/pkg.S/New"));
+}
+
+TEST_F(RegistryTest, TheDirectoryListsTheLivingInOrder) {
+  options_.channel_name = "b";
+  auto b = Make();
+  options_.channel_name = "a";
+  auto a = Make();
+  EXPECT_THAT(directory_.Registries(), ElementsAre(b, a));
+  b.reset();
+  EXPECT_THAT(directory_.Registries(), ElementsAre(a));
+}
+
+TEST_F(RegistryTest, StaysOutOfSightWithoutADirectory) {
+  options_.directory = nullptr;
+  auto registry = Make();
+  EXPECT_THAT(directory_.Registries(), IsEmpty());
+  Trip(registry->Find("/pkg.S/M"));
+}
+
+TEST_F(RegistryTest, NamesOfChannelsAreUniqueInADirectory) {
+  options_.channel_name = "backend";
+  auto first = Make();
+  auto second = Make();
+  auto third = Make();
+  EXPECT_EQ(first->channel_name(), "backend");
+  EXPECT_EQ(second->channel_name(), "backend#2");
+  EXPECT_EQ(third->channel_name(), "backend#3");
+  second.reset();
+  EXPECT_EQ(Make()->channel_name(), "backend#2");
+}
+
+TEST_F(RegistryTest, AChannelWithoutANameIsCalledChannel) {
+  EXPECT_EQ(Make()->channel_name(), "channel");
+}
+
+TEST_F(RegistryTest, MayOutliveItsDirectory) {
+  auto directory = std::make_unique<Directory>();
+  options_.directory = directory.get();
+  auto registry = Make();
+  DirectoryListener listener;
+  auto subscription = directory->Subscribe(listener);
+  directory.reset();
+  Trip(registry->Find("/pkg.S/M"));
+  registry.reset();
+  subscription.reset();
+}
+
+TEST_F(RegistryTest, ASubscriptionEndsWithItsHandle) {
+  auto registry = Make();
+  int calls = 0;
+  OnEachTransition listener([&](const Registry&, const Method&) { ++calls; });
+  auto subscription = directory_.Subscribe(listener);
+  Trip(registry->Find("/pkg.S/A"));
+  EXPECT_EQ(calls, 1);
+  subscription.reset();
+  Trip(registry->Find("/pkg.S/B"));
+  EXPECT_EQ(calls, 1);
+}
+
+TEST_F(RegistryTest, ASubscriptionMayBeEndedFromInside) {
+  auto registry = Make();
+  int calls = 0;
+  std::unique_ptr<Directory::Subscription> subscription;
+  OnEachTransition listener([&](const Registry&, const Method&) {
+    ++calls;
+    subscription.reset();
+  });
+  subscription = directory_.Subscribe(listener);
+  Trip(registry->Find("/pkg.S/A"));
+  Trip(registry->Find("/pkg.S/B"));
+  EXPECT_EQ(calls, 1);
+}
+
+TEST_F(RegistryTest, ASubscriptionMayBeEndedFromInsideANestedRun) {
+  auto registry = Make();
+  int calls = 0;
+  std::unique_ptr<Directory::Subscription> subscription;
+  OnEachTransition listener([&](const Registry&, const Method&) {
+    if (++calls == 1) {
+      Trip(registry->Find("/pkg.S/B"));
+    } else {
+      subscription.reset();
+    }
+  });
+  subscription = directory_.Subscribe(listener);
+  Trip(registry->Find("/pkg.S/A"));
+  EXPECT_EQ(calls, 2);
+}
+
+TEST_F(RegistryTest, EndingASubscriptionWaitsForItsFunctionOnOtherThreads) {
+  auto registry = Make();
+  absl::Notification running;
+  absl::Notification go_on;
+  std::atomic<bool> done{false};
+  OnEachTransition listener([&](const Registry&, const Method&) {
+    running.Notify();
+    go_on.WaitForNotification();
+    done = true;
+  });
+  auto subscription = directory_.Subscribe(listener);
+  std::thread thread([&] { Trip(registry->Find("/pkg.S/A")); });
+  running.WaitForNotification();
+  std::thread releaser([&] { go_on.Notify(); });
+  subscription.reset();
+  EXPECT_TRUE(done);
+  thread.join();
+  releaser.join();
+}
+
+TEST_F(RegistryTest, TheDirectoryTellsOfMethodsAndRegistriesThatComeAndGo) {
+  struct Listener : DirectoryListener {
+    void OnMethodAdded(const Registry& registry,
+                       const Method& method) override {
+      notes.push_back(
+          absl::StrCat("+", registry.channel_name(), " ", method.name()));
+    }
+    void OnRegistryRemoved(const Registry& registry) override {
+      notes.push_back(absl::StrCat("-", registry.channel_name()));
+    }
+    std::vector<std::string> notes;
+  };
+  Listener listener;
+  auto subscription = directory_.Subscribe(listener);
+  options_.channel_name = "backend";
+  options_.methods["/pkg.S/M"];
+  auto registry = Make();
+  registry->Find("/pkg.S/N");
+  registry->Find("/pkg.S/N");
+  registry->Find("bad");
+  registry->Find("worse");
+  registry.reset();
+  EXPECT_THAT(listener.notes,
+              ElementsAre("+backend /pkg.S/M", "+backend /pkg.S/N",
+                          "+backend _other", "-backend"));
+}
+
+TEST_F(RegistryTest, MethodsLiveWhileACallHoldsTheRegistry) {
+  auto registry = Make();
+  Method& method = registry->Find("/pkg.S/M");
+  CircuitBreaker::Permit permit =
+      method.breaker().TryAcquire(environment_.Now());
+  std::shared_ptr<Registry> call = registry->shared_from_this();
+  registry.reset();
+  permit.Record(Outcome::kFailure, environment_.Now());
+  EXPECT_EQ(method.breaker().Snapshot(environment_.Now()).state,
+            BreakerState::kOpen);
+}
+
+TEST(OptionsTest, NameTheDefaultDirectoryAndEnvironment) {
+  const Options options;
+  EXPECT_EQ(options.directory, &Directory::Default());
+  EXPECT_EQ(options.environment, &Environment::Default());
+}
+
+}  // namespace
+}  // namespace grpc_breaker
