@@ -68,6 +68,18 @@ std::vector<std::vector<std::string>> Table(absl::string_view marker) {
   return rows;
 }
 
+TEST(ReadmeTest, QuotesItsExampleWordForWord) {
+  const std::vector<std::string> quoted = LinesBetween(
+      ReadSource("README.md"),
+      "<!-- quote: examples/quick_start.cc [quick start] -->", "```");
+  const std::string mark = "// [quick start]";
+  std::vector<std::string> compiled =
+      LinesBetween(ReadSource("examples/quick_start.cc"), mark, mark);
+  ASSERT_THAT(compiled, SizeIs(testing::Gt(20)));
+  compiled.insert(compiled.begin(), "```cpp");
+  EXPECT_EQ(absl::StrJoin(quoted, "\n"), absl::StrJoin(compiled, "\n"));
+}
+
 TEST(ReadmeTest, StatusTableIsThatOfTheCode) {
   const auto rows = Table("statuses");
   ASSERT_THAT(rows, SizeIs(17));

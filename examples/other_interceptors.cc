@@ -1,0 +1,77 @@
+// Beside other interceptors: one placed before the breaker sees the calls of
+// the application, one placed after it sees the attempts.
+
+#include <atomic>
+#include <iostream>
+
+#include "examples/shop.grpc.pb.h"
+#include "examples/support/check.h"
+#include "examples/support/server.h"
+#include "grpc_breaker/channel.h"
+#include "grpcpp/create_channel.h"
+
+namespace {
+
+using grpc::experimental::ClientInterceptorFactoryInterface;
+using grpc::experimental::ClientRpcInfo;
+using grpc::experimental::InterceptionHookPoints;
+using grpc::experimental::Interceptor;
+using grpc::experimental::InterceptorBatchMethods;
+
+// Counts what is sent. gRPC asks every factory for its interceptor when a call
+// begins, also those after the breaker, but the call itself stops there.
+class Counter final : public ClientInterceptorFactoryInterface {
+ public:
+  explicit Counter(std::atomic<int>* sent) : sent_(sent) {}
+
+  Interceptor* CreateClientInterceptor(ClientRpcInfo* /*info*/) override {
+    return new CountingInterceptor(sent_);
+  }
+
+ private:
+  class CountingInterceptor final : public Interceptor {
+   public:
+    explicit CountingInterceptor(std::atomic<int>* sent) : sent_(*sent) {}
+
+    void Intercept(InterceptorBatchMethods* batch) override {
+      sent_ += batch->QueryInterceptionHookPoint(
+          InterceptionHookPoints::PRE_SEND_INITIAL_METADATA);
+      batch->Proceed();
+    }
+
+   private:
+    std::atomic<int>& sent_;
+  };
+
+  std::atomic<int>* const sent_;
+};
+
+}  // namespace
+
+int main() {
+  shop::Server server;
+  grpc_breaker::Options options;
+  options.services["/shop.Inventory/"].retry.base_delay = absl::Milliseconds(1);
+
+  std::atomic<int> calls{0};
+  std::atomic<int> attempts{0};
+  std::vector<std::unique_ptr<ClientInterceptorFactoryInterface>> factories;
+  factories.push_back(std::make_unique<Counter>(&calls));
+  factories.push_back(
+      shop::ValueOrExit(grpc_breaker::MakeInterceptorFactory(options)));
+  factories.push_back(std::make_unique<Counter>(&attempts));
+  grpc::ChannelArguments arguments;
+  shop::Check(grpc_breaker::DisableConfiguredRetries(&arguments).ok(),
+              "gRPC's configured retries do not multiply ours");
+  const auto channel = grpc::experimental::CreateCustomChannelWithInterceptors(
+      server.target(), grpc::InsecureChannelCredentials(), arguments,
+      std::move(factories));
+  const auto stub = shop::Inventory::NewStub(channel);
+
+  server.FailNext(2, {grpc::StatusCode::UNAVAILABLE, "restarting"});
+  grpc::ClientContext context;
+  shop::Stock stock;
+  shop::Check(stub->GetStock(&context, {}, &stock).ok(), "the third answers");
+  std::cout << calls << " call, " << attempts << " attempts\n";
+  shop::Check(calls == 1 && attempts == 3, "before: calls; after: attempts");
+}
