@@ -142,11 +142,10 @@ class CircuitBreaker {
     // environment's clock.
     void Record(Outcome outcome, MonotonicTime now,
                 const FailureDetails& details) {
-      if (breaker_ == nullptr) return;
-      std::exchange(breaker_, nullptr)->Finish(slip_, outcome, now, details);
+      Record(outcome, now, &details);
     }
     void Record(Outcome outcome, MonotonicTime now) {
-      Record(outcome, now, FailureDetails());
+      Record(outcome, now, nullptr);
     }
 
    private:
@@ -165,6 +164,25 @@ class CircuitBreaker {
       bool in_bulkhead = false;
     };
 
+    // Admitted, and not specially.
+    Permit(CircuitBreaker* breaker, uint64_t issued_in, int64_t time_ns)
+        : breaker_(breaker) {
+      slip_.issued_in = issued_in;
+      slip_.time_ns = time_ns;
+      slip_.admitted = true;
+    }
+
+    Permit(RejectionReason reason, BreakerState state, int64_t retry_after_ns) {
+      slip_.time_ns = retry_after_ns;
+      slip_.reason = reason;
+      slip_.refused_in = state;
+    }
+
+    void Record(Outcome outcome, MonotonicTime now,
+                const FailureDetails* details) {
+      if (breaker_ == nullptr) return;
+      std::exchange(breaker_, nullptr)->Finish(slip_, outcome, now, details);
+    }
     void GiveBack() {
       if (breaker_ != nullptr) std::exchange(breaker_, nullptr)->Return(slip_);
     }
@@ -228,8 +246,9 @@ class CircuitBreaker {
   CircuitBreaker() = default;
 
   // What a permit does when it is recorded, and when it is destroyed before.
+  // `details` may be null.
   virtual void Finish(const Permit::Slip& slip, Outcome outcome,
-                      MonotonicTime now, const FailureDetails& details) = 0;
+                      MonotonicTime now, const FailureDetails* details) = 0;
   virtual void Return(const Permit::Slip& slip) = 0;
   virtual Environment& environment() const = 0;
 };

@@ -79,6 +79,7 @@ absl::Status ValidateManual(const ManualState& manual) {
 BreakerImpl::BreakerImpl(std::string name, const BreakerOptions& options,
                          Environment& environment, BreakerListener* listener)
     : state_(StateWord(BreakerState::kClosed, false, false, 1).bits()),
+      next_rejection_event_ns_(listener == nullptr ? kNeverNs : 0),
       name_(std::move(name)),
       environment_(environment),
       events_(listener),
@@ -92,27 +93,27 @@ BreakerImpl::BreakerImpl(std::string name, const BreakerOptions& options,
 // --- Admission ---
 
 CircuitBreaker::Permit BreakerImpl::TryAcquire(MonotonicTime now) {
-  const ThreadSlot slot = ThreadSlot::Current();
   const StateWord state = LoadState();
+  const int64_t now_ns = Nanoseconds(now);
   if (ABSL_PREDICT_TRUE(state.plainly_closed())) {
-    Permit permit;
-    Admit(permit, state, Nanoseconds(now), slot);
-    return permit;
+    window_.AddIssued(ThreadSlot::Current());
+    return Permit(this, state.bits(), now_ns);
   }
-  return TryAcquireGuarded(Nanoseconds(now), slot);
+  if (state.plainly_open()) {
+    const int64_t ends_ns = state_ends_ns_.load(std::memory_order_relaxed);
+    // No end means that OPEN is over: this one is of the state that followed.
+    if (now_ns < ends_ns && ends_ns != kNeverNs &&
+        now_ns < next_rejection_event_ns_.load(std::memory_order_relaxed)) {
+      window_.AddRejected(ThreadSlot::Current());
+      return Permit(RejectionReason::kOpen, BreakerState::kOpen,
+                    ends_ns - now_ns);
+    }
+  }
+  return TryAcquireGuarded(now_ns);
 }
 
-void BreakerImpl::Admit(Permit& permit, StateWord state, int64_t now_ns,
-                        ThreadSlot slot) {
-  permit.breaker_ = this;
-  permit.slip_.issued_in = state.bits();
-  permit.slip_.time_ns = now_ns;
-  permit.slip_.admitted = true;
-  window_.AddIssued(slot);
-}
-
-CircuitBreaker::Permit BreakerImpl::TryAcquireGuarded(int64_t now_ns,
-                                                      ThreadSlot slot) {
+CircuitBreaker::Permit BreakerImpl::TryAcquireGuarded(int64_t now_ns) {
+  const ThreadSlot slot = ThreadSlot::Current();
   const Plan& plan = this->plan();
   Permit permit;
   StateWord state = Settle(now_ns);
@@ -130,10 +131,14 @@ CircuitBreaker::Permit BreakerImpl::TryAcquireGuarded(int64_t now_ns,
     permit.slip_.reason = answer.reason;
     permit.slip_.refused_in = state.shown();
     window_.AddRejected(slot);
-    if (events_.has_listener()) TellRejections(plan, answer.reason, now_ns);
+    TellRejections(plan, answer.reason, now_ns);
   } else {
+    permit.breaker_ = this;
+    permit.slip_.issued_in = state.bits();
+    permit.slip_.time_ns = now_ns;
+    permit.slip_.admitted = true;
     permit.slip_.uncounted = answer.verdict == Verdict::kAdmittedUncounted;
-    Admit(permit, state, now_ns, slot);
+    window_.AddIssued(slot);
   }
   events_.Deliver();
   return permit;
@@ -176,7 +181,6 @@ BreakerImpl::Answer BreakerImpl::Ask(const Plan& plan, StateWord state,
     }
     case BreakerState::kOpen: {
       const int64_t ends_ns = state_ends_ns_.load(std::memory_order_relaxed);
-      // OPEN always has an end: this one is of the state that came after it.
       if (ends_ns == kNeverNs) return {Verdict::kAskAgain};
       return Refused(RejectionReason::kOpen, ends_ns - now_ns);
     }
@@ -270,7 +274,7 @@ void BreakerImpl::TellRejections(const Plan& plan, RejectionReason reason,
 // --- Outcomes ---
 
 void BreakerImpl::Finish(const Permit::Slip& slip, Outcome outcome,
-                         MonotonicTime now, const FailureDetails& details) {
+                         MonotonicTime now, const FailureDetails* details) {
   const StateWord issued_in(slip.issued_in);
   const int64_t now_ns = Nanoseconds(now);
   if (ABSL_PREDICT_TRUE(outcome == Outcome::kSuccess &&
@@ -290,7 +294,7 @@ void BreakerImpl::Finish(const Permit::Slip& slip, Outcome outcome,
 }
 
 void BreakerImpl::FinishGuarded(const Permit::Slip& slip, Outcome outcome,
-                                int64_t now_ns, const FailureDetails& details) {
+                                int64_t now_ns, const FailureDetails* details) {
   const StateWord issued_in(slip.issued_in);
   if (slip.in_bulkhead) bulkhead_.Leave();
   if (slip.uncounted || outcome == Outcome::kIgnored) {
@@ -306,7 +310,8 @@ void BreakerImpl::FinishGuarded(const Permit::Slip& slip, Outcome outcome,
   const Plan& plan = this->plan();
   const Call call = {outcome == Outcome::kFailure,
                      now_ns - slip.time_ns >= plan.slow_call_ns, now_ns,
-                     now_ns - slip.time_ns, &details};
+                     now_ns - slip.time_ns,
+                     details != nullptr ? *details : FailureDetails()};
   if (state.state() == BreakerState::kHalfOpen) {
     FinishProbe(plan, state, slip.probe, call);
   } else {
@@ -346,7 +351,7 @@ void BreakerImpl::FinishProbe(const Plan& plan, StateWord state,
   } else if (reported == ProbeGate::Reported::kDecidedToOpen) {
     Change(state, BreakerState::kOpen,
            CauseOf(Cause::Kind::kProbesFailed, gate_.Load().failed),
-           call.now_ns, call.details->server_delay);
+           call.now_ns, call.details.server_delay);
   }
 }
 
@@ -355,7 +360,7 @@ void BreakerImpl::FinishCounted(const Plan& plan, StateWord state,
   const uint64_t generation = state.generation();
   const uint32_t epoch = plan.window.Epoch(call.now_ns, generation);
   const bool critical =
-      call.failed && call.details->severity == ErrorSeverity::kCritical;
+      call.failed && call.details.severity == ErrorSeverity::kCritical;
   const uint32_t weight = critical ? plan.options.critical_weight : 1;
   const bool counted = call.failed
                            ? window_.AddFailures(epoch, weight)
@@ -387,7 +392,7 @@ void BreakerImpl::FinishCounted(const Plan& plan, StateWord state,
   }
   if (trip) {
     Change(state, BreakerState::kOpen, RuleCause(*trip), call.now_ns,
-           call.details->server_delay);
+           call.details.server_delay);
   }
 }
 

@@ -73,7 +73,7 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
     bool slow;
     int64_t now_ns;
     int64_t took_ns;
-    const FailureDetails* details;
+    FailureDetails details;
   };
   // What is read of the world before the lock is taken.
   struct Moment {
@@ -91,8 +91,7 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   BreakerState home() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // --- Admission ---
-  void Admit(Permit& permit, StateWord state, int64_t now_ns, ThreadSlot slot);
-  Permit TryAcquireGuarded(int64_t now_ns, ThreadSlot slot);
+  Permit TryAcquireGuarded(int64_t now_ns);
   // The state at this time, after the changes that are due.
   StateWord Settle(int64_t now_ns);
   Answer Ask(const Plan& plan, StateWord state, int64_t now_ns, Permit& permit);
@@ -107,9 +106,9 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
 
   // --- Outcomes ---
   void Finish(const Permit::Slip& slip, Outcome outcome, MonotonicTime now,
-              const FailureDetails& details) override;
+              const FailureDetails* details) override;
   void FinishGuarded(const Permit::Slip& slip, Outcome outcome, int64_t now_ns,
-                     const FailureDetails& details);
+                     const FailureDetails* details);
   void Return(const Permit::Slip& slip) override;
   void ReturnProbe(const Permit::Slip& slip);
   void FinishProbe(const Plan& plan, StateWord state, uint32_t ticket,
@@ -150,7 +149,7 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   std::atomic<int64_t> state_ends_ns_{kNeverNs};
   std::atomic<int64_t> manual_ends_ns_{kNeverNs};
   std::atomic<int64_t> ramp_began_ns_{kNeverNs};
-  std::atomic<int64_t> next_rejection_event_ns_{0};
+  std::atomic<int64_t> next_rejection_event_ns_;  // Never without a listener.
 
   Window window_;
   ProbeGate gate_;

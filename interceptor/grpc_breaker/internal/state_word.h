@@ -14,7 +14,7 @@ namespace grpc_breaker::internal {
 
 class StateWord {
  public:
-  // `guarded`: a CLOSED breaker has more to ask than its state.
+  // `guarded`: while CLOSED, there is more to ask than the state.
   // `shadow`: METRICS_ONLY; `state` is what the breaker would be.
   StateWord(BreakerState state, bool guarded, bool shadow, uint64_t generation)
       : bits_(generation << 5 | uint64_t{shadow} << 4 | uint64_t{guarded} << 3 |
@@ -30,6 +30,11 @@ class StateWord {
   bool plainly_closed() const {
     static_assert(static_cast<int>(BreakerState::kClosed) == 0);
     return (bits_ & 31) == 0;
+  }
+
+  // OPEN, and in earnest.
+  bool plainly_open() const {
+    return (bits_ & (16 | 7)) == static_cast<uint64_t>(BreakerState::kOpen);
   }
 
   // As it is shown to the world.

@@ -114,12 +114,13 @@ class Window {
  private:
   using Buckets = std::array<TaggedCounter, kBuckets>;
 
-  // Two cache lines of its own, so that threads do not disturb each other.
+  // Cache lines of its own, so that threads do not disturb each other; half of
+  // the time, a call needs only the first of the two.
   struct alignas(64) Shard {
-    Buckets successes;
-    std::atomic<uint64_t> evicted_successes{0};
     std::atomic<uint64_t> issued{0};
     std::atomic<uint64_t> rejected{0};
+    std::atomic<uint64_t> evicted_successes{0};
+    Buckets successes;
   };
   static_assert(sizeof(Shard) == 128);
 
