@@ -38,10 +38,10 @@ differences() {
     build=$(nearest "$file" CMakeLists.txt)
     [[ -n $build ]] && names "$build" "$file" || echo "CMake does not know ${file#"$root"/}"
   done < <(
-    # Left out: projects of their own, and the ThreadSanitizer build, which
-    # only CMake has.
+    # Left out: projects of their own, and the ThreadSanitizer build and the
+    # benchmarks, which only CMake has.
     find "$root"/{examples,interceptor,proto,tests,tools} \
-      \( -path "$root/examples/bazel_consumer" -o -path "$root/tests/install" -o -path "$root/tests/tsan" \) -prune \
+      \( -path "$root/examples/bazel_consumer" -o -path "$root/tests/install" -o -path "$root/tests/tsan" -o -path "$root/tests/bench" \) -prune \
       -o \( -name '*.cc' -o -name '*.h' -o -name '*.proto' \) -print | sort
   )
   local cmake_version bazel_version

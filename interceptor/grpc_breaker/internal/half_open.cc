@@ -10,19 +10,21 @@ constexpr uint64_t Bits(uint64_t word, int from, int count) {
 }  // namespace
 
 uint64_t ProbeWord::Pack() const {
-  return uint64_t{generation} << 44 | uint64_t{round} << 33 |
-         uint64_t{decided} << 32 | uint64_t{under_way} << 22 |
-         uint64_t{succeeded} << 11 | uint64_t{failed};
+  return uint64_t{generation} << 52 | uint64_t{round} << 44 |
+         uint64_t{issues} << 31 | uint64_t{decided} << 30 |
+         uint64_t{under_way} << 20 | uint64_t{succeeded} << 10 |
+         uint64_t{failed};
 }
 
 ProbeWord ProbeWord::Unpack(uint64_t word) {
   ProbeWord probes;
-  probes.generation = static_cast<uint32_t>(Bits(word, 44, 20));
-  probes.round = static_cast<uint32_t>(Bits(word, 33, 11));
-  probes.decided = Bits(word, 32, 1) != 0;
-  probes.under_way = static_cast<uint32_t>(Bits(word, 22, 10));
-  probes.succeeded = static_cast<uint32_t>(Bits(word, 11, 11));
-  probes.failed = static_cast<uint32_t>(Bits(word, 0, 11));
+  probes.generation = static_cast<uint32_t>(Bits(word, 52, 12));
+  probes.round = static_cast<uint32_t>(Bits(word, 44, 8));
+  probes.issues = static_cast<uint32_t>(Bits(word, 31, 13));
+  probes.decided = Bits(word, 30, 1) != 0;
+  probes.under_way = static_cast<uint32_t>(Bits(word, 20, 10));
+  probes.succeeded = static_cast<uint32_t>(Bits(word, 10, 10));
+  probes.failed = static_cast<uint32_t>(Bits(word, 0, 10));
   return probes;
 }
 
@@ -32,6 +34,7 @@ std::optional<ProbeWord> ProbeWord::Issue(const ProbeLimits& limits) const {
   if (decided || taken >= limits.permits) return std::nullopt;
   ProbeWord next = *this;
   ++next.under_way;
+  next.issues = (issues + 1) & kIssuesMask;
   return next;
 }
 

@@ -32,15 +32,19 @@ enum class ProbeVerdict { kUndecided, kClose, kOpen };
 
 // Thread-compatible: a value.
 struct ProbeWord {
-  uint32_t generation = 0;  // 20 bits, of the breaker's.
-  uint32_t round = 0;       // 11 bits.
+  uint32_t generation = 0;  // 12 bits, of the breaker's.
+  uint32_t round = 0;       // 8 bits.
+  // 13 bits: how many were issued. Tells a word with a fresh probe from an
+  // earlier one with a lost probe, where all else is the same.
+  uint32_t issues = 0;
   bool decided = false;
   uint32_t under_way = 0;  // 10 bits.
-  uint32_t succeeded = 0;  // 11 bits.
-  uint32_t failed = 0;     // 11 bits.
+  uint32_t succeeded = 0;  // 10 bits.
+  uint32_t failed = 0;     // 10 bits.
 
-  static constexpr uint32_t kGenerationMask = (1u << 20) - 1;
-  static constexpr uint32_t kRoundMask = (1u << 11) - 1;
+  static constexpr uint32_t kGenerationMask = (1u << 12) - 1;
+  static constexpr uint32_t kRoundMask = (1u << 8) - 1;
+  static constexpr uint32_t kIssuesMask = (1u << 13) - 1;
 
   uint64_t Pack() const;
   static ProbeWord Unpack(uint64_t word);
