@@ -26,35 +26,50 @@ install(
   FILE grpc_breakerTargets.cmake
   DESTINATION ${package_directory})
 
-# pkg-config: what our libraries link to, as far as it has a .pc file.
-get_property(libraries GLOBAL PROPERTY GRPC_BREAKER_LIBRARIES)
-list(REMOVE_ITEM libraries testing)
-set(pc_requires "")
-set(pc_libs "")
-foreach(name IN LISTS libraries)
-  # Declared after what it depends on, hence linked before it.
-  string(PREPEND pc_libs "-lgrpc_breaker_${name} ")
-  get_target_property(dependencies grpc_breaker_${name} LINK_LIBRARIES)
-  foreach(dependency IN LISTS dependencies)
-    if(dependency MATCHES "^absl::(.*)")
-      list(APPEND pc_requires absl_${CMAKE_MATCH_1})
-    elseif(dependency STREQUAL gRPC::grpc++)
-      list(APPEND pc_requires grpc++)
-    elseif(dependency STREQUAL protobuf::libprotobuf)
-      list(APPEND pc_requires protobuf)
-    elseif(dependency MATCHES "^gRPC::(.*)")
-      # The rest of gRPC has no .pc files.
-      string(APPEND pc_libs "-l${CMAKE_MATCH_1} ")
-    endif()
-  endforeach()
-endforeach()
-list(REMOVE_DUPLICATES pc_requires)
-list(SORT pc_requires)
-list(JOIN pc_requires ", " pc_requires)
 # Relative, so that the installed tree may be moved.
 file(RELATIVE_PATH pc_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
      ${CMAKE_INSTALL_PREFIX})
-configure_file(${CMAKE_CURRENT_LIST_DIR}/grpc_breaker.pc.in
-               ${PROJECT_BINARY_DIR}/grpc_breaker.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/grpc_breaker.pc
-        DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+# Installs <name>.pc for libraries of ours, given in the order in which they are
+# declared. Other modules that it requires are taken from what they link to, as
+# far as that has .pc files.
+function(grpc_breaker_pkg_config name pc_description)
+  cmake_parse_arguments(ARG "" "" "LIBRARIES;REQUIRES" ${ARGN})
+  set(pc_requires ${ARG_REQUIRES})
+  set(pc_libs "")
+  set(system_libs "")
+  foreach(library IN LISTS ARG_LIBRARIES)
+    # Declared after what it depends on, hence linked before it.
+    string(PREPEND pc_libs " -lgrpc_breaker_${library}")
+    get_target_property(dependencies grpc_breaker_${library} LINK_LIBRARIES)
+    foreach(dependency IN LISTS dependencies)
+      if(dependency MATCHES "^absl::(.*)")
+        list(APPEND pc_requires absl_${CMAKE_MATCH_1})
+      elseif(dependency STREQUAL gRPC::grpc++)
+        list(APPEND pc_requires grpc++)
+      elseif(dependency STREQUAL protobuf::libprotobuf)
+        list(APPEND pc_requires protobuf)
+      elseif(dependency MATCHES "^gRPC::(.*)")
+        # The rest of gRPC has no .pc files.
+        string(APPEND system_libs " -l${CMAKE_MATCH_1}")
+      endif()
+    endforeach()
+  endforeach()
+  string(APPEND pc_libs "${system_libs}")
+  list(REMOVE_DUPLICATES pc_requires)
+  list(SORT pc_requires)
+  list(JOIN pc_requires ", " pc_requires)
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/grpc_breaker.pc.in
+                 ${PROJECT_BINARY_DIR}/${name}.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/${name}.pc
+          DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endfunction()
+
+if(NOT GRPC_BREAKER_CORE_ONLY)
+  grpc_breaker_pkg_config(grpc_breaker "${PROJECT_DESCRIPTION}" LIBRARIES protos
+                          core interceptor admin)
+  # Apart, because who links to it turns on server reflection.
+  grpc_breaker_pkg_config(
+    grpc_breaker_admin_server "A server for the admin service of grpc_breaker"
+    LIBRARIES admin_server REQUIRES grpc_breaker)
+endif()

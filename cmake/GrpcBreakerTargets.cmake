@@ -8,8 +8,11 @@ function(grpc_breaker_compile_options target)
     ${target}
     PROPERTIES CXX_EXTENSIONS OFF
                POSITION_INDEPENDENT_CODE ON
-               CXX_VISIBILITY_PRESET hidden
                VISIBILITY_INLINES_HIDDEN ON)
+  # Tests reach into the libraries, so with them shared ones hide nothing.
+  if(NOT BUILD_SHARED_LIBS OR NOT BUILD_TESTING)
+    set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET hidden)
+  endif()
   target_compile_options(
     ${target} PRIVATE -Wall -Wextra $<$<BOOL:${GRPC_BREAKER_WERROR}>:-Werror>)
   if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
@@ -29,7 +32,6 @@ function(_grpc_breaker_publish name)
                SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
                # One object file serves a static and a shared library.
                DEFINE_SYMBOL "")
-  set_property(GLOBAL APPEND PROPERTY GRPC_BREAKER_LIBRARIES ${name})
   if(GRPC_BREAKER_INSTALL)
     install(TARGETS grpc_breaker_${name} EXPORT grpc_breaker)
   endif()
@@ -45,6 +47,9 @@ function(grpc_breaker_library name)
     PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}>
            $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_link_libraries(grpc_breaker_${name} PUBLIC ${ARG_DEPENDS})
+  # What another library forgot to export is missed here, not by the users.
+  target_link_options(grpc_breaker_${name} PRIVATE
+                      $<$<BOOL:${BUILD_SHARED_LIBS}>:LINKER:-z,defs>)
   _grpc_breaker_publish(${name})
 endfunction()
 

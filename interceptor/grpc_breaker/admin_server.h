@@ -20,11 +20,12 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "grpc_breaker/export.h"
 #include "grpc_breaker/registry.h"
 
 namespace grpc_breaker {
 
-class AdminServer {
+class GRPC_BREAKER_EXPORT AdminServer {
  public:
   // `address` is "unix:/path/to/socket" or a numeric loopback address with a
   // port, such as "127.0.0.1:0" or "[::1]:8089", where 0 chooses a free port.

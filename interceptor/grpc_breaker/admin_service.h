@@ -21,12 +21,13 @@
 
 #include <memory>
 
+#include "grpc_breaker/export.h"
 #include "grpc_breaker/registry.h"
 #include "grpcpp/impl/service_type.h"
 
 namespace grpc_breaker {
 
-std::unique_ptr<grpc::Service> MakeAdminService(
+GRPC_BREAKER_EXPORT std::unique_ptr<grpc::Service> MakeAdminService(
     Directory& directory = Directory::Default());
 
 }  // namespace grpc_breaker

@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "grpc_breaker/environment.h"
+#include "grpc_breaker/export.h"
 
 namespace grpc_breaker {
 
@@ -45,7 +46,7 @@ struct Rejection {
 };
 
 // The counts of the window at one moment.
-struct WindowCounts {
+struct GRPC_BREAKER_EXPORT WindowCounts {
   int64_t successes = 0;
   int64_t failures = 0;
   int64_t slow = 0;  // Of the calls; a slow call succeeded or failed as well.
@@ -106,7 +107,7 @@ struct BreakerThreshold {
 // Hears what breakers do. Called on a thread that caused an event of that
 // breaker, one event at a time per breaker and in their order, after all locks
 // are released; must not block. May call the breaker.
-class BreakerListener {
+class GRPC_BREAKER_EXPORT BreakerListener {
  public:
   virtual ~BreakerListener() = default;
   virtual void OnTransition(const BreakerTransition& /*transition*/) {}
@@ -117,11 +118,12 @@ class BreakerListener {
 
 // The status of a call that was refused: UNAVAILABLE, with a message for people
 // and a payload by which IsBreakerRejection tells it from a server's word.
-absl::Status RejectionStatus(absl::string_view breaker,
-                             const Rejection& rejection);
-bool IsBreakerRejection(const absl::Status& status);
+GRPC_BREAKER_EXPORT absl::Status RejectionStatus(absl::string_view breaker,
+                                                 const Rejection& rejection);
+GRPC_BREAKER_EXPORT bool IsBreakerRejection(const absl::Status& status);
 // The retry-after of such a status; nothing for any other.
-std::optional<absl::Duration> RejectionRetryAfter(const absl::Status& status);
+GRPC_BREAKER_EXPORT std::optional<absl::Duration> RejectionRetryAfter(
+    const absl::Status& status);
 // The payload's type URL.
 inline constexpr absl::string_view kBreakerRejectionTypeUrl =
     "type.googleapis.com/grpc_breaker.v1.BreakerRejection";
@@ -131,11 +133,11 @@ inline constexpr absl::string_view kRejectionRetryAfterPayload =
     "grpc_breaker/retry-after";
 
 // "CLOSED", "OPEN", "HALF_OPEN", "FORCED_OPEN", ...
-absl::string_view ToString(BreakerState state);
+GRPC_BREAKER_EXPORT absl::string_view ToString(BreakerState state);
 // "OPEN", "HALF_OPEN_LIMIT", ...
-absl::string_view ToString(RejectionReason reason);
+GRPC_BREAKER_EXPORT absl::string_view ToString(RejectionReason reason);
 // "CONSECUTIVE_FAILURES", ...
-absl::string_view ToString(TripRule rule);
+GRPC_BREAKER_EXPORT absl::string_view ToString(TripRule rule);
 
 }  // namespace grpc_breaker
 

@@ -18,11 +18,12 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "grpc_breaker/export.h"
 
 namespace grpc_breaker {
 
 // When a breaker opens and how it closes again.
-struct BreakerOptions {
+struct GRPC_BREAKER_EXPORT BreakerOptions {
   // False lets every call pass and counts nothing: FORCED_CLOSED.
   bool enabled = true;
 
@@ -109,7 +110,8 @@ struct BreakerOptions {
   absl::Status Validate() const;
 };
 
-bool operator==(const BreakerOptions& a, const BreakerOptions& b);
+GRPC_BREAKER_EXPORT bool operator==(const BreakerOptions& a,
+                                    const BreakerOptions& b);
 inline bool operator!=(const BreakerOptions& a, const BreakerOptions& b) {
   return !(a == b);
 }

@@ -49,6 +49,7 @@
 #include "grpc_breaker/breaker_options.h"
 #include "grpc_breaker/environment.h"
 #include "grpc_breaker/error_class.h"
+#include "grpc_breaker/export.h"
 #include "grpc_breaker/status_traits.h"
 
 namespace grpc_breaker {
@@ -110,7 +111,7 @@ struct BreakerSnapshot {
   PermitTotals permits;
 };
 
-class CircuitBreaker {
+class GRPC_BREAKER_EXPORT CircuitBreaker {
  public:
   // What may be known of a failure beyond that it is one.
   struct FailureDetails {

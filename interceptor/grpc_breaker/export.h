@@ -2,9 +2,9 @@
 #define GRPC_BREAKER_EXPORT_H_
 
 // GRPC_BREAKER_EXPORT stands before each class and function that the shared
-// libraries offer to others; everything else in them is hidden. Types that are
-// wholly inline, such as plain structs of options, need it only if they have a
-// member function that is not.
+// libraries offer to others, or to one another; everything else in them is
+// hidden. Types that are wholly inline, such as plain structs of values, do
+// without.
 //
 //   class GRPC_BREAKER_EXPORT CircuitBreaker { ... };
 //   GRPC_BREAKER_EXPORT absl::string_view ToString(BreakerState state);

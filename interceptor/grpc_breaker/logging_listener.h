@@ -15,6 +15,7 @@
 
 #include "absl/strings/string_view.h"
 #include "grpc_breaker/breaker_events.h"
+#include "grpc_breaker/export.h"
 
 namespace grpc_breaker {
 
@@ -23,7 +24,8 @@ namespace grpc_breaker {
 using LogSink = std::function<void(absl::string_view line)>;
 
 // An empty sink writes to stderr, each line by one write.
-std::shared_ptr<BreakerListener> MakeLoggingListener(LogSink sink = nullptr);
+GRPC_BREAKER_EXPORT std::shared_ptr<BreakerListener> MakeLoggingListener(
+    LogSink sink = nullptr);
 
 }  // namespace grpc_breaker
 

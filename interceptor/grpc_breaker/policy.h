@@ -26,6 +26,7 @@
 #include "grpc_breaker/circuit_breaker.h"
 #include "grpc_breaker/environment.h"
 #include "grpc_breaker/error_class.h"
+#include "grpc_breaker/export.h"
 #include "grpc_breaker/retry_options.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/status.h"
@@ -52,7 +53,7 @@ struct FallbackResult {
 
 // Runs for unary calls on a thread of the library, or on the caller's: it must
 // not block and not throw.
-struct Fallback {
+struct GRPC_BREAKER_EXPORT Fallback {
   std::function<FallbackResult(const FailedCall&)> function;  // Empty: none.
 
   // Which failures it runs on.
@@ -80,7 +81,7 @@ struct ClassOverride {
   std::optional<bool> retryable;
 };
 
-struct Policy {
+struct GRPC_BREAKER_EXPORT Policy {
   RetryOptions retry;
   BreakerOptions breaker;
   // By the code of an error, in [1, 16].
@@ -115,7 +116,7 @@ struct Policy {
   absl::Status Validate(const std::string& prefix = "") const;
 };
 
-struct Options {
+struct GRPC_BREAKER_EXPORT Options {
   Policy default_policy;
   std::map<std::string, Policy> services;  // By "/pkg.Service/".
   std::map<std::string, Policy> methods;   // By "/pkg.Service/Method".

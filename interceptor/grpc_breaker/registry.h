@@ -25,6 +25,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "grpc_breaker/circuit_breaker.h"
+#include "grpc_breaker/export.h"
 #include "grpc_breaker/policy.h"
 #include "grpc_breaker/retry_budget.h"
 
@@ -40,7 +41,7 @@ struct LastError {
   absl::Time time;
 };
 
-class Method {
+class GRPC_BREAKER_EXPORT Method {
  public:
   // "/pkg.Service/Method", or "_other".
   const std::string& name() const { return name_; }
@@ -72,7 +73,7 @@ class Method {
 // Hears what happens in a directory, on the thread that caused it, after all
 // locks are released; must not block. Events of one registry's different
 // methods may come at the same time.
-class DirectoryListener {
+class GRPC_BREAKER_EXPORT DirectoryListener {
  public:
   virtual ~DirectoryListener() = default;
 
@@ -91,7 +92,7 @@ class DirectoryListener {
   virtual void OnRegistryRemoved(const Registry& /*registry*/) {}
 };
 
-class Directory {
+class GRPC_BREAKER_EXPORT Directory {
  public:
   class Subscription;
 
@@ -119,12 +120,13 @@ class Directory {
   const std::shared_ptr<State> state_;
 };
 
-class Directory::Subscription {
+class GRPC_BREAKER_EXPORT Directory::Subscription {
  public:
   virtual ~Subscription() = default;
 };
 
-class Registry : public std::enable_shared_from_this<Registry> {
+class GRPC_BREAKER_EXPORT Registry
+    : public std::enable_shared_from_this<Registry> {
  public:
   // Validates the options, makes the entries of methods with a policy of their
   // own, and enters the registry into the options' directory.

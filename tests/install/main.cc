@@ -6,7 +6,7 @@
 #include <string>
 
 #include "grpc_breaker/admin/v1/admin.grpc.pb.h"
-#include "grpc_breaker/admin_service.h"
+#include "grpc_breaker/admin_server.h"
 #include "grpc_breaker/channel.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/security/credentials.h"

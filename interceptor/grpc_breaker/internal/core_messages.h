@@ -9,17 +9,18 @@
 // Thread-safe: pure functions over values.
 
 #include "absl/strings/string_view.h"
+#include "grpc_breaker/export.h"
 
 namespace grpc_breaker::internal {
 
 // There was no connection, so that nothing can have been sent.
-bool SaysNotConnected(absl::string_view message);
+GRPC_BREAKER_EXPORT bool SaysNotConnected(absl::string_view message);
 
 // The connection, or the stream on it, broke under the call.
-bool SaysConnectionLost(absl::string_view message);
+GRPC_BREAKER_EXPORT bool SaysConnectionLost(absl::string_view message);
 
 // The message is longer than the limit that one of the sides has set.
-bool SaysMessageTooLarge(absl::string_view message);
+GRPC_BREAKER_EXPORT bool SaysMessageTooLarge(absl::string_view message);
 
 }  // namespace grpc_breaker::internal
 

@@ -11,6 +11,7 @@
 #include <cstddef>
 
 #include "absl/strings/string_view.h"
+#include "grpc_breaker/export.h"
 
 namespace grpc_breaker {
 namespace internal {
@@ -28,7 +29,7 @@ inline constexpr size_t kMaxNameLength = 512;
 // The entry that malformed names, and those beyond a channel's limit, share.
 inline constexpr absl::string_view kOtherMethods = "_other";
 
-NameForm FormOf(absl::string_view name);
+GRPC_BREAKER_EXPORT NameForm FormOf(absl::string_view name);
 
 }  // namespace internal
 }  // namespace grpc_breaker

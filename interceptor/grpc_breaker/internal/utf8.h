@@ -9,14 +9,15 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "grpc_breaker/export.h"
 
 namespace grpc_breaker {
 namespace internal {
 
-bool IsUtf8(absl::string_view bytes);
+GRPC_BREAKER_EXPORT bool IsUtf8(absl::string_view bytes);
 
 // Each byte that is not part of a well-formed character becomes U+FFFD.
-std::string ToUtf8(absl::string_view bytes);
+GRPC_BREAKER_EXPORT std::string ToUtf8(absl::string_view bytes);
 
 }  // namespace internal
 }  // namespace grpc_breaker
