@@ -63,16 +63,15 @@ ErrorClass ClassifyCode(absl::StatusCode code, absl::string_view message,
           origin.attempt_timeout);
       break;
     case absl::StatusCode::kResourceExhausted:
-      if (origin.retry_info.has_value()) {
-        set(ErrorCategory::kRateLimit, ErrorSeverity::kMedium,
-            Outcome::kFailure, true);
-      } else if (internal::SaysMessageTooLarge(message) || made_here ||
-                 (!origin.server_answered.has_value() &&
-                  SaysLocalResourceIsExhausted(message))) {
+      // Only a server says when to come back.
+      if (!origin.retry_info.has_value() &&
+          (internal::SaysMessageTooLarge(message) || made_here ||
+           (!origin.server_answered.has_value() &&
+            SaysLocalResourceIsExhausted(message)))) {
         set(ErrorCategory::kResource, ErrorSeverity::kHigh, Outcome::kIgnored);
       } else {
         set(ErrorCategory::kRateLimit, ErrorSeverity::kMedium,
-            Outcome::kFailure, !origin.quota_failure);
+            Outcome::kFailure, true);
       }
       break;
     case absl::StatusCode::kUnavailable:
