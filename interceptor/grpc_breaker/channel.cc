@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/util/json_util.h"
 #include "grpc_breaker/internal/call.h"
@@ -32,15 +33,49 @@ class InterceptorFactory final
 // Null if `arguments` has none.
 const char* FindServiceConfig(const grpc::ChannelArguments& arguments) {
   const grpc_channel_args raw = arguments.c_channel_args();
-  const char* json = nullptr;
   for (size_t i = 0; i < raw.num_args; ++i) {
     const grpc_arg& argument = raw.args[i];
     if (argument.type == GRPC_ARG_STRING &&
         absl::string_view(argument.key) == GRPC_ARG_SERVICE_CONFIG) {
-      json = argument.value.string;  // The last one counts.
+      return argument.value.string;  // Of several, the core takes the first.
     }
   }
-  return json;
+  return nullptr;
+}
+
+// ChannelArguments can neither replace nor erase one of them, so this copies
+// all others.
+grpc::ChannelArguments WithServiceConfig(
+    const grpc::ChannelArguments& arguments, const std::string& json) {
+  grpc::ChannelArguments copy;
+  const std::string own_agent =
+      absl::StrCat(" ", copy.c_channel_args().args[0].value.string);
+  copy.SetServiceConfigJSON(json);
+  const grpc_channel_args raw = arguments.c_channel_args();
+  for (size_t i = 0; i < raw.num_args; ++i) {
+    const grpc_arg& argument = raw.args[i];
+    switch (argument.type) {
+      case GRPC_ARG_INTEGER:
+        copy.SetInt(argument.key, argument.value.integer);
+        break;
+      case GRPC_ARG_STRING: {
+        absl::string_view value = argument.value.string;
+        if (absl::string_view(argument.key) ==
+                GRPC_ARG_PRIMARY_USER_AGENT_STRING &&
+            absl::ConsumeSuffix(&value, own_agent)) {
+          copy.SetUserAgentPrefix(std::string(value));
+        } else if (absl::string_view(argument.key) != GRPC_ARG_SERVICE_CONFIG) {
+          copy.SetString(argument.key, std::string(value));
+        }
+        break;
+      }
+      case GRPC_ARG_POINTER:
+        copy.SetPointerWithVtable(argument.key, argument.value.pointer.p,
+                                  argument.value.pointer.vtable);
+        break;
+    }
+  }
+  return copy;
 }
 
 // False if there was none.
@@ -75,7 +110,7 @@ absl::Status DisableConfiguredRetries(grpc::ChannelArguments* arguments) {
   parsed =
       google::protobuf::util::MessageToJsonString(service_config, &stripped);
   if (!parsed.ok()) return absl::InternalError(parsed.ToString());
-  arguments->SetServiceConfigJSON(stripped);
+  *arguments = WithServiceConfig(*arguments, stripped);
   return absl::OkStatus();
 }
 

@@ -188,15 +188,17 @@ class ObservingInterceptor final : public Interceptor {
       cancelled_.store(true, std::memory_order_relaxed);
       return;
     }
-    if (Has(batch, InterceptionHookPoints::PRE_SEND_INITIAL_METADATA)) {
+    if (rejected_.load(std::memory_order_acquire)) {
+      // First, because the batches of a hijacked CQ stream claim again and
+      // again to send initial metadata.
+      FailOperations(batch);
+    } else if (Has(batch, InterceptionHookPoints::PRE_SEND_INITIAL_METADATA)) {
       Environment& environment = registry_->environment();
       permit_ = method_.breaker().TryAcquire(environment.Now());
       if (!permit_.admitted()) return Reject(batch);
       StartTimeout();
     } else if (Has(batch, InterceptionHookPoints::POST_RECV_STATUS)) {
       OnStatus(batch);
-    } else if (rejected_.load(std::memory_order_acquire)) {
-      FailOperations(batch);
     }
     started_.store(true, std::memory_order_relaxed);
     batch->Proceed();
@@ -237,7 +239,9 @@ class ObservingInterceptor final : public Interceptor {
     if (Has(batch, InterceptionHookPoints::PRE_RECV_MESSAGE)) {
       batch->FailHijackedRecvMessage();
     }
-    if (Has(batch, InterceptionHookPoints::PRE_RECV_STATUS)) {
+    // POST: what the core says of a corked stream that Reject cancelled.
+    if (Has(batch, InterceptionHookPoints::PRE_RECV_STATUS) ||
+        Has(batch, InterceptionHookPoints::POST_RECV_STATUS)) {
       FillRejection(batch);
     }
   }
@@ -249,11 +253,6 @@ class ObservingInterceptor final : public Interceptor {
   }
 
   void OnStatus(InterceptorBatchMethods* batch) {
-    if (rejected_.load(std::memory_order_acquire)) {
-      // What the core says of a corked stream that Reject cancelled.
-      FillRejection(batch);
-      return;
-    }
     if (!permit_.admitted()) return;  // Never got as far as initial metadata.
     Environment& environment = registry_->environment();
     grpc::Status status = *batch->GetRecvStatus();
