@@ -197,6 +197,7 @@ class ObservingInterceptor final : public Interceptor {
       permit_ = method_.breaker().TryAcquire(environment.Now());
       if (!permit_.admitted()) return Reject(batch);
       StartTimeout();
+      admitted_.store(true, std::memory_order_release);
     } else if (Has(batch, InterceptionHookPoints::POST_RECV_STATUS)) {
       OnStatus(batch);
     }
@@ -211,10 +212,7 @@ class ObservingInterceptor final : public Interceptor {
     notes_.AddRejection(rejection);
     NotifyFinalFailure(status_);
     rejected_.store(true, std::memory_order_release);
-    if (client_streams_ &&
-        Has(batch, InterceptionHookPoints::PRE_SEND_MESSAGE)) {
-      batch->FailHijackedSendMessage();
-    }
+    FailSend(batch);
     // A corked stream's receive operations reach the core before its initial
     // metadata, and would wait there for ever.
     if (started_.load(std::memory_order_relaxed)) context_.TryCancel();
@@ -230,11 +228,17 @@ class ObservingInterceptor final : public Interceptor {
     }
   }
 
-  void FailOperations(InterceptorBatchMethods* batch) {
+  // Not for calls with one request, whose send shares a batch with what
+  // delivers the status.
+  void FailSend(InterceptorBatchMethods* batch) {
     if (client_streams_ &&
         Has(batch, InterceptionHookPoints::PRE_SEND_MESSAGE)) {
       batch->FailHijackedSendMessage();
     }
+  }
+
+  void FailOperations(InterceptorBatchMethods* batch) {
+    FailSend(batch);
     // Without this a reader would see messages that nobody sent.
     if (Has(batch, InterceptionHookPoints::PRE_RECV_MESSAGE)) {
       batch->FailHijackedRecvMessage();
@@ -253,7 +257,8 @@ class ObservingInterceptor final : public Interceptor {
   }
 
   void OnStatus(InterceptorBatchMethods* batch) {
-    if (!permit_.admitted()) return;  // Never got as far as initial metadata.
+    // A corked stream can be cancelled before, or just while, it starts.
+    if (!admitted_.load(std::memory_order_acquire)) return;
     Environment& environment = registry_->environment();
     grpc::Status status = *batch->GetRecvStatus();
     if (status.ok() && Has(batch, InterceptionHookPoints::POST_RECV_MESSAGE) &&
@@ -262,10 +267,17 @@ class ObservingInterceptor final : public Interceptor {
       status = grpc::Status(grpc::StatusCode::UNIMPLEMENTED,
                             "No message returned for unary request");
     }
+    const bool cancelled = cancelled_.load(std::memory_order_relaxed) &&
+                           status.error_code() == grpc::StatusCode::CANCELLED;
+    const bool timed_out =
+        cancelled && timeout_.has_value() && timeout_->expired();
+    if (timed_out) {
+      status = grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED,
+                            "Deadline Exceeded");
+      *batch->GetRecvStatus() = status;
+    }
     ErrorOrigin origin;
-    origin.cancelled_by_caller =
-        cancelled_.load(std::memory_order_relaxed) &&
-        status.error_code() == grpc::StatusCode::CANCELLED;
+    origin.cancelled_by_caller = cancelled && !timed_out;
     const ErrorClass error =
         ClassifyAttempt(method_.policy(), status, context_, origin);
     permit_.Record(
@@ -290,8 +302,10 @@ class ObservingInterceptor final : public Interceptor {
   const std::string method_name_;
   const bool client_streams_;
 
+  // Set before admitted_ or rejected_ is.
   CircuitBreaker::Permit permit_;
   std::optional<CallTimeout> timeout_;
+  std::atomic<bool> admitted_{false};
   std::atomic<bool> started_{false};
   std::atomic<bool> cancelled_{false};
   std::atomic<bool> rejected_{false};
