@@ -1,0 +1,114 @@
+#ifndef GRPC_BREAKER_TESTS_E2E_FIXTURE_H_
+#define GRPC_BREAKER_TESTS_E2E_FIXTURE_H_
+
+// What most end-to-end tests need: a server, a clock that the test moves, and
+// options under which calls of every method may be repeated.
+//
+// Backoffs run on the manual clock; deadlines and attempt time-outs are gRPC's
+// own and run on the real one, so tests choose them either far away or as the
+// very thing that they wait for.
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "grpc_breaker/breaker_events.h"
+#include "grpc_breaker/channel.h"
+#include "grpc_breaker/grpc_status.h"
+#include "grpc_breaker/policy.h"
+#include "grpc_breaker/registry.h"
+#include "grpc_breaker/testing/manual_environment.h"
+#include "grpcpp/create_channel.h"
+#include "grpcpp/security/credentials.h"
+#include "gtest/gtest.h"
+#include "tests/e2e/test_server.h"
+#include "tests/e2e/unary_flavours.h"
+#include "tests/e2e/wait.h"
+
+namespace grpc_breaker {
+namespace e2e {
+
+using FactoryList = std::vector<
+    std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>>;
+
+// Whether the breaker refused the call, as opposed to a server.
+inline bool IsRejection(const grpc::Status& status) {
+  return IsBreakerRejection(ToAbslStatus(status));
+}
+
+class E2eTest : public ::testing::Test {
+ protected:
+  E2eTest() {
+    options_.environment = &env_;
+    options_.directory = &directory_;
+    Policy& policy = options_.services["/grpc_breaker.e2e.TestService/"];
+    policy.retry.max_retries = 3;
+    policy.retry.base_delay = absl::Seconds(10);
+    policy.retry.jitter = Jitter::kNone;
+    policy.breaker.window = absl::Hours(1);
+    policy.breaker.open_duration = absl::Seconds(60);
+  }
+
+  Policy& policy() {
+    return options_.services["/grpc_breaker.e2e.TestService/"];
+  }
+
+  // With options_ as they are now.
+  std::shared_ptr<grpc::Channel> MakeChannel(
+      const grpc::ChannelArguments& arguments = grpc::ChannelArguments()) {
+    auto channel =
+        CreateChannel(server_.target(), grpc::InsecureChannelCredentials(),
+                      options_, arguments);
+    EXPECT_TRUE(channel.ok()) << channel.status();
+    return channel.ok() ? *channel : BareChannel();
+  }
+
+  std::shared_ptr<grpc::Channel> BareChannel() {
+    return grpc::CreateChannel(server_.target(),
+                               grpc::InsecureChannelCredentials());
+  }
+
+  // With options_ as they are now, and interceptors around ours.
+  std::shared_ptr<grpc::Channel> MakeChannelBetween(
+      FactoryList before, FactoryList after,
+      grpc::ChannelArguments arguments = grpc::ChannelArguments()) {
+    auto ours = MakeInterceptorFactory(options_);
+    EXPECT_TRUE(ours.ok()) << ours.status();
+    EXPECT_TRUE(DisableConfiguredRetries(&arguments).ok());
+    before.push_back(*std::move(ours));
+    for (auto& factory : after) before.push_back(std::move(factory));
+    return grpc::experimental::CreateCustomChannelWithInterceptors(
+        server_.target(), grpc::InsecureChannelCredentials(), arguments,
+        std::move(before));
+  }
+
+  // Waits until a call is in its backoff, then lets the clock reach its end.
+  // How long the backoff was.
+  absl::Duration FinishBackoff() {
+    WaitUntil([this] { return env_.pending_timers() > 0; }, "a backoff");
+    const absl::Duration before = env_.elapsed();
+    env_.AdvanceToNextTimer();
+    return env_.elapsed() - before;
+  }
+
+  BreakerSnapshot Breaker(const std::string& method) {
+    for (const std::shared_ptr<Registry>& registry : directory_.Registries()) {
+      if (const Method* entry = registry->Peek(method)) {
+        return entry->breaker().Snapshot(env_.Now());
+      }
+    }
+    return BreakerSnapshot();
+  }
+
+  // Destroyed last to first: calls end before the clock that they use.
+  ManualEnvironment env_;
+  Directory directory_;
+  Options options_;
+  TestServer server_;
+};
+
+}  // namespace e2e
+}  // namespace grpc_breaker
+
+#endif  // GRPC_BREAKER_TESTS_E2E_FIXTURE_H_

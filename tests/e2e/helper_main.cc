@@ -1,0 +1,92 @@
+// The other process of process_test. It lives until its standard input ends,
+// or is killed.
+//
+//   e2e_helper serve PORT [block]   serves on PORT (0: a free one), and prints
+//                                   "PORT\n"; with block, calls are not
+//                                   answered, and "call\n" is printed for each
+//   e2e_helper pending TARGET       makes calls to TARGET, half of them with
+//   the
+//                                   metadata "fail", and returns from main with
+//                                   all of them pending
+
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/time/time.h"
+#include "grpc_breaker/channel.h"
+#include "tests/e2e/test_server.h"
+#include "tests/e2e/unary_flavours.h"
+
+namespace grpc_breaker {
+namespace e2e {
+namespace {
+
+void WaitForEndOfInput() {
+  std::string line;
+  while (std::getline(std::cin, line)) {
+  }
+}
+
+int Serve(int port, bool block) {
+  // Announced only once calls can come.
+  TestServer server(port);
+  if (block) {
+    Answer answer;
+    answer.handler = [](grpc::ServerContext& context) {
+      std::cout << "call" << std::endl;
+      Gate().Pass(context);
+      return grpc::Status::OK;
+    };
+    server.SetDefault(answer);
+  }
+  std::cout << server.port() << std::endl;
+  WaitForEndOfInput();
+  return EXIT_SUCCESS;
+}
+
+// What an application that just returns from main leaves behind.
+int LeavePending(const std::string& target) {
+  Options options;
+  Policy& policy = options.services["/grpc_breaker.e2e.TestService/"];
+  policy.retry.base_delay = absl::Hours(1);
+  policy.retry.max_delay = absl::Hours(1);
+  policy.breaker.enabled = false;
+  auto channel =
+      CreateChannel(target, grpc::InsecureChannelCredentials(), options);
+  if (!channel.ok()) return EXIT_FAILURE;
+  auto* calls = new std::vector<std::unique_ptr<UnderWay>>;
+  const Flavour flavours[] = {Flavour::kQueue, Flavour::kCallback,
+                              Flavour::kReactor};
+  for (int i = 0; i < 10; ++i) {
+    for (const bool fail : {false, true}) {
+      calls->push_back(StartCall(flavours[i % 3], *channel, "hello",
+                                 [fail](grpc::ClientContext* context) {
+                                   if (fail) context->AddMetadata("fail", "");
+                                 }));
+    }
+  }
+  WaitForEndOfInput();
+  return EXIT_SUCCESS;
+}
+
+int Main(int argc, char** argv) {
+  const std::string mode = argc > 2 ? argv[1] : "";
+  int port;
+  if (mode == "serve" && absl::SimpleAtoi(argv[2], &port)) {
+    return Serve(port, argc > 3 && std::strcmp(argv[3], "block") == 0);
+  }
+  if (mode == "pending") return LeavePending(argv[2]);
+  std::cerr << "usage: e2e_helper serve PORT [block] | pending TARGET\n";
+  return EXIT_FAILURE;
+}
+
+}  // namespace
+}  // namespace e2e
+}  // namespace grpc_breaker
+
+int main(int argc, char** argv) { return grpc_breaker::e2e::Main(argc, argv); }

@@ -1,0 +1,550 @@
+// Orders of events that no real call can be made to have at will: our
+// interceptor gets batches from the test instead of from gRPC. Its attempts go
+// to a real server all the same.
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "grpc_breaker/grpc_status.h"
+#include "grpcpp/impl/codegen/delegating_channel.h"
+#include "grpcpp/support/channel_arguments.h"
+#include "grpcpp/support/client_interceptor.h"
+#include "tests/e2e/fixture.h"
+#include "tests/e2e/queue.h"
+#include "tests/e2e/stream_flavours.h"
+
+namespace grpc_breaker {
+namespace e2e {
+namespace {
+
+using ::grpc::StatusCode;
+using ::grpc::experimental::ClientInterceptorFactoryInterface;
+using ::grpc::experimental::ClientRpcInfo;
+using Hook = ::grpc::experimental::InterceptionHookPoints;
+using ::grpc::experimental::Interceptor;
+using ReceivedMetadata = std::multimap<grpc::string_ref, grpc::string_ref>;
+
+constexpr char kStreamMethod[] = "/grpc_breaker.e2e.TestService/Bidi";
+
+// One batch of operations, as an interceptor sees it.
+class FakeBatch final : public grpc::experimental::InterceptorBatchMethods {
+ public:
+  FakeBatch(std::shared_ptr<grpc::Channel> channel, std::set<Hook> hooks)
+      : channel_(std::move(channel)), hooks_(std::move(hooks)) {
+    Request request;
+    request.set_text("hello");
+    grpc::Slice slice(request.SerializeAsString());
+    request_ = grpc::ByteBuffer(&slice, 1);
+  }
+
+  bool QueryInterceptionHookPoint(Hook hook) override {
+    return hooks_.count(hook) > 0;
+  }
+  void Proceed() override {
+    proceeded_on = std::this_thread::get_id();
+    const std::function<void()> then = on_proceed;
+    // From here on the test may destroy everything.
+    ++proceeds;
+    if (then) then();
+  }
+  void Hijack() override {
+    ++hijacks;
+    if (on_hijack) on_hijack();
+  }
+
+  grpc::ByteBuffer* GetSerializedSendMessage() override { return &request_; }
+  const void* GetSendMessage() override { return nullptr; }
+  void ModifySendMessage(const void*) override {}
+  bool GetSendMessageStatus() override { return true; }
+  std::multimap<std::string, std::string>* GetSendInitialMetadata() override {
+    return &send_metadata_;
+  }
+  grpc::Status GetSendStatus() override { return grpc::Status::OK; }
+  void ModifySendStatus(const grpc::Status&) override {}
+  std::multimap<std::string, std::string>* GetSendTrailingMetadata() override {
+    return nullptr;
+  }
+  void* GetRecvMessage() override { return has_message ? &reply : nullptr; }
+  ReceivedMetadata* GetRecvInitialMetadata() override { return &initial; }
+  grpc::Status* GetRecvStatus() override { return &status; }
+  ReceivedMetadata* GetRecvTrailingMetadata() override { return &trailing; }
+  std::unique_ptr<grpc::ChannelInterface> GetInterceptedChannel() override {
+    return std::make_unique<grpc::experimental::DelegatingChannel>(channel_);
+  }
+  void FailHijackedRecvMessage() override { ++failed_receives; }
+  void FailHijackedSendMessage() override { ++failed_sends; }
+
+  void WaitUntilProceeded() {
+    WaitUntil([this] { return proceeds > 0; }, "Proceed");
+  }
+
+  std::atomic<int> proceeds{0};
+  std::atomic<int> hijacks{0};
+  std::atomic<int> failed_receives{0};
+  std::atomic<int> failed_sends{0};
+  std::atomic<std::thread::id> proceeded_on;
+  std::function<void()> on_proceed;
+  std::function<void()> on_hijack;
+
+  Reply reply;
+  bool has_message = true;
+  ReceivedMetadata initial;
+  ReceivedMetadata trailing;
+  grpc::Status status;
+
+ private:
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::set<Hook> hooks_;
+  std::multimap<std::string, std::string> send_metadata_;
+  grpc::ByteBuffer request_;
+};
+
+// Asks `ours` for an interceptor and keeps it from gRPC.
+class CapturingFactory final : public ClientInterceptorFactoryInterface {
+ public:
+  CapturingFactory(std::unique_ptr<ClientInterceptorFactoryInterface> ours,
+                   std::unique_ptr<Interceptor>* captured)
+      : ours_(std::move(ours)), captured_(*captured) {}
+
+  Interceptor* CreateClientInterceptor(ClientRpcInfo* info) override {
+    captured_.reset(ours_->CreateClientInterceptor(info));
+    return nullptr;
+  }
+
+ private:
+  const std::unique_ptr<ClientInterceptorFactoryInterface> ours_;
+  std::unique_ptr<Interceptor>& captured_;
+};
+
+const std::set<Hook> kUnarySends = {Hook::PRE_SEND_INITIAL_METADATA,
+                                    Hook::PRE_SEND_MESSAGE,
+                                    Hook::PRE_SEND_CLOSE};
+const std::set<Hook> kUnaryReceives = {Hook::PRE_RECV_INITIAL_METADATA,
+                                       Hook::PRE_RECV_MESSAGE,
+                                       Hook::PRE_RECV_STATUS};
+
+class HookOrderTest : public E2eTest {
+ protected:
+  // A call that gRPC never starts, with an interceptor that it never sees.
+  struct Prepared {
+    std::unique_ptr<Interceptor> interceptor;
+    std::shared_ptr<grpc::Channel> channel;
+    grpc::ClientContext context;
+    Queue queue;
+    std::unique_ptr<grpc::ClientAsyncResponseReader<Reply>> unary;
+    std::unique_ptr<grpc::ClientAsyncReaderWriter<Request, Reply>> bidi;
+  };
+
+  std::unique_ptr<Prepared> Prepare(bool stream = false) {
+    auto prepared = std::make_unique<Prepared>();
+    auto registry = Registry::Create(options_);
+    EXPECT_TRUE(registry.ok());
+    FactoryList factories;
+    factories.push_back(std::make_unique<CapturingFactory>(
+        MakeInterceptorFactory(*registry), &prepared->interceptor));
+    prepared->channel = grpc::experimental::CreateCustomChannelWithInterceptors(
+        server_.target(), grpc::InsecureChannelCredentials(),
+        grpc::ChannelArguments(), std::move(factories));
+    const auto stub = TestService::NewStub(prepared->channel);
+    if (stream) {
+      prepared->bidi =
+          stub->PrepareAsyncBidi(&prepared->context, prepared->queue.get());
+    } else {
+      prepared->unary = stub->PrepareAsyncUnary(&prepared->context, Request(),
+                                                prepared->queue.get());
+    }
+    EXPECT_NE(prepared->interceptor, nullptr);
+    return prepared;
+  }
+
+  FakeBatch Batch(std::set<Hook> hooks) { return {bare_, std::move(hooks)}; }
+
+  void Cancel(Interceptor& interceptor) {
+    FakeBatch cancel = Batch({Hook::PRE_SEND_CANCEL});
+    interceptor.Intercept(&cancel);
+    EXPECT_EQ(cancel.proceeds, 0);
+    EXPECT_EQ(cancel.hijacks, 0);
+  }
+
+  const std::shared_ptr<grpc::Channel> bare_ = BareChannel();
+};
+
+TEST_F(HookOrderTest, ReceivesThatComeInsideHijackGetTheResult) {
+  const auto call = Prepare();
+  FakeBatch sends = Batch(kUnarySends);
+  FakeBatch receives = Batch(kUnaryReceives);
+  sends.on_hijack = [&] { call->interceptor->Intercept(&receives); };
+
+  call->interceptor->Intercept(&sends);
+  receives.WaitUntilProceeded();
+
+  EXPECT_EQ(sends.hijacks, 1);
+  EXPECT_EQ(sends.proceeds, 0);
+  EXPECT_EQ(receives.proceeds, 1);
+  EXPECT_EQ(receives.hijacks, 0);
+  EXPECT_EQ(receives.failed_receives, 0);
+  EXPECT_TRUE(receives.status.ok());
+  EXPECT_EQ(receives.reply.text(), "hello");
+}
+
+TEST_F(HookOrderTest, ReceivesInThreeBatchesBeforeTheResultGetIt) {
+  const auto call = Prepare();
+  auto gate = std::make_shared<Gate>();
+  Answer answer = Answer::Blocked(gate);
+  answer.initial_metadata = {{"first", "1"}};
+  answer.trailing_metadata = {{"last", "2"}};
+  server_.Push(answer);
+  FakeBatch sends = Batch(kUnarySends);
+  FakeBatch status = Batch({Hook::PRE_RECV_STATUS});
+  FakeBatch message = Batch({Hook::PRE_RECV_MESSAGE});
+  FakeBatch metadata = Batch({Hook::PRE_RECV_INITIAL_METADATA});
+
+  call->interceptor->Intercept(&sends);
+  for (FakeBatch* batch : {&status, &message, &metadata}) {
+    call->interceptor->Intercept(batch);
+  }
+  gate->WaitForArrivals(1);
+  for (FakeBatch* batch : {&status, &message, &metadata}) {
+    EXPECT_EQ(batch->proceeds, 0);
+  }
+  gate->Open();
+  for (FakeBatch* batch : {&status, &message, &metadata}) {
+    batch->WaitUntilProceeded();
+    EXPECT_EQ(batch->proceeds, 1);
+  }
+
+  EXPECT_TRUE(status.status.ok());
+  EXPECT_EQ(status.trailing.count("last"), 1u);
+  EXPECT_EQ(message.reply.text(), "hello");
+  EXPECT_EQ(metadata.initial.count("first"), 1u);
+}
+
+TEST_F(HookOrderTest, ReceivesInThreeBatchesAfterTheResultGetIt) {
+  for (const bool fails : {false, true}) {
+    const auto call = Prepare();
+    if (fails) server_.Push(Answer::Error(StatusCode::NOT_FOUND));
+    FakeBatch sends = Batch(kUnarySends);
+    call->interceptor->Intercept(&sends);
+    FakeBatch metadata = Batch({Hook::PRE_RECV_INITIAL_METADATA});
+    FakeBatch message = Batch({Hook::PRE_RECV_MESSAGE});
+    FakeBatch status = Batch({Hook::PRE_RECV_STATUS});
+    call->interceptor->Intercept(&metadata);
+    metadata.WaitUntilProceeded();  // So there is a result.
+
+    call->interceptor->Intercept(&message);
+    EXPECT_EQ(message.proceeds, 1);
+    EXPECT_EQ(message.failed_receives, fails ? 1 : 0);
+    call->interceptor->Intercept(&status);
+    EXPECT_EQ(status.proceeds, 1);
+    EXPECT_EQ(status.status.error_code(),
+              fails ? StatusCode::NOT_FOUND : StatusCode::OK);
+  }
+}
+
+TEST_F(HookOrderTest, InterceptorMayBeDestroyedInsideItsLastProceed) {
+  for (int i = 0; i < 100; ++i) {
+    const auto call = Prepare();
+    FakeBatch sends = Batch(kUnarySends);
+    FakeBatch receives = Batch(kUnaryReceives);
+    Slot<bool> destroyed;
+    receives.on_proceed = [&] {
+      call->interceptor.reset();
+      destroyed.Put(true);
+    };
+    // Alternately before the result and, most of the time, after it.
+    if (i % 2 == 0) {
+      sends.on_hijack = [&] { call->interceptor->Intercept(&receives); };
+      call->interceptor->Intercept(&sends);
+    } else {
+      call->interceptor->Intercept(&sends);
+      server_.WaitForCalls(i + 1);
+      call->interceptor->Intercept(&receives);
+    }
+    destroyed.Take("the destruction of the interceptor");
+  }
+}
+
+TEST_F(HookOrderTest, CallThatIsRejectedMayBeDestroyedInsideItsFirstIntercept) {
+  policy().breaker.consecutive_failures = 1;
+  policy().retry.max_retries = 0;
+  policy().on_final_failure = [](const FailedCall&) {};
+  const auto call = Prepare();
+  // Another call of the same registry opens the breaker.
+  const auto registry = directory_.Registries().at(0);
+  registry->Find(kUnary)
+      .breaker()
+      .TryAcquire(env_.Now())
+      .Record(Outcome::kFailure, env_.Now());
+  FakeBatch sends = Batch(kUnarySends);
+  FakeBatch receives = Batch(kUnaryReceives);
+  receives.on_proceed = [&] { call->interceptor.reset(); };
+  sends.on_hijack = [&] { call->interceptor->Intercept(&receives); };
+
+  call->interceptor->Intercept(&sends);
+  receives.WaitUntilProceeded();
+
+  EXPECT_TRUE(IsRejection(receives.status));
+  EXPECT_EQ(receives.failed_receives, 1);
+  EXPECT_EQ(receives.initial.size(), 0u);
+  EXPECT_EQ(server_.calls(), 0);
+}
+
+TEST_F(HookOrderTest, CancelBeforeTheFirstBatchPreventsEveryAttempt) {
+  const auto call = Prepare();
+  Cancel(*call->interceptor);
+  FakeBatch sends = Batch(kUnarySends);
+  FakeBatch receives = Batch(kUnaryReceives);
+  sends.on_hijack = [&] { call->interceptor->Intercept(&receives); };
+
+  call->interceptor->Intercept(&sends);
+  receives.WaitUntilProceeded();
+
+  EXPECT_EQ(receives.status.error_code(), StatusCode::CANCELLED);
+  EXPECT_EQ(receives.failed_receives, 1);
+  EXPECT_EQ(server_.calls(), 0);
+}
+
+TEST_F(HookOrderTest, CancelAfterTheLastBatchChangesNothing) {
+  const auto call = Prepare();
+  FakeBatch sends = Batch(kUnarySends);
+  FakeBatch receives = Batch(kUnaryReceives);
+  call->interceptor->Intercept(&sends);
+  call->interceptor->Intercept(&receives);
+  receives.WaitUntilProceeded();
+
+  Cancel(*call->interceptor);
+
+  EXPECT_TRUE(receives.status.ok());
+  EXPECT_EQ(receives.proceeds, 1);
+}
+
+TEST_F(HookOrderTest, CancelInABackoffDoesNotEndTheCallOnTheCancellingThread) {
+  const auto call = Prepare();
+  server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
+  FakeBatch sends = Batch(kUnarySends);
+  FakeBatch receives = Batch(kUnaryReceives);
+  call->interceptor->Intercept(&sends);
+  call->interceptor->Intercept(&receives);
+  WaitUntil([&] { return env_.pending_timers() == 1; }, "a backoff");
+
+  Cancel(*call->interceptor);
+  receives.WaitUntilProceeded();
+
+  EXPECT_EQ(receives.status.error_code(), StatusCode::CANCELLED);
+  EXPECT_NE(receives.proceeded_on.load(), std::this_thread::get_id());
+}
+
+TEST_F(HookOrderTest, CancelThatRacesAFailedAttemptEndsInCancelled) {
+  server_.SetDefault(Answer::Error(StatusCode::UNAVAILABLE));
+  policy().breaker.enabled = false;
+  for (int i = 0; i < 100; ++i) {
+    const auto call = Prepare();
+    FakeBatch sends = Batch(kUnarySends);
+    FakeBatch receives = Batch(kUnaryReceives);
+    const int calls = server_.calls();
+    call->interceptor->Intercept(&sends);
+    call->interceptor->Intercept(&receives);
+    // About when the failure is on its way back.
+    if (i % 2 == 0) server_.WaitForCalls(calls + 1);
+
+    Cancel(*call->interceptor);
+    receives.WaitUntilProceeded();
+
+    EXPECT_EQ(receives.status.error_code(), StatusCode::CANCELLED);
+    EXPECT_EQ(receives.proceeds, 1);
+    EXPECT_EQ(env_.pending_timers(), 0u);
+  }
+}
+
+TEST_F(HookOrderTest, CancelThatRacesTheEndOfABackoffEndsTheCallOnce) {
+  server_.SetDefault(Answer::Error(StatusCode::UNAVAILABLE));
+  policy().breaker.enabled = false;
+  for (int i = 0; i < 100; ++i) {
+    const auto call = Prepare();
+    FakeBatch sends = Batch(kUnarySends);
+    FakeBatch receives = Batch(kUnaryReceives);
+    call->interceptor->Intercept(&sends);
+    call->interceptor->Intercept(&receives);
+    WaitUntil([&] { return env_.pending_timers() == 1; }, "a backoff");
+
+    std::thread clock([&] { env_.AdvanceToNextTimer(); });
+    Cancel(*call->interceptor);
+    clock.join();
+    receives.WaitUntilProceeded();
+
+    EXPECT_EQ(receives.status.error_code(), StatusCode::CANCELLED);
+    EXPECT_EQ(receives.proceeds, 1);
+  }
+}
+
+TEST_F(HookOrderTest, CancelThatRacesASuccessEndsTheCallOnce) {
+  for (int i = 0; i < 200; ++i) {
+    const auto call = Prepare();
+    FakeBatch sends = Batch(kUnarySends);
+    FakeBatch receives = Batch(kUnaryReceives);
+    const int calls = server_.calls();
+    call->interceptor->Intercept(&sends);
+    call->interceptor->Intercept(&receives);
+    if (i % 2 == 0) server_.WaitForCalls(calls + 1);
+
+    Cancel(*call->interceptor);
+    receives.WaitUntilProceeded();
+
+    EXPECT_EQ(receives.proceeds, 1);
+    if (receives.status.ok()) {
+      EXPECT_EQ(receives.reply.text(), "hello");
+      EXPECT_EQ(receives.failed_receives, 0);
+    } else {
+      EXPECT_EQ(receives.status.error_code(), StatusCode::CANCELLED);
+      EXPECT_EQ(receives.failed_receives, 1);
+    }
+  }
+}
+
+TEST_F(HookOrderTest, BatchWithoutHooksProceeds) {
+  for (const bool stream : {false, true}) {
+    const auto call = Prepare(stream);
+    FakeBatch empty = Batch({});
+
+    call->interceptor->Intercept(&empty);
+
+    EXPECT_EQ(empty.proceeds, 1);
+    EXPECT_EQ(empty.hijacks, 0);
+  }
+}
+
+// ---- Streams
+
+class StreamHookOrderTest : public HookOrderTest {
+ protected:
+  std::unique_ptr<Prepared> PrepareRejected() {
+    policy().breaker.consecutive_failures = 1;
+    auto call = Prepare(/*stream=*/true);
+    directory_.Registries()
+        .at(0)
+        ->Find(kStreamMethod)
+        .breaker()
+        .TryAcquire(env_.Now())
+        .Record(Outcome::kFailure, env_.Now());
+    return call;
+  }
+};
+
+TEST_F(StreamHookOrderTest, RejectionFailsWritesAndReadsOneByOne) {
+  const auto call = PrepareRejected();
+  FakeBatch start = Batch({Hook::PRE_SEND_INITIAL_METADATA});
+  FakeBatch write = Batch({Hook::PRE_SEND_MESSAGE});
+  FakeBatch close = Batch({Hook::PRE_SEND_CLOSE});
+  FakeBatch read = Batch({Hook::PRE_RECV_MESSAGE});
+  FakeBatch metadata = Batch({Hook::PRE_RECV_INITIAL_METADATA});
+  FakeBatch status = Batch({Hook::PRE_RECV_STATUS});
+
+  call->interceptor->Intercept(&start);
+  EXPECT_EQ(start.hijacks, 1);
+  EXPECT_EQ(start.proceeds, 0);
+  for (FakeBatch* batch : {&write, &close, &read, &metadata, &status}) {
+    call->interceptor->Intercept(batch);
+    EXPECT_EQ(batch->proceeds, 1);
+    EXPECT_EQ(batch->hijacks, 0);
+  }
+
+  EXPECT_EQ(write.failed_sends, 1);
+  EXPECT_EQ(read.failed_receives, 1);
+  EXPECT_TRUE(IsRejection(status.status));
+}
+
+TEST_F(StreamHookOrderTest, RejectionOfACorkedStreamReplacesTheCoresStatus) {
+  const auto call = PrepareRejected();
+  // Both reach the core: it has no initial metadata yet, and waits.
+  FakeBatch early = Batch({Hook::PRE_RECV_INITIAL_METADATA});
+  call->interceptor->Intercept(&early);
+  FakeBatch early_status = Batch({Hook::PRE_RECV_STATUS});
+  call->interceptor->Intercept(&early_status);
+  EXPECT_EQ(early.proceeds, 1);
+  EXPECT_EQ(early_status.proceeds, 1);
+
+  FakeBatch start =
+      Batch({Hook::PRE_SEND_INITIAL_METADATA, Hook::PRE_SEND_MESSAGE});
+  call->interceptor->Intercept(&start);
+  EXPECT_EQ(start.hijacks, 1);
+  EXPECT_EQ(start.failed_sends, 1);
+
+  FakeBatch end = Batch({Hook::POST_RECV_STATUS});
+  end.status = grpc::Status(StatusCode::CANCELLED, "by the core");
+  call->interceptor->Intercept(&end);
+
+  EXPECT_EQ(end.proceeds, 1);
+  EXPECT_TRUE(IsRejection(end.status)) << end.status.error_message();
+}
+
+TEST_F(StreamHookOrderTest, StatusIsRecordedOnceAndLateEventsChangeNothing) {
+  const auto call = Prepare(/*stream=*/true);
+  FakeBatch start = Batch({Hook::PRE_SEND_INITIAL_METADATA});
+  call->interceptor->Intercept(&start);
+  EXPECT_EQ(start.proceeds, 1);
+  FakeBatch status = Batch({Hook::POST_RECV_STATUS});
+  status.status = grpc::Status(StatusCode::UNAVAILABLE, "down");
+
+  call->interceptor->Intercept(&status);
+  Cancel(*call->interceptor);
+
+  EXPECT_EQ(status.proceeds, 1);
+  EXPECT_EQ(status.status.error_message(), "down");
+  EXPECT_EQ(Breaker(kStreamMethod).counts.failures, 1);
+}
+
+TEST_F(StreamHookOrderTest, StatusWithoutAStartIsNotCounted) {
+  const auto call = Prepare(/*stream=*/true);
+  FakeBatch status = Batch({Hook::POST_RECV_STATUS});
+  status.status = grpc::Status(StatusCode::CANCELLED, "before its start");
+
+  call->interceptor->Intercept(&status);
+
+  EXPECT_EQ(status.proceeds, 1);
+  EXPECT_EQ(Breaker(kStreamMethod).counts.calls(), 0);
+}
+
+TEST_F(StreamHookOrderTest, InterceptorMayBeDestroyedInsideItsLastProceed) {
+  auto call = Prepare(/*stream=*/true);
+  FakeBatch start = Batch({Hook::PRE_SEND_INITIAL_METADATA});
+  call->interceptor->Intercept(&start);
+  FakeBatch status = Batch({Hook::POST_RECV_STATUS});
+  status.on_proceed = [&] { call->interceptor.reset(); };
+
+  call->interceptor->Intercept(&status);
+
+  EXPECT_EQ(status.proceeds, 1);
+  EXPECT_EQ(Breaker(kStreamMethod).counts.successes, 1);
+}
+
+// A synchronous unary call that runs natively: the application is told
+// UNIMPLEMENTED, although the status is OK.
+TEST_F(HookOrderTest, OkWithoutAMessageIsSeenAsTheApplicationSeesIt) {
+  policy().retry.max_retries = 0;
+  const auto call = Prepare();
+  const auto registry = directory_.Registries().at(0);
+  FakeBatch sends = Batch(kUnarySends);
+  call->interceptor->Intercept(&sends);
+  ASSERT_EQ(sends.proceeds, 1);
+  FakeBatch end = Batch({Hook::POST_RECV_MESSAGE, Hook::POST_RECV_STATUS});
+  end.has_message = false;
+
+  call->interceptor->Intercept(&end);
+
+  const auto error = registry->Peek(kUnary)->last_error();
+  ASSERT_TRUE(error.has_value());
+  EXPECT_EQ(error->code, StatusCode::UNIMPLEMENTED);
+}
+
+}  // namespace
+}  // namespace e2e
+}  // namespace grpc_breaker

@@ -1,0 +1,187 @@
+// What happens between processes: servers that are killed and come back, and a
+// process that ends with calls pending.
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "grpc_breaker/trailing_metadata.h"
+#include "tests/e2e/fixture.h"
+
+extern char** environ;
+
+namespace grpc_breaker {
+namespace e2e {
+namespace {
+
+// The helper program, with pipes to its standard input and output.
+class Child {
+ public:
+  explicit Child(std::vector<std::string> arguments) {
+    int input[2], output[2];
+    if (pipe2(input, O_CLOEXEC) != 0 || pipe2(output, O_CLOEXEC) != 0) {
+      std::abort();
+    }
+    arguments.insert(arguments.begin(), E2E_HELPER);
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, input[0], STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, output[1], STDOUT_FILENO);
+    if (posix_spawn(&pid_, argv[0], &actions, nullptr, argv.data(), environ) !=
+        0) {
+      std::abort();
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    close(input[0]);
+    close(output[1]);
+    input_ = input[1];
+    output_ = output[0];
+  }
+
+  ~Child() {
+    if (pid_ != 0) Kill();
+    EndInput();
+    close(output_);
+  }
+
+  void EndInput() {
+    if (input_ >= 0) close(std::exchange(input_, -1));
+  }
+
+  void Kill() {
+    kill(pid_, SIGKILL);
+    Wait();
+  }
+
+  // Its exit code, or minus the number of the signal that ended it.
+  int Wait() {
+    int status = 0;
+    const pid_t pid = std::exchange(pid_, 0);
+    WaitUntil([&] { return waitpid(pid, &status, WNOHANG) == pid; },
+              "the child process to end");
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+
+  std::string ReadLine() {
+    std::string line;
+    char c;
+    while (read(output_, &c, 1) == 1 && c != '\n') line += c;
+    return line;
+  }
+
+ private:
+  pid_t pid_ = 0;
+  int input_ = -1;
+  int output_ = -1;
+};
+
+class ProcessTest : public E2eTest {
+ protected:
+  ProcessTest() {
+    // So that a retry finds the new server instead of the channel's own
+    // reconnection backoff.
+    policy().wait_for_ready = true;
+    policy().retry.max_retries = 3;
+  }
+
+  std::shared_ptr<grpc::Channel> ChannelTo(int port) {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 20);
+    auto channel =
+        CreateChannel(absl::StrCat("127.0.0.1:", port),
+                      grpc::InsecureChannelCredentials(), options_, arguments);
+    EXPECT_TRUE(channel.ok()) << channel.status();
+    return *channel;
+  }
+};
+
+TEST_F(ProcessTest, RetryFindsTheServerThatReplacedAKilledOne) {
+  Child first({"serve", "0", "block"});
+  int port = 0;
+  ASSERT_TRUE(absl::SimpleAtoi(first.ReadLine(), &port));
+  auto call = StartCall(Flavour::kQueue, ChannelTo(port), "hello");
+  ASSERT_EQ(first.ReadLine(), "call");
+
+  first.Kill();
+  WaitUntil([&] { return env_.pending_timers() == 1; }, "a backoff");
+  EXPECT_EQ(Breaker(kUnary).counts.failures, 1);
+  Child second({"serve", absl::StrCat(port)});
+  ASSERT_EQ(second.ReadLine(), absl::StrCat(port));
+  FinishBackoff();
+  const CallResult result = call->Wait();
+
+  EXPECT_TRUE(result.status.ok()) << result.status.error_message();
+  EXPECT_EQ(result.text, "hello");
+  EXPECT_EQ(ValueOf(result.trailing_metadata, kAttemptsKey), "2");
+}
+
+TEST_F(ProcessTest, BreakerOpensOnADeadServerAndClosesWhenItIsBack) {
+  policy().wait_for_ready.reset();
+  policy().retry.max_retries = 0;
+  policy().breaker.consecutive_failures = 3;
+  policy().breaker.half_open_successes = 1;
+  Child first({"serve", "0"});
+  int port = 0;
+  ASSERT_TRUE(absl::SimpleAtoi(first.ReadLine(), &port));
+  const auto channel = ChannelTo(port);
+  EXPECT_TRUE(Call(Flavour::kSync, channel, "hello").status.ok());
+
+  first.Kill();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(Call(Flavour::kSync, channel, "hello").status.error_code(),
+              grpc::StatusCode::UNAVAILABLE);
+  }
+  EXPECT_EQ(Breaker(kUnary).state, BreakerState::kOpen);
+  const CallResult rejected = Call(Flavour::kSync, channel, "hello");
+  EXPECT_EQ(ValueOf(rejected.trailing_metadata, kRejectedKey), "OPEN");
+
+  Child second({"serve", absl::StrCat(port)});
+  ASSERT_EQ(second.ReadLine(), absl::StrCat(port));
+  WaitUntil(
+      [&] {
+        return channel->GetState(/*try_to_connect=*/true) == GRPC_CHANNEL_READY;
+      },
+      "a new connection");
+  env_.Advance(absl::Seconds(60));
+  EXPECT_TRUE(Call(Flavour::kSync, channel, "hello").status.ok());
+  EXPECT_EQ(Breaker(kUnary).state, BreakerState::kClosed);
+}
+
+TEST_F(ProcessTest, ProcessEndsCleanlyWithCallsPending) {
+  auto gate = std::make_shared<Gate>();
+  Answer answer;
+  answer.handler = [gate](grpc::ServerContext& context) {
+    if (context.client_metadata().count("fail") > 0) {
+      return grpc::Status(grpc::StatusCode::UNAVAILABLE, "as asked");
+    }
+    gate->Pass(context);
+    return grpc::Status::OK;
+  };
+  server_.SetDefault(answer);
+  for (int i = 1; i <= 5; ++i) {
+    Child child({"pending", server_.target()});
+    server_.WaitForCalls(20 * i);
+    gate->WaitForArrivals(10 * i);
+
+    child.EndInput();
+
+    EXPECT_EQ(child.Wait(), 0);
+  }
+}
+
+}  // namespace
+}  // namespace e2e
+}  // namespace grpc_breaker
