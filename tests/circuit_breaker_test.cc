@@ -586,7 +586,7 @@ TEST_F(CircuitBreakerTest, JitterSpreadsTheOpenDurationBothWays) {
   Play("FFFFF");
   EXPECT_EQ(Snapshot().next_probe_in, absl::Seconds(5));
   Advance(absl::Seconds(5));
-  environment_.ScriptUniform({0, 0.75});  // The first is for HALF_OPEN.
+  environment_.ScriptUniform({0.75});
   Play("F");
   EXPECT_EQ(Snapshot().next_probe_in, absl::Milliseconds(12500));
 }

@@ -74,6 +74,11 @@ absl::Status ValidateManual(const ManualState& manual) {
   return absl::OkStatus();
 }
 
+// Where a breaker is that nothing has happened to.
+BreakerState Home(const BreakerOptions& options) {
+  return options.enabled ? BreakerState::kClosed : BreakerState::kForcedClosed;
+}
+
 }  // namespace
 
 BreakerImpl::BreakerImpl(std::string name, const BreakerOptions& options,
@@ -87,7 +92,7 @@ BreakerImpl::BreakerImpl(std::string name, const BreakerOptions& options,
       since_wall_(environment.WallNow()) {
   absl::MutexLock lock(&mutex_);
   const Plan* plan = Keep(std::make_unique<const Plan>(options));
-  state_ = StateWord(home(), plan->guarded(), false, 1).bits();
+  state_ = StateWord(Home(options), plan->guarded(), false, 1).bits();
 }
 
 // --- Admission ---
@@ -416,26 +421,28 @@ void BreakerImpl::TellSlowCall(const Call& call) {
 
 // --- Changes of state ---
 
-BreakerImpl::Moment BreakerImpl::ReadMoment(int64_t now_ns) const {
-  const bool jitter = plan().options.open_jitter > 0;
+BreakerImpl::Moment BreakerImpl::ReadMoment(BreakerState to,
+                                            int64_t now_ns) const {
+  const bool jitter =
+      to == BreakerState::kOpen && plan().options.open_jitter > 0;
   return {now_ns, environment_.WallNow(), jitter ? environment_.Uniform() : 0};
 }
 
 void BreakerImpl::Change(StateWord from, BreakerState to, const Cause& cause,
                          int64_t now_ns,
                          std::optional<absl::Duration> server_delay) {
-  const Moment moment = ReadMoment(now_ns);
+  const Moment moment = ReadMoment(to, now_ns);
   absl::MutexLock lock(&mutex_);
   if (LoadState().generation() != from.generation()) return;
   Enter(to, from.shadow(), cause, moment, server_delay);
 }
 
 void BreakerImpl::EndManual(StateWord from, int64_t now_ns) {
-  const Moment moment = ReadMoment(now_ns);
+  const Moment moment = ReadMoment(BreakerState::kClosed, now_ns);
   absl::MutexLock lock(&mutex_);
   if (LoadState().generation() != from.generation()) return;
   ClearManual();
-  Enter(home(), false, CauseOf(Cause::Kind::kManualOver), moment);
+  Enter(Home(plan().options), false, CauseOf(Cause::Kind::kManualOver), moment);
 }
 
 void BreakerImpl::ClearManual() {
@@ -527,11 +534,6 @@ WindowCounts BreakerImpl::CountsIn(StateWord state, int64_t now_ns) const {
   return counts_at_change_;
 }
 
-BreakerState BreakerImpl::home() const {
-  return plan().options.enabled ? BreakerState::kClosed
-                                : BreakerState::kForcedClosed;
-}
-
 const Plan* BreakerImpl::Keep(std::unique_ptr<const Plan> plan) {
   auto had = std::find_if(plans_.begin(), plans_.end(),
                           [&](const auto& old) { return old->SameAs(*plan); });
@@ -547,7 +549,7 @@ absl::Status BreakerImpl::SetManualState(ManualState manual,
   absl::Status status = ValidateManual(manual);
   if (!status.ok()) return status;
   const int64_t now_ns = Nanoseconds(now);
-  const Moment moment = ReadMoment(now_ns);
+  const Moment moment = ReadMoment(BreakerState::kClosed, now_ns);
   const bool shadow = manual.state == BreakerState::kMetricsOnly;
   {
     absl::MutexLock lock(&mutex_);
@@ -567,12 +569,12 @@ void BreakerImpl::Reset(std::string reason, std::string actor,
                         MonotonicTime now) {
   reason.resize(std::min(reason.size(), kMaxTextBytes));
   actor.resize(std::min(actor.size(), kMaxTextBytes));
-  const Moment moment = ReadMoment(Nanoseconds(now));
+  const Moment moment = ReadMoment(BreakerState::kClosed, Nanoseconds(now));
   {
     absl::MutexLock lock(&mutex_);
     ClearManual();
-    Enter(home(), false, ManualCause(Cause::Kind::kReset, reason, actor),
-          moment);
+    Enter(Home(plan().options), false,
+          ManualCause(Cause::Kind::kReset, reason, actor), moment);
   }
   events_.Deliver();
 }
@@ -581,23 +583,22 @@ absl::Status BreakerImpl::Reconfigure(const BreakerOptions& options,
                                       MonotonicTime now) {
   absl::Status status = options.Validate();
   if (!status.ok()) return status;
-  const Moment moment = ReadMoment(Nanoseconds(now));
+  const Moment moment = ReadMoment(BreakerState::kClosed, Nanoseconds(now));
   {
     absl::MutexLock lock(&mutex_);
     const Plan& old = plan();
+    if (options.enabled != old.options.enabled && manual_ == nullptr) {
+      Enter(Home(options), false, CauseOf(Cause::Kind::kReconfigured), moment);
+    }
     const StateWord state = LoadState();
     const Plan& next = *Keep(std::make_unique<const Plan>(
         options, old, moment.now_ns, state.generation()));
-    if (next.options.enabled != old.options.enabled && manual_ == nullptr) {
-      Enter(home(), false, CauseOf(Cause::Kind::kReconfigured), moment);
-    } else {
-      // Only what is CLOSED counts in the window; a generation of its own keeps
-      // what is under way from counting in a window of another shape.
-      const bool new_window = state.state() == BreakerState::kClosed &&
-                              next.window.window_ns() != old.window.window_ns();
-      StoreState(state.state(), state.shadow(),
-                 state.generation() + (new_window ? 1 : 0));
-    }
+    // Only what is CLOSED counts in the window; a generation of its own keeps
+    // what is under way from counting in a window of another shape.
+    const bool new_window = state.state() == BreakerState::kClosed &&
+                            next.window.window_ns() != old.window.window_ns();
+    StoreState(state.state(), state.shadow(),
+               state.generation() + (new_window ? 1 : 0));
   }
   events_.Deliver();
   return absl::OkStatus();
@@ -616,7 +617,7 @@ BreakerSnapshot BreakerImpl::Snapshot(MonotonicTime now) const {
   const bool manual_over = state.manual() && now_ns >= manual_ends_ns;
 
   BreakerSnapshot snapshot;
-  snapshot.state = manual_over ? home() : state.shown();
+  snapshot.state = manual_over ? Home(plan.options) : state.shown();
   snapshot.since = manual_over ? AtNanoseconds(manual_ends_ns) : since_;
   snapshot.since_wall = since_wall_ + absl::FromChrono(snapshot.since - since_);
   if (!manual_over) {

@@ -88,7 +88,6 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
     return StateWord(state_.load(std::memory_order_acquire));
   }
   const Plan& plan() const { return *plan_.load(std::memory_order_acquire); }
-  BreakerState home() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // --- Admission ---
   Permit TryAcquireGuarded(int64_t now_ns);
@@ -119,7 +118,7 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   void TellSlowCall(const Call& call);
 
   // --- Changes of state; nothing happens if `from` has been left already ---
-  Moment ReadMoment(int64_t now_ns) const;
+  Moment ReadMoment(BreakerState to, int64_t now_ns) const;
   void Change(StateWord from, BreakerState to, const Cause& cause,
               int64_t now_ns,
               std::optional<absl::Duration> server_delay = std::nullopt)
