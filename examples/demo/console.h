@@ -1,0 +1,45 @@
+#ifndef GRPC_BREAKER_EXAMPLES_DEMO_CONSOLE_H_
+#define GRPC_BREAKER_EXAMPLES_DEMO_CONSOLE_H_
+
+// What the demo shows: the rows of a table, and what happens in between. In
+// colour on a terminal, unless the environment has NO_COLOR.
+//
+// Thread-safe.
+
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "examples/demo/load.h"
+#include "grpc_breaker/breaker_events.h"
+
+namespace demo {
+
+class Console {
+ public:
+  Console();
+
+  void Say(absl::string_view text) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  void TableHead() ABSL_LOCKS_EXCLUDED(mutex_);
+  // `answers` and `server_calls` are those of the last `tick`.
+  void TableRow(absl::string_view phase, const Answers& answers,
+                int64_t server_calls, absl::Duration tick,
+                grpc_breaker::BreakerState state) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Transition(const grpc_breaker::BreakerTransition& transition)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  std::string Seconds() const;  // Since the start.
+  std::string Paint(grpc_breaker::BreakerState state) const;
+
+  const absl::Time start_;
+  const bool colours_;
+  absl::Mutex mutex_;
+};
+
+}  // namespace demo
+
+#endif  // GRPC_BREAKER_EXAMPLES_DEMO_CONSOLE_H_

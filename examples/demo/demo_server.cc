@@ -1,0 +1,125 @@
+// The demo's server: answers GetPrice, and fails as often as it is told to.
+// Writes its address to stdout, and ends when stdin does, so that it does not
+// outlive whoever started it.
+
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <iostream>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "examples/demo/demo.grpc.pb.h"
+#include "grpcpp/security/server_credentials.h"
+#include "grpcpp/server.h"
+#include "grpcpp/server_builder.h"
+
+namespace {
+
+// Looking up a price takes a little.
+constexpr std::chrono::milliseconds kWork(2);
+
+// Thread-safe.
+class Faults {
+ public:
+  void SetRate(double rate) {
+    absl::MutexLock lock(&mutex_);
+    rate_ = rate;
+  }
+
+  // Counts a call; true if it is one that fails.
+  bool NextFails() {
+    absl::MutexLock lock(&mutex_);
+    ++calls_;
+    due_ += rate_;
+    if (due_ < 1) return false;
+    due_ -= 1;
+    return true;
+  }
+
+  int64_t calls() const {
+    absl::MutexLock lock(&mutex_);
+    return calls_;
+  }
+
+ private:
+  mutable absl::Mutex mutex_;
+  double rate_ ABSL_GUARDED_BY(mutex_) = 0;
+  double due_ ABSL_GUARDED_BY(mutex_) = 0;  // Failures owed, in [0, 1).
+  int64_t calls_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+class Prices final : public demo::Prices::Service {
+ public:
+  explicit Prices(Faults* faults) : faults_(*faults) {}
+
+  grpc::Status GetPrice(grpc::ServerContext* /*context*/,
+                        const demo::GetPriceRequest* request,
+                        demo::Price* price) override {
+    const bool fails = faults_.NextFails();
+    std::this_thread::sleep_for(kWork);
+    if (fails) {
+      return grpc::Status(grpc::StatusCode::UNAVAILABLE, "told to fail");
+    }
+    price->set_cents(static_cast<int64_t>(request->article().size()) * 100);
+    return grpc::Status::OK;
+  }
+
+ private:
+  Faults& faults_;
+};
+
+class Control final : public demo::Control::Service {
+ public:
+  explicit Control(Faults* faults) : faults_(*faults) {}
+
+  grpc::Status SetFailureRate(
+      grpc::ServerContext* /*context*/,
+      const demo::SetFailureRateRequest* request,
+      demo::SetFailureRateResponse* /*response*/) override {
+    const double rate = request->failure_rate();
+    if (!(rate >= 0 && rate <= 1)) {
+      return grpc::Status(
+          grpc::StatusCode::INVALID_ARGUMENT,
+          absl::StrCat("failure_rate: must be in [0, 1], got ", rate));
+    }
+    faults_.SetRate(rate);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status GetStatistics(grpc::ServerContext* /*context*/,
+                             const demo::GetStatisticsRequest* /*request*/,
+                             demo::Statistics* statistics) override {
+    statistics->set_calls(faults_.calls());
+    return grpc::Status::OK;
+  }
+
+ private:
+  Faults& faults_;
+};
+
+}  // namespace
+
+int main() {
+  Faults faults;
+  Prices prices(&faults);
+  Control control(&faults);
+  int port = 0;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
+                           &port);
+  builder.RegisterService(&prices);
+  builder.RegisterService(&control);
+  const auto server = builder.BuildAndStart();
+  if (server == nullptr) {
+    std::cerr << "demo_server: cannot listen on 127.0.0.1" << std::endl;
+    return EXIT_FAILURE;
+  }
+  std::cout << "127.0.0.1:" << port << std::endl;
+  while (std::cin.get() != std::istream::traits_type::eof()) {
+  }
+  server->Shutdown(std::chrono::system_clock::now());
+  return EXIT_SUCCESS;
+}

@@ -1,0 +1,58 @@
+#ifndef GRPC_BREAKER_EXAMPLES_DEMO_LOAD_H_
+#define GRPC_BREAKER_EXAMPLES_DEMO_LOAD_H_
+
+// Steady load: threads that ask for a price again and again, each at its own
+// pace, whatever comes back.
+//
+// Thread-safe.
+
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "examples/demo/demo.grpc.pb.h"
+#include "grpcpp/channel.h"
+
+namespace demo {
+
+// What became of some calls.
+struct Answers {
+  int from_server = 0;
+  int from_fallback = 0;
+  int failed = 0;
+  int rejected = 0;  // By the breaker; they are counted above as well.
+  std::vector<absl::Duration> latencies;
+
+  int calls() const { return from_server + from_fallback + failed; }
+  absl::Duration MedianLatency() const;  // 0 without calls.
+};
+
+class Load {
+ public:
+  // `period`: from one call of a thread to its next.
+  Load(std::shared_ptr<grpc::Channel> channel, int threads,
+       absl::Duration period);
+  ~Load();
+
+  // Those since it was last asked.
+  Answers Take() ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  void Run(absl::Duration offset);
+  void Call(Prices::Stub& stub) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  const std::shared_ptr<grpc::Channel> channel_;
+  const absl::Duration period_;
+  absl::Notification stop_;
+  absl::Mutex mutex_;
+  Answers answers_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace demo
+
+#endif  // GRPC_BREAKER_EXAMPLES_DEMO_LOAD_H_
