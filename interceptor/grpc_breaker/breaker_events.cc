@@ -15,7 +15,7 @@ double Share(int64_t part, int64_t whole) {
 double WindowCounts::failure_rate() const { return Share(failures, calls()); }
 double WindowCounts::slow_rate() const { return Share(slow, calls()); }
 
-absl::Status RejectionStatus(absl::string_view breaker,
+std::string RejectionMessage(absl::string_view breaker,
                              const Rejection& rejection) {
   std::string message =
       absl::StrCat("circuit breaker ", breaker,
@@ -24,7 +24,13 @@ absl::Status RejectionStatus(absl::string_view breaker,
     absl::StrAppend(&message, ", retry after ",
                     absl::FormatDuration(rejection.retry_after));
   }
-  absl::Status status = absl::UnavailableError(message);
+  return message;
+}
+
+absl::Status RejectionStatus(absl::string_view breaker,
+                             const Rejection& rejection) {
+  absl::Status status =
+      absl::UnavailableError(RejectionMessage(breaker, rejection));
   status.SetPayload(kBreakerRejectionTypeUrl, absl::Cord());
   status.SetPayload(kRejectionRetryAfterPayload,
                     absl::Cord(absl::FormatDuration(rejection.retry_after)));

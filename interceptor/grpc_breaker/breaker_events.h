@@ -118,6 +118,8 @@ class GRPC_BREAKER_EXPORT BreakerListener {
 
 // The status of a call that was refused: UNAVAILABLE, with a message for people
 // and a payload by which IsBreakerRejection tells it from a server's word.
+GRPC_BREAKER_EXPORT std::string RejectionMessage(absl::string_view breaker,
+                                                 const Rejection& rejection);
 GRPC_BREAKER_EXPORT absl::Status RejectionStatus(absl::string_view breaker,
                                                  const Rejection& rejection);
 GRPC_BREAKER_EXPORT bool IsBreakerRejection(const absl::Status& status);

@@ -47,7 +47,7 @@ void AddDetail(absl::string_view type_url, const Message& message,
                v1::RpcStatus* details) {
   google::protobuf::Any* any = details->add_details();
   any->set_type_url(std::string(type_url));
-  any->set_value(message.SerializeAsString());
+  message.SerializeToString(any->mutable_value());
 }
 
 void AddRetryInfo(absl::Duration delay, v1::RpcStatus* details) {
@@ -156,8 +156,7 @@ grpc::Status MakeRejectionStatus(absl::string_view method,
     AddRetryInfo(rejection.retry_after, &details);
   }
   return MakeStatus(grpc::StatusCode::UNAVAILABLE,
-                    RejectionStatus(method, rejection).message(),
-                    std::move(details));
+                    RejectionMessage(method, rejection), std::move(details));
 }
 
 std::optional<RejectionDetail> RejectionDetailOf(const grpc::Status& status) {
