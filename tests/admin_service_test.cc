@@ -259,6 +259,8 @@ TEST_F(AdminServiceTest, GetsABreakerByItsMethodAlone) {
   EXPECT_EQ(breaker.method(), "/pkg.S/M");
   EXPECT_EQ(breaker.state(), admin::v1::STATE_OPEN);
   EXPECT_TRUE(breaker.has_next_probe());
+  ASSERT_EQ(breaker.history_size(), 1);
+  EXPECT_EQ(breaker.history(0).to(), admin::v1::STATE_OPEN);
 }
 
 TEST_F(AdminServiceTest, GetsAMethodWithAPolicyBeforeItsFirstCall) {
@@ -269,6 +271,14 @@ TEST_F(AdminServiceTest, GetsAMethodWithAPolicyBeforeItsFirstCall) {
   ASSERT_TRUE(Get("/pkg.S/M", "", &breaker).ok());
   EXPECT_EQ(breaker.policy().retry().max_retries(), 7);
   EXPECT_TRUE(breaker.repeatable());
+}
+
+// The service's own proto file declares its methods free of side effects.
+TEST_F(AdminServiceTest, MethodsDeclaredIdempotentAreRepeatable) {
+  auto channel = MakeChannel("a");
+  const std::string service = "/grpc_breaker.admin.v1.CircuitBreakerAdmin/";
+  EXPECT_TRUE(channel->Find(service + "GetBreaker").repeatable());
+  EXPECT_FALSE(channel->Find(service + "NoSuchMethod").repeatable());
 }
 
 TEST_F(AdminServiceTest, DoesNotFindWhatWasNotCalled) {

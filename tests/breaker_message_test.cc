@@ -1,8 +1,10 @@
 #include "grpc_breaker/internal/breaker_message.h"
 
 #include <memory>
+#include <vector>
 
 #include "absl/time/time.h"
+#include "gmock/gmock.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "google/protobuf/util/time_util.h"
 #include "grpc_breaker/testing/manual_environment.h"
@@ -101,6 +103,46 @@ TEST(PolicyMessageTest, KnowsEveryEnumerator) {
   }
 }
 
+TEST(PolicyMessageTest, HasEveryRuleOfTheBreaker) {
+  Policy policy;
+  BreakerOptions& breaker = policy.breaker;
+  breaker.last_calls = 100;
+  breaker.last_calls_failures = 60;
+  breaker.slow_rate = 0.75;
+  breaker.slow_call = absl::Seconds(2);
+  breaker.critical_weight = 4;
+  breaker.open_on_critical = true;
+  breaker.throttle_k = 2;
+  breaker.max_concurrent_calls = 17;
+  breaker.open_multiplier = 1.5;
+  breaker.max_open_duration = absl::Minutes(3);
+  breaker.open_jitter = 0.25;
+  breaker.use_server_delay = true;
+  breaker.half_open_failure_rate = 0.5;
+  breaker.ramp = {0.1, 0.5};
+  breaker.ramp_step = absl::Seconds(7);
+  breaker.rejection_event_interval = absl::Seconds(8);
+
+  const config::v1::BreakerPolicy message = ToMessage(policy).breaker();
+  EXPECT_EQ(message.last_calls(), 100);
+  EXPECT_EQ(message.last_calls_failures(), 60);
+  EXPECT_EQ(message.slow_rate(), 0.75);
+  EXPECT_EQ(message.slow_call(), TimeUtil::SecondsToDuration(2));
+  EXPECT_EQ(message.critical_weight(), 4);
+  EXPECT_TRUE(message.open_on_critical());
+  EXPECT_EQ(message.throttle_k(), 2);
+  EXPECT_EQ(message.max_concurrent_calls(), 17);
+  EXPECT_EQ(message.open_multiplier(), 1.5);
+  EXPECT_EQ(message.max_open_duration(), TimeUtil::SecondsToDuration(180));
+  EXPECT_EQ(message.open_jitter(), 0.25);
+  EXPECT_TRUE(message.use_server_delay());
+  EXPECT_EQ(message.half_open_failure_rate(), 0.5);
+  EXPECT_FALSE(message.has_half_open_max_wait()) << "endless";
+  EXPECT_THAT(message.ramp(), testing::ElementsAre(0.1, 0.5));
+  EXPECT_EQ(message.ramp_step(), TimeUtil::SecondsToDuration(7));
+  EXPECT_EQ(message.rejection_event_interval(), TimeUtil::SecondsToDuration(8));
+}
+
 TEST(PolicyMessageTest, KeepsLargeAndSmallDurationsExact) {
   Policy policy;
   policy.timeout = absl::Hours(8760) + absl::Nanoseconds(1);
@@ -186,6 +228,56 @@ TEST_F(BreakerMessageTest, ShowsTheLastError) {
   EXPECT_EQ(message.severity(), config::v1::ERROR_SEVERITY_MEDIUM);
   EXPECT_EQ(message.time().seconds(), 1764756900);
   EXPECT_EQ(message.time().nanos(), 250000000);
+}
+
+TEST_F(BreakerMessageTest, ShowsWhoHoldsTheStateWhyAndForHowLong) {
+  ManualState manual;
+  manual.state = BreakerState::kForcedOpen;
+  manual.reason = "maintenance";
+  manual.actor = "alice";
+  manual.time_to_live = absl::Minutes(5);
+  ASSERT_TRUE(
+      method_->breaker().SetManualState(manual, environment_.Now()).ok());
+  environment_.Advance(absl::Minutes(2));
+  admin::v1::Breaker message = ToMessage(*registry_, *method_);
+  EXPECT_EQ(message.state(), admin::v1::STATE_FORCED_OPEN);
+  EXPECT_EQ(message.manual().reason(), "maintenance");
+  EXPECT_EQ(message.manual().actor(), "alice");
+  EXPECT_EQ(message.manual().expires() - message.since(),
+            TimeUtil::SecondsToDuration(300));
+  EXPECT_FALSE(message.has_next_probe());
+
+  manual.time_to_live = absl::InfiniteDuration();
+  ASSERT_TRUE(
+      method_->breaker().SetManualState(manual, environment_.Now()).ok());
+  EXPECT_FALSE(ToMessage(*registry_, *method_).manual().has_expires());
+}
+
+TEST_F(BreakerMessageTest, ShowsWhatMetricsOnlyWouldHaveDone) {
+  ManualState manual;
+  manual.state = BreakerState::kMetricsOnly;
+  manual.reason = "trial";
+  manual.actor = "alice";
+  ASSERT_TRUE(
+      method_->breaker().SetManualState(manual, environment_.Now()).ok());
+  for (int i = 0; i < 4; ++i) Record(Outcome::kFailure);
+  const admin::v1::Breaker message = ToMessage(*registry_, *method_);
+  EXPECT_EQ(message.state(), admin::v1::STATE_METRICS_ONLY);
+  EXPECT_EQ(message.shadow_state(), admin::v1::STATE_OPEN);
+  EXPECT_EQ(message.would_have_rejected(), 1u);
+  EXPECT_EQ(message.rejections(), 0u);
+}
+
+TEST_F(BreakerMessageTest, ShowsATransition) {
+  for (int i = 0; i < 3; ++i) Record(Outcome::kFailure);
+  const std::vector<BreakerTransition> history = method_->breaker().History();
+  ASSERT_EQ(history.size(), 1u);
+  const admin::v1::Transition message = ToMessage(history[0]);
+  EXPECT_EQ(message.from(), admin::v1::STATE_CLOSED);
+  EXPECT_EQ(message.to(), admin::v1::STATE_OPEN);
+  EXPECT_EQ(message.cause(), history[0].cause);
+  EXPECT_EQ(message.window().failures(), 3);
+  EXPECT_EQ(message.time(), ToMessage(*registry_, *method_).since());
 }
 
 TEST_F(BreakerMessageTest, KeepsTimesWithinTheRangeOfATimestamp) {

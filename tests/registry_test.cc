@@ -3,6 +3,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -265,6 +266,34 @@ TEST_F(RegistryTest, TellsListenersInTheirOrderAndThenSubscribers) {
   Trip(registry->Find("/pkg.S/M"));
   EXPECT_THAT(notes, ElementsAre("first /pkg.S/M OPEN", "second /pkg.S/M OPEN",
                                  "backend /pkg.S/M"));
+}
+
+TEST_F(RegistryTest, ListenersHearEveryKindOfEvent) {
+  struct Kinds : BreakerListener {
+    void OnTransition(const BreakerTransition&) override {
+      kinds.insert("transition");
+    }
+    void OnRejections(const BreakerRejections&) override {
+      kinds.insert("rejections");
+    }
+    void OnSlowCall(const BreakerSlowCall&) override { kinds.insert("slow"); }
+    void OnThreshold(const BreakerThreshold&) override {
+      kinds.insert("threshold");
+    }
+    std::set<std::string> kinds;
+  };
+  auto listener = std::make_shared<Kinds>();
+  options_.listeners = {listener};
+  options_.default_policy.breaker.slow_rate = 0.5;
+  options_.default_policy.breaker.slow_call = absl::Seconds(1);
+  auto registry = Make();
+  CircuitBreaker& breaker = registry->Find("/pkg.S/M").breaker();
+  CircuitBreaker::Permit permit = breaker.TryAcquire(environment_.Now());
+  environment_.Advance(absl::Seconds(2));
+  permit.Record(Outcome::kFailure, environment_.Now());
+  EXPECT_FALSE(breaker.TryAcquire(environment_.Now()).admitted());
+  EXPECT_THAT(listener->kinds,
+              ElementsAre("rejections", "slow", "threshold", "transition"));
 }
 
 TEST_F(RegistryTest, AListenerMayUseTheRegistry) {
