@@ -28,6 +28,8 @@ function(_grpc_breaker_publish name)
   set_target_properties(
     grpc_breaker_${name}
     PROPERTIES EXPORT_NAME ${name}
+               # The libraries find one another wherever they are installed.
+               INSTALL_RPATH $ORIGIN
                VERSION ${PROJECT_VERSION}
                SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
                # One object file serves a static and a shared library.
