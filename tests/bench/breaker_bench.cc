@@ -315,7 +315,7 @@ class Report {
     const double collapse = Cpu("OneShard", 2) / Cpu("OneShard", 1);
     std::printf("Control: one shard, CPU per operation, 2 threads / 1: %.1fx\n",
                 collapse);
-    if (!enough_ || collapse < 3) {
+    if (!enough_ || !(collapse >= 3)) {
       std::printf("VOID: %s\n",
                   enough_ ? "the control did not collapse (3x)"
                           : "too few quiet samples, the machine is too busy");
@@ -346,6 +346,10 @@ class Report {
       const Samples& samples = collector_.Get(line.benchmark, threads);
       enough_ = enough_ && samples.wall_ns.size() >= 5;
       const double wall = Median(samples.wall_ns);
+      if (samples.wall_ns.empty()) {
+        std::printf(" %8s", "-");
+        continue;
+      }
       std::printf(" %8.2f", wall);
       const double target = threads == 1   ? line.target_1
                             : threads == 2 ? line.target_2
@@ -363,7 +367,7 @@ class Report {
     for (const char* benchmark :
          {"Supplied", "Coarse", "TwoSteadyReads", "Rejected"}) {
       const double ratio = Cpu(benchmark, 2) / Cpu(benchmark, 1);
-      const bool met = ratio <= 1.1;
+      const bool met = ratio > 0 && ratio <= 1.1;
       std::printf("CPU per operation, 2 threads / 1, %-15s %.2f (<= 1.10 %s)\n",
                   benchmark, ratio, met ? "met" : "MISSED");
       missed_ += met ? 0 : 1;

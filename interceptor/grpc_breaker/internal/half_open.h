@@ -15,6 +15,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "grpc_breaker/export.h"
+
 namespace grpc_breaker::internal {
 
 struct ProbeLimits {
@@ -31,7 +33,7 @@ struct ProbeLimits {
 enum class ProbeVerdict { kUndecided, kClose, kOpen };
 
 // Thread-compatible: a value.
-struct ProbeWord {
+struct GRPC_BREAKER_EXPORT ProbeWord {
   uint32_t generation = 0;  // 12 bits, of the breaker's.
   uint32_t round = 0;       // 8 bits.
   // 13 bits: how many were issued. Tells a word with a fresh probe from an
@@ -62,7 +64,7 @@ struct ProbeWord {
 
 // Thread-safe. Acquire and release order on the word makes the time of the last
 // issue visible to whoever finds all places taken.
-class ProbeGate {
+class GRPC_BREAKER_EXPORT ProbeGate {
  public:
   enum class Issued { kYes, kFull, kOtherGeneration };
   enum class Reported { kCounted, kDropped, kDecidedToClose, kDecidedToOpen };

@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "absl/base/optimization.h"
+#include "grpc_breaker/export.h"
 
 namespace grpc_breaker::internal {
 
@@ -30,9 +31,9 @@ struct ThreadSlot {
 namespace thread_slot {
 
 inline constexpr uint32_t kUnassigned = ~uint32_t{0};
-inline thread_local uint32_t current = kUnassigned;
+GRPC_BREAKER_EXPORT inline thread_local uint32_t current = kUnassigned;
 
-uint32_t Assign();
+GRPC_BREAKER_EXPORT uint32_t Assign();
 
 }  // namespace thread_slot
 

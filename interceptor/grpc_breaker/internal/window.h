@@ -16,7 +16,9 @@
 // that belongs to an older generation can only land in an older epoch.
 //
 // What this gives up: the window's length is exact to one bucket, and a reader
-// may miss what other threads are counting at that moment.
+// may miss what other threads are counting at that moment. Epochs wrap after
+// 2^32 buckets, more than a year with the shortest window there is; what is
+// counted just then may be off.
 //
 // Thread-safe.
 
@@ -25,6 +27,7 @@
 #include <cstdint>
 
 #include "grpc_breaker/breaker_events.h"
+#include "grpc_breaker/export.h"
 #include "grpc_breaker/internal/tagged_counter.h"
 #include "grpc_breaker/internal/thread_slot.h"
 
@@ -33,7 +36,7 @@ namespace grpc_breaker::internal {
 inline constexpr uint32_t kBuckets = 10;
 
 // Maps a time and a generation to an epoch.
-class WindowShape {
+class GRPC_BREAKER_EXPORT WindowShape {
  public:
   // `window_ns` >= kBuckets. `epoch_offset` lets a new shape go on after an old
   // one; see After().
@@ -74,7 +77,7 @@ class WindowShape {
   uint32_t epoch_offset_;
 };
 
-class Window {
+class GRPC_BREAKER_EXPORT Window {
  public:
   Window() = default;
   Window(const Window&) = delete;
