@@ -177,6 +177,31 @@ TEST_P(StreamTest, ExpiredDeadlineIsAFailure) {
   EXPECT_EQ(Breaker(method()).counts.failures, 1);
 }
 
+TEST_P(StreamTest, PolicyTimeoutEndsTheStreamAsADeadlineDoes) {
+  policy().timeout = absl::Hours(1);
+  auto gate = std::make_shared<Gate>();
+  server_.Push(Answer::Blocked(gate));
+  const std::unique_ptr<Stream> stream = StartSending();
+  gate->WaitForArrivals(1);
+
+  env_.Advance(absl::Hours(1));
+  EXPECT_EQ(stream->Read(), std::nullopt);
+
+  EXPECT_EQ(stream->Finish().status.error_code(),
+            StatusCode::DEADLINE_EXCEEDED);
+  gate->WaitForCancellations(1);
+  EXPECT_EQ(Breaker(method()).counts.failures, 1);
+}
+
+TEST_P(StreamTest, PolicyTimeoutGoesWithItsStream) {
+  policy().timeout = absl::Hours(1);
+
+  EXPECT_TRUE(RunIt({"a"}).call.status.ok());
+  StartSending().reset();
+
+  EXPECT_EQ(env_.pending_timers(), 0u);
+}
+
 TEST_P(StreamTest, AbandonedStreamReturnsItsPermit) {
   policy().breaker.half_open_permits = 1;
   OpenBreaker(kind());

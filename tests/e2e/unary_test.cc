@@ -412,6 +412,21 @@ TEST_P(UnaryTest, PolicyTimeoutAppliesWhereTheCallerSetNone) {
   EXPECT_EQ(result.status.error_code(), StatusCode::DEADLINE_EXCEEDED);
 }
 
+TEST_P(UnaryTest, PolicyTimeoutAppliesToCallsThatRunNatively) {
+  policy().retry.max_retries = 0;
+  policy().timeout = absl::Hours(1);
+  auto gate = std::make_shared<Gate>();
+  server_.Push(Answer::Blocked(gate));
+  auto call = StartIt("hello");
+  gate->WaitForArrivals(1);
+
+  env_.Advance(absl::Hours(1));
+
+  EXPECT_EQ(call->Wait().status.error_code(), StatusCode::DEADLINE_EXCEEDED);
+  gate->WaitForCancellations(1);
+  EXPECT_EQ(env_.pending_timers(), 0u);
+}
+
 TEST_P(UnaryTest, PolicyTimeoutDoesNotShortenTheCallersDeadline) {
   policy().timeout = absl::Milliseconds(1);
   const auto deadline =
