@@ -24,7 +24,7 @@ int CountStock(const std::string& target, const std::string& sku) {
       grpc::Status::OK, shop::Stock().SerializeAsString());
 
   grpc_breaker::Options options;
-  options.services["/shop.Inventory/"] = policy;
+  options.methods["/shop.Inventory/GetStock"] = policy;
   auto channel = grpc_breaker::CreateChannel(
       target, grpc::InsecureChannelCredentials(), options);
   if (!channel.ok()) {  // An option is wrong; the message says which.
