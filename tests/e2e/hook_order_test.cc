@@ -166,6 +166,20 @@ class HookOrderTest : public E2eTest {
     return prepared;
   }
 
+  // A unary call whose result has somewhere to go.
+  struct UnderWayCall {
+    explicit UnderWayCall(HookOrderTest& test)
+        : prepared(test.Prepare()),
+          sends(test.Batch(kUnarySends)),
+          receives(test.Batch(kUnaryReceives)) {
+      prepared->interceptor->Intercept(&sends);
+      prepared->interceptor->Intercept(&receives);
+    }
+    const std::unique_ptr<Prepared> prepared;
+    FakeBatch sends;
+    FakeBatch receives;
+  };
+
   FakeBatch Batch(std::set<Hook> hooks) { return {bare_, std::move(hooks)}; }
 
   void Cancel(Interceptor& interceptor) {
@@ -314,53 +328,41 @@ TEST_F(HookOrderTest, CancelBeforeTheFirstBatchPreventsEveryAttempt) {
 }
 
 TEST_F(HookOrderTest, CancelAfterTheLastBatchChangesNothing) {
-  const auto call = Prepare();
-  FakeBatch sends = Batch(kUnarySends);
-  FakeBatch receives = Batch(kUnaryReceives);
-  call->interceptor->Intercept(&sends);
-  call->interceptor->Intercept(&receives);
-  receives.WaitUntilProceeded();
+  UnderWayCall call(*this);
+  call.receives.WaitUntilProceeded();
 
-  Cancel(*call->interceptor);
+  Cancel(*call.prepared->interceptor);
 
-  EXPECT_TRUE(receives.status.ok());
-  EXPECT_EQ(receives.proceeds, 1);
+  EXPECT_TRUE(call.receives.status.ok());
+  EXPECT_EQ(call.receives.proceeds, 1);
 }
 
 TEST_F(HookOrderTest, CancelInABackoffDoesNotEndTheCallOnTheCancellingThread) {
-  const auto call = Prepare();
   server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
-  FakeBatch sends = Batch(kUnarySends);
-  FakeBatch receives = Batch(kUnaryReceives);
-  call->interceptor->Intercept(&sends);
-  call->interceptor->Intercept(&receives);
+  UnderWayCall call(*this);
   WaitUntil([&] { return env_.pending_timers() == 1; }, "a backoff");
 
-  Cancel(*call->interceptor);
-  receives.WaitUntilProceeded();
+  Cancel(*call.prepared->interceptor);
+  call.receives.WaitUntilProceeded();
 
-  EXPECT_EQ(receives.status.error_code(), StatusCode::CANCELLED);
-  EXPECT_NE(receives.proceeded_on.load(), std::this_thread::get_id());
+  EXPECT_EQ(call.receives.status.error_code(), StatusCode::CANCELLED);
+  EXPECT_NE(call.receives.proceeded_on.load(), std::this_thread::get_id());
 }
 
 TEST_F(HookOrderTest, CancelThatRacesAFailedAttemptEndsInCancelled) {
   server_.SetDefault(Answer::Error(StatusCode::UNAVAILABLE));
   policy().breaker.enabled = false;
   for (int i = 0; i < 100; ++i) {
-    const auto call = Prepare();
-    FakeBatch sends = Batch(kUnarySends);
-    FakeBatch receives = Batch(kUnaryReceives);
     const int calls = server_.calls();
-    call->interceptor->Intercept(&sends);
-    call->interceptor->Intercept(&receives);
+    UnderWayCall call(*this);
     // About when the failure is on its way back.
     if (i % 2 == 0) server_.WaitForCalls(calls + 1);
 
-    Cancel(*call->interceptor);
-    receives.WaitUntilProceeded();
+    Cancel(*call.prepared->interceptor);
+    call.receives.WaitUntilProceeded();
 
-    EXPECT_EQ(receives.status.error_code(), StatusCode::CANCELLED);
-    EXPECT_EQ(receives.proceeds, 1);
+    EXPECT_EQ(call.receives.status.error_code(), StatusCode::CANCELLED);
+    EXPECT_EQ(call.receives.proceeds, 1);
     EXPECT_EQ(env_.pending_timers(), 0u);
   }
 }
@@ -369,43 +371,35 @@ TEST_F(HookOrderTest, CancelThatRacesTheEndOfABackoffEndsTheCallOnce) {
   server_.SetDefault(Answer::Error(StatusCode::UNAVAILABLE));
   policy().breaker.enabled = false;
   for (int i = 0; i < 100; ++i) {
-    const auto call = Prepare();
-    FakeBatch sends = Batch(kUnarySends);
-    FakeBatch receives = Batch(kUnaryReceives);
-    call->interceptor->Intercept(&sends);
-    call->interceptor->Intercept(&receives);
+    UnderWayCall call(*this);
     WaitUntil([&] { return env_.pending_timers() == 1; }, "a backoff");
 
     std::thread clock([&] { env_.AdvanceToNextTimer(); });
-    Cancel(*call->interceptor);
+    Cancel(*call.prepared->interceptor);
     clock.join();
-    receives.WaitUntilProceeded();
+    call.receives.WaitUntilProceeded();
 
-    EXPECT_EQ(receives.status.error_code(), StatusCode::CANCELLED);
-    EXPECT_EQ(receives.proceeds, 1);
+    EXPECT_EQ(call.receives.status.error_code(), StatusCode::CANCELLED);
+    EXPECT_EQ(call.receives.proceeds, 1);
   }
 }
 
 TEST_F(HookOrderTest, CancelThatRacesASuccessEndsTheCallOnce) {
   for (int i = 0; i < 200; ++i) {
-    const auto call = Prepare();
-    FakeBatch sends = Batch(kUnarySends);
-    FakeBatch receives = Batch(kUnaryReceives);
     const int calls = server_.calls();
-    call->interceptor->Intercept(&sends);
-    call->interceptor->Intercept(&receives);
+    UnderWayCall call(*this);
     if (i % 2 == 0) server_.WaitForCalls(calls + 1);
 
-    Cancel(*call->interceptor);
-    receives.WaitUntilProceeded();
+    Cancel(*call.prepared->interceptor);
+    call.receives.WaitUntilProceeded();
 
-    EXPECT_EQ(receives.proceeds, 1);
-    if (receives.status.ok()) {
-      EXPECT_EQ(receives.reply.text(), "hello");
-      EXPECT_EQ(receives.failed_receives, 0);
+    EXPECT_EQ(call.receives.proceeds, 1);
+    if (call.receives.status.ok()) {
+      EXPECT_EQ(call.receives.reply.text(), "hello");
+      EXPECT_EQ(call.receives.failed_receives, 0);
     } else {
-      EXPECT_EQ(receives.status.error_code(), StatusCode::CANCELLED);
-      EXPECT_EQ(receives.failed_receives, 1);
+      EXPECT_EQ(call.receives.status.error_code(), StatusCode::CANCELLED);
+      EXPECT_EQ(call.receives.failed_receives, 1);
     }
   }
 }
