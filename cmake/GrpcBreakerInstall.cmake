@@ -15,8 +15,9 @@ configure_package_config_file(
   ${CMAKE_CURRENT_LIST_DIR}/grpc_breakerConfig.cmake.in
   ${PROJECT_BINARY_DIR}/grpc_breakerConfig.cmake
   INSTALL_DESTINATION ${package_directory})
-write_basic_package_version_file(${PROJECT_BINARY_DIR}/grpc_breakerConfigVersion.cmake
-                                 COMPATIBILITY SameMinorVersion)
+write_basic_package_version_file(
+  ${PROJECT_BINARY_DIR}/grpc_breakerConfigVersion.cmake
+  COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/grpc_breakerConfig.cmake
               ${PROJECT_BINARY_DIR}/grpc_breakerConfigVersion.cmake
         DESTINATION ${package_directory})
@@ -66,8 +67,14 @@ function(grpc_breaker_pkg_config name pc_description)
 endfunction()
 
 if(NOT GRPC_BREAKER_CORE_ONLY)
-  grpc_breaker_pkg_config(grpc_breaker "${PROJECT_DESCRIPTION}" LIBRARIES protos
-                          core interceptor admin)
+  grpc_breaker_pkg_config(
+    grpc_breaker
+    "${PROJECT_DESCRIPTION}"
+    LIBRARIES
+    protos
+    core
+    interceptor
+    admin)
   # Apart, because who links to it turns on server reflection.
   grpc_breaker_pkg_config(
     grpc_breaker_admin_server "A server for the admin service of grpc_breaker"

@@ -64,7 +64,8 @@ function(grpc_breaker_generate target)
   target_compile_features(${target} PUBLIC cxx_std_17)
   set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
   foreach(proto IN LISTS ARG_PROTOS)
-    string(REGEX REPLACE "\\.proto$" "" stem ${CMAKE_CURRENT_BINARY_DIR}/${proto})
+    string(REGEX REPLACE "\\.proto$" "" stem
+                         ${CMAKE_CURRENT_BINARY_DIR}/${proto})
     set(generated ${stem}.pb.cc ${stem}.pb.h ${stem}.grpc.pb.cc
                   ${stem}.grpc.pb.h)
     add_custom_command(
@@ -81,9 +82,8 @@ function(grpc_breaker_generate target)
     target_sources(${target} PRIVATE ${generated})
   endforeach()
   target_include_directories(
-    ${target} SYSTEM
-    PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_BINARY_DIR}>
-           $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+    ${target} SYSTEM PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_BINARY_DIR}>
+                            $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_link_libraries(${target} PUBLIC gRPC::grpc++ protobuf::libprotobuf)
 endfunction()
 

@@ -75,10 +75,10 @@ void SetRetry(const RetryOptions& options, config::v1::RetryPolicy* message) {
 }
 
 // An endless duration is one that is not set.
-void SetIfFinite(absl::Duration duration,
-                 google::protobuf::Duration* (config::v1::BreakerPolicy::*
-                                                  field)(),
-                 config::v1::BreakerPolicy* message) {
+void SetIfFinite(
+    absl::Duration duration,
+    google::protobuf::Duration* (config::v1::BreakerPolicy::*field)(),
+    config::v1::BreakerPolicy* message) {
   if (duration == absl::InfiniteDuration()) return;
   *(message->*field)() = ToMessage(duration);
 }
