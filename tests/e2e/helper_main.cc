@@ -59,7 +59,7 @@ int LeavePending(const std::string& target) {
   auto channel =
       CreateChannel(target, grpc::InsecureChannelCredentials(), options);
   if (!channel.ok()) return EXIT_FAILURE;
-  auto* calls = new std::vector<std::unique_ptr<UnderWay>>;
+  static auto* const calls = new std::vector<std::unique_ptr<UnderWay>>;
   const Flavour flavours[] = {Flavour::kQueue, Flavour::kCallback,
                               Flavour::kReactor};
   for (int i = 0; i < 10; ++i) {
