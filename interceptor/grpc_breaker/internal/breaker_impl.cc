@@ -119,14 +119,14 @@ CircuitBreaker::Permit BreakerImpl::TryAcquire(MonotonicTime now) {
 
 CircuitBreaker::Permit BreakerImpl::TryAcquireGuarded(int64_t now_ns) {
   const ThreadSlot slot = ThreadSlot::Current();
-  const Plan& plan = this->plan();
   Permit permit;
-  StateWord state = Settle(now_ns);
-  Answer answer = Ask(plan, state, now_ns, permit);
-  while (answer.verdict == Verdict::kAskAgain) {
+  StateWord state = LoadState();
+  Answer answer;
+  do {
     state = Settle(now_ns);
-    answer = Ask(plan, state, now_ns, permit);
-  }
+    // After the state, so that the plan is not older than the generation.
+    answer = Ask(plan(), state, now_ns, permit);
+  } while (answer.verdict == Verdict::kAskAgain);
   if (answer.verdict == Verdict::kRefused && state.shadow()) {
     Increment(would_have_rejected_);
     answer.verdict = Verdict::kAdmittedUncounted;
@@ -136,7 +136,7 @@ CircuitBreaker::Permit BreakerImpl::TryAcquireGuarded(int64_t now_ns) {
     permit.slip_.reason = answer.reason;
     permit.slip_.refused_in = state.shown();
     window_.AddRejected(slot);
-    TellRejections(plan, answer.reason, now_ns);
+    TellRejections(answer.reason, now_ns);
   } else {
     permit.breaker_ = this;
     permit.slip_.issued_in = state.bits();
@@ -186,6 +186,7 @@ BreakerImpl::Answer BreakerImpl::Ask(const Plan& plan, StateWord state,
     }
     case BreakerState::kOpen: {
       const int64_t ends_ns = state_ends_ns_.load(std::memory_order_relaxed);
+      // As in TryAcquire: OPEN is over.
       if (ends_ns == kNeverNs) return {Verdict::kAskAgain};
       return Refused(RejectionReason::kOpen, ends_ns - now_ns);
     }
@@ -263,12 +264,11 @@ double BreakerImpl::ThrottleProbabilityNow(const Plan& plan,
                              plan.options.throttle_k);
 }
 
-void BreakerImpl::TellRejections(const Plan& plan, RejectionReason reason,
-                                 int64_t now_ns) {
+void BreakerImpl::TellRejections(RejectionReason reason, int64_t now_ns) {
   if (now_ns < next_rejection_event_ns_.load(std::memory_order_relaxed)) return;
   absl::MutexLock lock(&mutex_);
   if (now_ns < next_rejection_event_ns_.load(std::memory_order_relaxed)) return;
-  next_rejection_event_ns_.store(now_ns + plan.rejection_event_interval_ns,
+  next_rejection_event_ns_.store(now_ns + plan().rejection_event_interval_ns,
                                  std::memory_order_relaxed);
   const uint64_t rejected = window_.total_rejected();
   events_.Push(BreakerRejections{name_, reason, rejected - rejections_told_,

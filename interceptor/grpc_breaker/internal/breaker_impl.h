@@ -100,7 +100,7 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   static Answer Refused(RejectionReason reason, int64_t retry_after_ns = 0);
   double RampShareNow(const Plan& plan, int64_t now_ns) const;
   double ThrottleProbabilityNow(const Plan& plan, uint32_t epoch) const;
-  void TellRejections(const Plan& plan, RejectionReason reason, int64_t now_ns)
+  void TellRejections(RejectionReason reason, int64_t now_ns)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   // --- Outcomes ---
