@@ -77,6 +77,13 @@ class BreakerFixture : public ::testing::Test {
     }
   }
 
+  // Opens a breaker with these options, whose first probe is then due.
+  void MakeDueForProbes(const BreakerOptions& options) {
+    Make(options);
+    Play("FFFFF");
+    environment_.Advance(absl::Seconds(60));
+  }
+
   // One call that takes so long.
   void PlaySlow(char outcome, absl::Duration duration) {
     Permit permit = Acquire();

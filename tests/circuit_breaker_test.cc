@@ -348,9 +348,7 @@ TEST_F(CircuitBreakerTest, TheFifthOfFourProbesIsRefusedUntilOneIsReturned) {
   BreakerOptions options;
   options.half_open_permits = 4;
   options.half_open_successes = 4;
-  Make(options);
-  Play("FFFFF");
-  Advance(absl::Seconds(60));
+  MakeDueForProbes(options);
   std::vector<Permit> probes;
   for (int i = 0; i < 4; ++i) {
     probes.push_back(Acquire());
@@ -368,9 +366,7 @@ TEST_F(CircuitBreakerTest, ByRateAllProbesAreAwaitedBeforeItOpensAgain) {
   BreakerOptions options;
   options.half_open_permits = 4;
   options.half_open_failure_rate = 0.5;
-  Make(options);
-  Play("FFFFF");
-  Advance(absl::Seconds(60));
+  MakeDueForProbes(options);
   Play("FFS");
   EXPECT_EQ(state(), BreakerState::kHalfOpen);
   Play("F");
@@ -382,9 +378,7 @@ TEST_F(CircuitBreakerTest, ByRateAFewFailedProbesDoNotKeepItFromClosing) {
   BreakerOptions options;
   options.half_open_permits = 4;
   options.half_open_failure_rate = 0.5;
-  Make(options);
-  Play("FFFFF");
-  Advance(absl::Seconds(60));
+  MakeDueForProbes(options);
   Play("FSSS");
   EXPECT_EQ(state(), BreakerState::kClosed);
 }
@@ -393,9 +387,7 @@ TEST_F(CircuitBreakerTest, ByRateNoMoreProbesAreMadeThanAreJudged) {
   BreakerOptions options;
   options.half_open_permits = 2;
   options.half_open_failure_rate = 0.5;
-  Make(options);
-  Play("FFFFF");
-  Advance(absl::Seconds(60));
+  MakeDueForProbes(options);
   Play("S");
   Permit second = Acquire();
   EXPECT_TRUE(second.admitted());
@@ -405,9 +397,7 @@ TEST_F(CircuitBreakerTest, ByRateNoMoreProbesAreMadeThanAreJudged) {
 TEST_F(CircuitBreakerTest, OpensAgainWhenProbesComeToNoDecisionInTime) {
   BreakerOptions options;
   options.half_open_max_wait = absl::Seconds(1);
-  Make(options);
-  Play("FFFFF");
-  Advance(absl::Seconds(60));
+  MakeDueForProbes(options);
   Permit lost = Acquire();
   ASSERT_TRUE(lost.admitted());
   Advance(absl::Milliseconds(999));
@@ -421,9 +411,7 @@ TEST_F(CircuitBreakerTest, OpensAgainWhenProbesComeToNoDecisionInTime) {
 TEST_F(CircuitBreakerTest, AnAbandonedProbeGivesItsPlaceBack) {
   BreakerOptions options;
   options.half_open_permits = 1;
-  Make(options);
-  Play("FFFFF");
-  Advance(absl::Seconds(60));
+  MakeDueForProbes(options);
   {
     Permit probe = Acquire();
     EXPECT_TRUE(probe.admitted());
@@ -436,9 +424,7 @@ TEST_F(CircuitBreakerTest, AnAbandonedProbeGivesItsPlaceBack) {
 TEST_F(CircuitBreakerTest, AnIgnoredProbeGivesItsPlaceBack) {
   BreakerOptions options;
   options.half_open_permits = 1;
-  Make(options);
-  Play("FFFFF");
-  Advance(absl::Seconds(60));
+  MakeDueForProbes(options);
   Play("XXXX");
   EXPECT_EQ(state(), BreakerState::kHalfOpen);
   Play("SS");
@@ -449,9 +435,7 @@ TEST_F(CircuitBreakerTest, ALostProbeLosesItsPlaceAfterTheLease) {
   BreakerOptions options;
   options.half_open_permits = 1;
   options.half_open_successes = 1;
-  Make(options);
-  Play("FFFFF");
-  Advance(absl::Seconds(60));
+  MakeDueForProbes(options);
   Permit lost = Acquire();
   Advance(absl::Seconds(60) - absl::Nanoseconds(1));
   EXPECT_FALSE(Acquire().admitted());
@@ -471,9 +455,7 @@ TEST_F(CircuitBreakerTest, ASlowProbeCountsAsFailedWhereSlowCallsOpen) {
   BreakerOptions options;
   options.slow_rate = 0.5;
   options.slow_call = absl::Seconds(1);
-  Make(options);
-  Play("FFFFF");
-  Advance(absl::Seconds(60));
+  MakeDueForProbes(options);
   PlaySlow('S', absl::Seconds(1));
   EXPECT_EQ(state(), BreakerState::kOpen);
 }
@@ -639,9 +621,7 @@ TEST_F(CircuitBreakerTest, TheRampAdmitsItsSharesStepByStep) {
 TEST_F(CircuitBreakerTest, ACallFromTheRampStillCountsAfterIt) {
   BreakerOptions options;
   options.ramp = {1.0};
-  Make(options);
-  Play("FFFFF");
-  Advance(absl::Seconds(60));
+  MakeDueForProbes(options);
   Play("SS");
   Permit permit = Acquire();
   Advance(absl::Seconds(10));

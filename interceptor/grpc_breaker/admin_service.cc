@@ -14,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "grpc_breaker/admin/v1/admin.grpc.pb.h"
+#include "grpc_breaker/grpc_status.h"
 #include "grpc_breaker/internal/breaker_filter.h"
 #include "grpc_breaker/internal/breaker_message.h"
 #include "grpc_breaker/internal/breaker_watch.h"
@@ -30,11 +31,6 @@ constexpr int kDefaultPageSize = 100;
 constexpr int kMaxPageSize = 1000;
 
 using Registries = std::vector<std::shared_ptr<Registry>>;
-
-grpc::Status ToGrpc(const absl::Status& status) {
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
-                      std::string(status.message()));
-}
 
 grpc::Status Invalid(absl::string_view field, absl::string_view rule,
                      absl::string_view value) {
@@ -63,11 +59,13 @@ std::optional<Position> FromToken(const std::string& token) {
   return Position{bytes.substr(0, end), bytes.substr(end + 1)};
 }
 
-void SortByName(Registries* registries) {
-  std::sort(registries->begin(), registries->end(),
+Registries RegistriesByName(const Directory& directory) {
+  Registries registries = directory.Registries();
+  std::sort(registries.begin(), registries.end(),
             [](const auto& a, const auto& b) {
               return a->channel_name() < b->channel_name();
             });
+  return registries;
 }
 
 // Fills a page with the matching breakers after `after`.
@@ -122,7 +120,7 @@ class AdminService final
       const admin::v1::WatchBreakersRequest* request) override {
     absl::StatusOr<BreakerFilter> filter =
         BreakerFilter::Parse(request->filter());
-    if (!filter.ok()) return new Refusal(ToGrpc(filter.status()));
+    if (!filter.ok()) return new Refusal(ToGrpcStatus(filter.status()));
     return internal::BreakerWatch::Start(directory_, *std::move(filter));
   }
 
@@ -138,7 +136,7 @@ class AdminService final
                     admin::v1::ListBreakersResponse* response) const {
     absl::StatusOr<BreakerFilter> filter =
         BreakerFilter::Parse(request.filter());
-    if (!filter.ok()) return ToGrpc(filter.status());
+    if (!filter.ok()) return ToGrpcStatus(filter.status());
     if (request.page_size() < 0) {
       return Invalid("page_size", "at least 0",
                      absl::StrCat(request.page_size()));
@@ -150,9 +148,7 @@ class AdminService final
       return Invalid("page_token", "one that ListBreakers gave out",
                      Quoted(request.page_token()));
     }
-    Registries registries = directory_.Registries();
-    SortByName(&registries);
-    FillPage(registries, *filter, *after,
+    FillPage(RegistriesByName(directory_), *filter, *after,
              request.page_size() == 0
                  ? kDefaultPageSize
                  : std::min(request.page_size(), kMaxPageSize),
@@ -167,11 +163,9 @@ class AdminService final
       return Invalid("method", "of the form /package.Service/Method, or _other",
                      Quoted(request.method()));
     }
-    Registries registries = directory_.Registries();
-    SortByName(&registries);
     bool channel_exists = request.channel().empty();
     std::vector<std::string> candidates;
-    for (const auto& registry : registries) {
+    for (const auto& registry : RegistriesByName(directory_)) {
       if (!request.channel().empty() &&
           registry->channel_name() != request.channel()) {
         continue;

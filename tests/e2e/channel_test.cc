@@ -227,7 +227,7 @@ TEST_F(WatchedChannelTest, InterceptorsBeforeSeeNoMessageOfAFailedCall) {
     server_.Push(Answer::Error(StatusCode::INTERNAL));
 
     EXPECT_FALSE(Call(flavour, channel, "fails").status.ok());
-    EXPECT_TRUE(IsRejection(Call(flavour, channel, "rejected").status));
+    EXPECT_TRUE(IsBreakerRejection(Call(flavour, channel, "rejected").status));
 
     EXPECT_EQ(before.rpcs, 2) << ToString(flavour);
     EXPECT_EQ(before.failed, 2) << ToString(flavour);
@@ -248,8 +248,8 @@ TEST_F(WatchedChannelTest, InterceptorsBeforeSeeNoMessageOfARejectedStream) {
     const int rpcs = after.rpcs;
 
     const auto rejected = StartStream(flavour, channel);
-    EXPECT_TRUE(
-        IsRejection(RunStream(*rejected, flavour.kind, {"a", "b"}).call.status))
+    EXPECT_TRUE(IsBreakerRejection(
+        RunStream(*rejected, flavour.kind, {"a", "b"}).call.status))
         << ToString(flavour);
 
     EXPECT_EQ(before.messages, messages) << ToString(flavour);

@@ -32,11 +32,6 @@ namespace e2e {
 using FactoryList = std::vector<
     std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>>;
 
-// Whether the breaker refused the call, as opposed to a server.
-inline bool IsRejection(const grpc::Status& status) {
-  return IsBreakerRejection(ToAbslStatus(status));
-}
-
 class E2eTest : public ::testing::Test {
  protected:
   E2eTest() {

@@ -306,7 +306,7 @@ TEST_F(HookOrderTest, CallThatIsRejectedMayBeDestroyedInsideItsFirstIntercept) {
   call->interceptor->Intercept(&sends);
   receives.WaitUntilProceeded();
 
-  EXPECT_TRUE(IsRejection(receives.status));
+  EXPECT_TRUE(IsBreakerRejection(receives.status));
   EXPECT_EQ(receives.failed_receives, 1);
   EXPECT_EQ(receives.initial.size(), 0u);
   EXPECT_EQ(server_.calls(), 0);
@@ -453,7 +453,7 @@ TEST_F(StreamHookOrderTest, RejectionFailsWritesAndReadsOneByOne) {
 
   EXPECT_EQ(write.failed_sends, 1);
   EXPECT_EQ(read.failed_receives, 1);
-  EXPECT_TRUE(IsRejection(status.status));
+  EXPECT_TRUE(IsBreakerRejection(status.status));
 }
 
 TEST_F(StreamHookOrderTest, RejectionOfACorkedStreamReplacesTheCoresStatus) {
@@ -477,7 +477,7 @@ TEST_F(StreamHookOrderTest, RejectionOfACorkedStreamReplacesTheCoresStatus) {
   call->interceptor->Intercept(&end);
 
   EXPECT_EQ(end.proceeds, 1);
-  EXPECT_TRUE(IsRejection(end.status)) << end.status.error_message();
+  EXPECT_TRUE(IsBreakerRejection(end.status)) << end.status.error_message();
 }
 
 TEST_F(StreamHookOrderTest, StatusIsRecordedOnceAndLateEventsChangeNothing) {

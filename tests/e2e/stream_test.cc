@@ -45,7 +45,8 @@ class StreamFixture : public E2eTest {
 
   void ExpectRejected(const CallResult& result) {
     EXPECT_EQ(result.status.error_code(), StatusCode::UNAVAILABLE);
-    EXPECT_TRUE(IsRejection(result.status)) << result.status.error_message();
+    EXPECT_TRUE(IsBreakerRejection(result.status))
+        << result.status.error_message();
     EXPECT_EQ(ValueOf(result.trailing_metadata, kRejectedKey), "OPEN");
     EXPECT_EQ(ValueOf(result.trailing_metadata, kRetryAfterKey), "60000");
     EXPECT_EQ(result.trailing_metadata.size(), 2u);
@@ -355,7 +356,7 @@ TEST_F(StreamFixture, RejectedBidiEndsReaderAndWriterOnTwoThreads) {
     }
     EXPECT_FALSE(read.Take("Read of a rejected stream"));
     reader.join();
-    EXPECT_TRUE(IsRejection(stream->Finish()));
+    EXPECT_TRUE(IsBreakerRejection(stream->Finish()));
   }
   EXPECT_EQ(server_.calls(), 1);
 }

@@ -233,7 +233,7 @@ TEST_P(UnaryTest, OpenBreakerRejectsWithoutTouchingTheNetwork) {
   const CallResult result = CallIt("rejected");
 
   EXPECT_EQ(result.status.error_code(), StatusCode::UNAVAILABLE);
-  EXPECT_TRUE(IsRejection(result.status));
+  EXPECT_TRUE(IsBreakerRejection(result.status));
   EXPECT_EQ(ValueOf(result.trailing_metadata, kRejectedKey), "OPEN");
   EXPECT_EQ(ValueOf(result.trailing_metadata, kRetryAfterKey), "45000");
   EXPECT_TRUE(result.initial_metadata.empty());
@@ -265,7 +265,7 @@ TEST_P(UnaryTest, BreakerThatOpensDuringTheRetriesEndsTheCall) {
 
   EXPECT_EQ(result.status.error_code(), StatusCode::UNAVAILABLE);
   EXPECT_EQ(server_.calls(), 2);
-  EXPECT_TRUE(IsRejection(result.status));
+  EXPECT_TRUE(IsBreakerRejection(result.status));
 }
 
 TEST_P(UnaryTest, WaitingForABreakerTakesItsRetryAfterAndThenCalls) {

@@ -4,6 +4,7 @@
 #include <thread>
 #include <utility>
 
+#include "grpc_breaker/internal/classify.h"
 #include "grpcpp/alarm.h"
 
 namespace grpc_breaker {
@@ -63,8 +64,7 @@ void Attempt::Start(grpc::GenericStub* stub, const std::string& method,
 
 void Attempt::Complete(bool /*ok*/) {
   if (status_.ok() && !reply_.Valid()) {
-    status_ = grpc::Status(grpc::StatusCode::UNIMPLEMENTED,
-                           "No message returned for unary request");
+    status_ = NoMessageReturned();
   }
   // The function may drop the last reference to this attempt.
   absl::AnyInvocable<void()&&> done = std::move(done_);

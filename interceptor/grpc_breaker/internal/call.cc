@@ -264,16 +264,18 @@ class ObservingInterceptor final : public Interceptor {
     if (status.ok() && Has(batch, InterceptionHookPoints::POST_RECV_MESSAGE) &&
         batch->GetRecvMessage() == nullptr) {
       // What the application is going to be told.
-      status = grpc::Status(grpc::StatusCode::UNIMPLEMENTED,
-                            "No message returned for unary request");
+      status = NoMessageReturned();
+    }
+    if (status.ok()) {
+      permit_.Record(Outcome::kSuccess, environment.Now());
+      return;
     }
     const bool cancelled = cancelled_.load(std::memory_order_relaxed) &&
                            status.error_code() == grpc::StatusCode::CANCELLED;
     const bool timed_out =
         cancelled && timeout_.has_value() && timeout_->expired();
     if (timed_out) {
-      status = grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED,
-                            "Deadline Exceeded");
+      status = DeadlineExceeded();
       *batch->GetRecvStatus() = status;
     }
     ErrorOrigin origin;
@@ -283,7 +285,6 @@ class ObservingInterceptor final : public Interceptor {
     permit_.Record(
         error.outcome, environment.Now(),
         DetailsOf(error, PushbackOf(*batch->GetRecvTrailingMetadata())));
-    if (status.ok()) return;
     method_.RecordError({status.error_code(), status.error_message(), error,
                          environment.WallNow()});
     if (!origin.cancelled_by_caller) NotifyFinalFailure(status);

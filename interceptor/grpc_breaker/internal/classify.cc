@@ -45,5 +45,14 @@ CircuitBreaker::FailureDetails DetailsOf(const ErrorClass& error,
   return details;
 }
 
+grpc::Status DeadlineExceeded() {
+  return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "Deadline Exceeded");
+}
+
+grpc::Status NoMessageReturned() {
+  return grpc::Status(grpc::StatusCode::UNIMPLEMENTED,
+                      "No message returned for unary request");
+}
+
 }  // namespace internal
 }  // namespace grpc_breaker

@@ -2,7 +2,7 @@
 #define GRPC_BREAKER_INTERNAL_CLASSIFY_H_
 
 // From what gRPC tells about a finished attempt to an ErrorClass, under the
-// method's policy.
+// method's policy; and the statuses that the library makes in gRPC's place.
 //
 // Thread-safe: pure functions over values.
 
@@ -32,6 +32,10 @@ Pushback PushbackOf(
 // What the breaker may want to know beyond the outcome.
 CircuitBreaker::FailureDetails DetailsOf(const ErrorClass& error,
                                          const Pushback& pushback);
+
+// What gRPC itself makes of a time that is up, and of an OK without a reply.
+grpc::Status DeadlineExceeded();
+grpc::Status NoMessageReturned();
 
 }  // namespace internal
 }  // namespace grpc_breaker

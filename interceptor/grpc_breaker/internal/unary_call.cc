@@ -82,9 +82,7 @@ void UnaryCall::Try() {
   if (now >= deadline_) {
     // Without asking the breaker: the attempt could only fail, through no fault
     // of the server.
-    return Finish(
-        End::kExhausted,
-        grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "Deadline Exceeded"));
+    return Finish(End::kExhausted, DeadlineExceeded());
   }
   CircuitBreaker::Permit permit = method_.breaker().TryAcquire(now);
   if (!permit.admitted()) return OnRejected(permit.rejection(), now);
