@@ -38,6 +38,14 @@ TEST(ManualEnvironmentTest, RunsDueTimersInOrderAndAtTheirOwnTimes) {
   EXPECT_EQ(env.pending_timers(), 1u);
 }
 
+TEST(ManualEnvironmentTest, RunsAFunctionHereAndNow) {
+  ManualEnvironment env;
+  bool ran = false;
+  env.Run([&] { ran = true; });
+  EXPECT_TRUE(ran);
+  EXPECT_EQ(env.elapsed(), absl::ZeroDuration());
+}
+
 TEST(ManualEnvironmentTest, NeverRunsATimerInsideRunAt) {
   ManualEnvironment env;
   bool ran = false;

@@ -7,9 +7,11 @@
 //
 // Lifetime: an Environment outlives every object that was given it. The default
 // one is never destroyed, so calls may still be pending when the process exits.
+// In the child of a fork() it starts afresh, with threads of its own; what was
+// pending in the parent does not run there.
 //
 // Thread-safe: every method may be called from any thread, also from inside a
-// timer's function.
+// function that the environment runs.
 
 #include <chrono>
 #include <cstdint>
@@ -48,7 +50,8 @@ class GRPC_BREAKER_EXPORT Environment {
   virtual double Uniform() = 0;
 
   // Runs `function` once, at `when` or as soon after as possible, on a thread
-  // of the environment and never inside this call. `function` must not block.
+  // of the environment and never inside this call. If `function` blocks, others
+  // that are due run on further threads, so two may run at the same time.
   virtual TimerId RunAt(MonotonicTime when,
                         absl::AnyInvocable<void() &&> function) = 0;
 
@@ -56,11 +59,16 @@ class GRPC_BREAKER_EXPORT Environment {
   // been destroyed. False if it ran, is running, or never existed.
   virtual bool Cancel(TimerId timer) = 0;
 
+  // Runs `function` soon, as if it were due. A manual environment runs it here
+  // and now, so no lock may be held. Without an override: as the default
+  // environment does.
+  virtual void Run(absl::AnyInvocable<void() &&> function);
+
   // Blocks the calling thread. Durations <= 0 return at once.
   virtual void Sleep(absl::Duration duration) = 0;
 
-  // The real world: steady clock, one timer thread started at first use, a
-  // random generator per thread.
+  // The real world: steady clock, threads started at first use, a random
+  // generator per thread.
   static Environment& Default();
 };
 

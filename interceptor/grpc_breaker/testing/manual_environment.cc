@@ -124,6 +124,10 @@ bool ManualEnvironment::Cancel(TimerId timer) {
   return function.has_value();
 }
 
+void ManualEnvironment::Run(absl::AnyInvocable<void() &&> function) {
+  std::move(function)();
+}
+
 void ManualEnvironment::Sleep(absl::Duration duration) {
   if (duration <= absl::ZeroDuration()) return;
   {

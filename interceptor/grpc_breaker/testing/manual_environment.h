@@ -62,6 +62,8 @@ class GRPC_BREAKER_EXPORT ManualEnvironment final : public Environment {
   TimerId RunAt(MonotonicTime when,
                 absl::AnyInvocable<void() &&> function) override;
   bool Cancel(TimerId timer) override;
+  // Here and now.
+  void Run(absl::AnyInvocable<void() &&> function) override;
   // Advances the clock.
   void Sleep(absl::Duration duration) override;
 
