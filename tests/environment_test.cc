@@ -94,9 +94,11 @@ TEST(EnvironmentTest, StartsAfreshInTheChildOfAFork) {
   Environment& env = Environment::Default();
   absl::Notification started;
   absl::Notification child_ended;
+  absl::Notification ended;
   env.Run([&] {  // The parent's only worker, busy during the fork.
     started.Notify();
     child_ended.WaitForNotification();
+    ended.Notify();
   });
   started.WaitForNotification();
   std::atomic<bool> ran{false};
@@ -111,6 +113,7 @@ TEST(EnvironmentTest, StartsAfreshInTheChildOfAFork) {
     return ran ? 1 : 0;  // The parent's timer does not run here.
   });
   child_ended.Notify();
+  ended.WaitForNotification();
   EXPECT_EQ(status, 0);
 }
 
