@@ -38,19 +38,16 @@ absl::Status RejectionStatus(absl::string_view breaker,
 }
 
 bool IsBreakerRejection(const absl::Status& status) {
-  return status.GetPayload(kBreakerRejectionTypeUrl).has_value();
+  // Not by the detail, which a server may have passed on from further down.
+  return status.GetPayload(kRejectionRetryAfterPayload).has_value();
 }
 
 std::optional<absl::Duration> RejectionRetryAfter(const absl::Status& status) {
   if (!IsBreakerRejection(status)) return std::nullopt;
   absl::Duration retry_after;
-  const absl::optional<absl::Cord> text =
-      status.GetPayload(kRejectionRetryAfterPayload);
-  if (!text.has_value() ||
-      !absl::ParseDuration(std::string(*text), &retry_after)) {
-    return absl::ZeroDuration();
-  }
-  return retry_after;
+  const std::string text(*status.GetPayload(kRejectionRetryAfterPayload));
+  return absl::ParseDuration(text, &retry_after) ? retry_after
+                                                 : absl::ZeroDuration();
 }
 
 absl::string_view ToString(BreakerState state) {

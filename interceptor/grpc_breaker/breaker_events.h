@@ -117,7 +117,7 @@ class GRPC_BREAKER_EXPORT BreakerListener {
 };
 
 // The status of a call that was refused: UNAVAILABLE, with a message for people
-// and a payload by which IsBreakerRejection tells it from a server's word.
+// and payloads by which IsBreakerRejection tells it from a server's word.
 GRPC_BREAKER_EXPORT std::string RejectionMessage(absl::string_view breaker,
                                                  const Rejection& rejection);
 GRPC_BREAKER_EXPORT absl::Status RejectionStatus(absl::string_view breaker,
@@ -130,7 +130,7 @@ GRPC_BREAKER_EXPORT std::optional<absl::Duration> RejectionRetryAfter(
 inline constexpr absl::string_view kBreakerRejectionTypeUrl =
     "type.googleapis.com/grpc_breaker.v1.BreakerRejection";
 // Beside it lies the retry-after under this name, as text, so that it can be
-// read without protobuf.
+// read without protobuf. It never comes from a server.
 inline constexpr absl::string_view kRejectionRetryAfterPayload =
     "grpc_breaker/retry-after";
 

@@ -18,16 +18,20 @@ class InterceptorFactory final
     : public grpc::experimental::ClientInterceptorFactoryInterface {
  public:
   explicit InterceptorFactory(std::shared_ptr<Registry> registry)
-      : registry_(std::move(registry)) {}
+      : channel_(std::make_shared<internal::ChannelContext>(
+            internal::ChannelContext{std::move(registry)})) {}
 
   grpc::experimental::Interceptor* CreateClientInterceptor(
       grpc::experimental::ClientRpcInfo* info) override {
-    if (internal::AttemptScope::IsActive(this)) return nullptr;
-    return internal::MakeCallInterceptor(registry_, this, info);
+    if (internal::AttemptScope::IsActive(channel_.get(),
+                                         info->client_context())) {
+      return nullptr;
+    }
+    return internal::MakeCallInterceptor(channel_, info);
   }
 
  private:
-  const std::shared_ptr<Registry> registry_;
+  const std::shared_ptr<internal::ChannelContext> channel_;
 };
 
 // Null if `arguments` has none.

@@ -149,6 +149,8 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
       Record(outcome, now, nullptr);
     }
 
+    void NoteResponse(MonotonicTime) {}
+
    private:
     friend class CircuitBreaker;
     friend class internal::BreakerImpl;

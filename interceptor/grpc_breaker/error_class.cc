@@ -65,7 +65,7 @@ ErrorClass ClassifyCode(absl::StatusCode code, absl::string_view message,
     case absl::StatusCode::kResourceExhausted:
       // Only a server says when to come back.
       if (!origin.retry_info.has_value() &&
-          (internal::SaysMessageTooLarge(message) || made_here ||
+          (internal::SaysTooLarge(message) || made_here ||
            (!origin.server_answered.has_value() &&
             SaysLocalResourceIsExhausted(message)))) {
         set(ErrorCategory::kResource, ErrorSeverity::kHigh, Outcome::kIgnored);
@@ -75,13 +75,7 @@ ErrorClass ClassifyCode(absl::StatusCode code, absl::string_view message,
       }
       break;
     case absl::StatusCode::kUnavailable:
-      result.never_sent =
-          origin.server_answered != true && internal::SaysNotConnected(message);
-      set(made_here || result.never_sent ||
-                  (!origin.server_answered.has_value() &&
-                   internal::SaysConnectionLost(message))
-              ? ErrorCategory::kNetwork
-              : ErrorCategory::kTransient,
+      set(made_here ? ErrorCategory::kNetwork : ErrorCategory::kTransient,
           ErrorSeverity::kMedium, Outcome::kFailure, true);
       break;
     case absl::StatusCode::kDataLoss:
@@ -97,6 +91,35 @@ ErrorClass ClassifyCode(absl::StatusCode code, absl::string_view message,
   return result;
 }
 
+// Codes that the core gives to a connection or stream that broke.
+bool MayBeLostConnection(absl::StatusCode code, const ErrorOrigin& origin) {
+  return code == absl::StatusCode::kUnavailable ||
+         code == absl::StatusCode::kUnknown ||
+         code == absl::StatusCode::kInternal ||
+         (code == absl::StatusCode::kCancelled && !origin.cancelled_by_caller);
+}
+
+// What the table cannot say: no server stands behind the code.
+void RefineUnanswered(absl::StatusCode code, absl::string_view message,
+                      const ErrorOrigin& origin, ErrorClass& error) {
+  const bool unavailable = code == absl::StatusCode::kUnavailable;
+  if (internal::SaysNoCredentials(message)) {
+    error.outcome = Outcome::kIgnored;
+    error.never_sent = true;
+    if (unavailable) error.category = ErrorCategory::kNetwork;
+  } else if (MayBeLostConnection(code, origin) &&
+             internal::SaysConnectionLost(message)) {
+    error.category = ErrorCategory::kNetwork;
+    error.severity = ErrorSeverity::kMedium;
+    error.outcome = Outcome::kFailure;
+    error.retryable = true;
+    error.never_sent = unavailable && internal::SaysNotSeen(message);
+  } else if (unavailable && internal::SaysNotConnected(message)) {
+    error.category = ErrorCategory::kNetwork;
+    error.never_sent = true;
+  }
+}
+
 }  // namespace
 
 ErrorClass ClassifyError(absl::StatusCode code, absl::string_view message,
@@ -110,6 +133,10 @@ ErrorClass ClassifyError(absl::StatusCode code, absl::string_view message,
     result.never_sent = true;
   } else {
     result = ClassifyCode(code, message, origin);
+    if (origin.server_answered != true) {
+      RefineUnanswered(code, message, origin, result);
+    }
+    if (origin.bad_reply) result.outcome = Outcome::kFailure;
   }
   if (origin.cancelled_by_caller || origin.bad_request ||
       (origin.quota_failure && !origin.retry_info.has_value())) {

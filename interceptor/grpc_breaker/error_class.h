@@ -73,8 +73,11 @@ struct ErrorOrigin {
   // DEADLINE_EXCEEDED is this attempt's own time-out, and the call's deadline
   // has not passed.
   bool attempt_timeout = false;
-  // A breaker refused the attempt.
+  // A breaker of this process refused the attempt.
   bool rejected_by_breaker = false;
+  // The status is one for a reply that is missing or does not parse, though the
+  // server said OK.
+  bool bad_reply = false;
   // From google.rpc details.
   std::optional<absl::Duration> retry_info;
   bool bad_request = false;
@@ -83,9 +86,11 @@ struct ErrorOrigin {
 
 // The status table. `message` only refines what `origin` leaves open:
 // RESOURCE_EXHAUSTED made by this process (no memory, no disk) against a
-// server's rate limit, and UNAVAILABLE where no server answered. A message that
-// is larger than the limit is kResource whoever says so: it is the call's
-// fault, not the server's. A code outside of 0..16 is treated as UNKNOWN.
+// server's rate limit, and where no server answered: a connection or stream
+// that broke (kNetwork, whatever the code), one that the server never saw, and
+// call credentials that could not be had. A message or metadata larger than a
+// limit are kResource whoever says so: it is the call's fault, not the
+// server's. A code outside of 0..16 is treated as UNKNOWN.
 GRPC_BREAKER_EXPORT ErrorClass ClassifyError(absl::StatusCode code,
                                              absl::string_view message,
                                              const ErrorOrigin& origin = {});

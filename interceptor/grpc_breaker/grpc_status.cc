@@ -1,11 +1,15 @@
 #include "grpc_breaker/grpc_status.h"
 
+#include <unistd.h>
+
 #include <utility>
 
+#include "absl/random/random.h"
 #include "absl/strings/cord.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "grpc_breaker/internal/core_messages.h"
+#include "grpc_breaker/internal/wire_status.h"
 #include "grpc_breaker/v1/rpc_details.pb.h"
 
 namespace grpc_breaker {
@@ -23,6 +27,12 @@ Details DetailsOf(const grpc::Status& status) {
   v1::RpcStatus details;
   if (!details.ParseFromString(status.error_details())) return {};
   return std::move(*details.mutable_details());
+}
+
+// Tells this process from others, the parent of a fork included.
+uint64_t ThisProcess() {
+  static const uint64_t number = absl::Uniform<uint64_t>(absl::BitGen());
+  return number + static_cast<uint64_t>(getpid());
 }
 
 // The last component names the type; what is before says where to find it.
@@ -56,6 +66,27 @@ void AddRetryInfo(absl::Duration delay, v1::RpcStatus* details) {
   AddDetail(absl::StrCat(kTypeUrlPrefix, kRetryInfo), retry_info, details);
 }
 
+// Writes into the rejections among `details` whose they are.
+void SetProcess(uint64_t process, v1::RpcStatus* details) {
+  for (google::protobuf::Any& any : *details->mutable_details()) {
+    v1::BreakerRejection rejection;
+    if (TypeName(any.type_url()) == TypeName(kBreakerRejectionTypeUrl) &&
+        rejection.ParseFromString(any.value())) {
+      rejection.set_process(process);
+      rejection.SerializeToString(any.mutable_value());
+    }
+  }
+}
+
+// As opposed to the target of a channel, which the core shows where a call
+// never got as far as a connection.
+bool IsTransportAddress(absl::string_view peer) {
+  return absl::StartsWith(peer, "ipv4:") || absl::StartsWith(peer, "ipv6:") ||
+         absl::StartsWith(peer, "unix:") ||
+         absl::StartsWith(peer, "unix-abstract:") ||
+         absl::StartsWith(peer, "vsock:") || absl::StartsWith(peer, "inproc");
+}
+
 grpc::Status MakeStatus(grpc::StatusCode code, absl::string_view message,
                         v1::RpcStatus details) {
   details.set_code(code);
@@ -70,9 +101,11 @@ absl::Status ToAbslStatus(const grpc::Status& status) {
   absl::Status result(static_cast<absl::StatusCode>(status.error_code()),
                       status.error_message());
   for (const google::protobuf::Any& detail : DetailsOf(status)) {
+    if (detail.type_url() == kRejectionRetryAfterPayload) continue;
     result.SetPayload(detail.type_url(), absl::Cord(detail.value()));
   }
-  if (const auto rejection = RejectionDetailOf(status)) {
+  if (const auto rejection = RejectionDetailOf(status);
+      rejection.has_value() && rejection->made_here) {
     result.SetPayload(kRejectionRetryAfterPayload,
                       absl::Cord(absl::FormatDuration(rejection->retry_after)));
   }
@@ -92,6 +125,7 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
         any->set_value(std::string(value));
       });
   const std::optional<absl::Duration> retry_after = RejectionRetryAfter(status);
+  if (retry_after.has_value()) SetProcess(ThisProcess(), &details);
   if (retry_after > absl::ZeroDuration() && !has_retry_info) {
     AddRetryInfo(*retry_after, &details);
   }
@@ -115,10 +149,10 @@ ErrorClass ClassifyError(const grpc::Status& status,
       refined.bad_request = true;
     } else if (type == kQuotaFailure) {
       refined.quota_failure = true;
-    } else if (type == TypeName(kBreakerRejectionTypeUrl) &&
-               origin.server_answered != true) {
-      refined.rejected_by_breaker = true;
     }
+  }
+  if (origin.server_answered != true && IsBreakerRejection(status)) {
+    refined.rejected_by_breaker = true;
   }
   return ClassifyError(static_cast<absl::StatusCode>(status.error_code()),
                        status.error_message(), refined);
@@ -130,7 +164,10 @@ bool ShouldRetry(const grpc::Status& status, int attempt, int max_retries) {
 
 std::optional<bool> ServerAnswered(absl::string_view debug_error_string) {
   if (debug_error_string.empty()) return std::nullopt;
-  if (!absl::StrContains(debug_error_string, "Error received from peer")) {
+  constexpr absl::string_view kPeer = "Error received from peer ";
+  const size_t peer = debug_error_string.find(kPeer);
+  if (peer == absl::string_view::npos ||
+      !IsTransportAddress(debug_error_string.substr(peer + kPeer.size()))) {
     return false;
   }
   constexpr absl::string_view kMessage = "grpc_message:\"";
@@ -150,6 +187,7 @@ grpc::Status MakeRejectionStatus(absl::string_view method,
   detail.set_state(std::string(ToString(rejection.state)));
   detail.set_reason(std::string(ToString(rejection.reason)));
   ToProto(rejection.retry_after, detail.mutable_retry_after());
+  detail.set_process(ThisProcess());
   v1::RpcStatus details;
   AddDetail(kBreakerRejectionTypeUrl, detail, &details);
   if (rejection.retry_after > absl::ZeroDuration()) {
@@ -170,7 +208,8 @@ std::optional<RejectionDetail> RejectionDetailOf(const grpc::Status& status) {
     if (type == TypeName(kBreakerRejectionTypeUrl) &&
         detail.ParseFromString(any.value())) {
       result = RejectionDetail{detail.method(), detail.state(), detail.reason(),
-                               FromProto(detail.retry_after())};
+                               FromProto(detail.retry_after()),
+                               detail.process() == ThisProcess()};
     } else if (type == kRetryInfo && info.ParseFromString(any.value())) {
       retry_info = FromProto(info.retry_delay());
     }
@@ -183,7 +222,30 @@ std::optional<RejectionDetail> RejectionDetailOf(const grpc::Status& status) {
 }
 
 bool IsBreakerRejection(const grpc::Status& status) {
-  return RejectionDetailOf(status).has_value();
+  const std::optional<RejectionDetail> detail = RejectionDetailOf(status);
+  return detail.has_value() && detail->made_here;
 }
+
+namespace internal {
+
+void NormalizeReceived(grpc::Status* status) {
+  if (status->ok()) return;
+  const bool known = status->error_code() > grpc::StatusCode::OK &&
+                     status->error_code() <= grpc::StatusCode::UNAUTHENTICATED;
+  std::string details = status->error_details();
+  const bool forwarded = IsBreakerRejection(*status);
+  if (known && !forwarded) return;
+  if (forwarded) {
+    v1::RpcStatus parsed;
+    parsed.ParseFromString(details);
+    SetProcess(0, &parsed);
+    details = parsed.SerializeAsString();
+  }
+  *status =
+      grpc::Status(known ? status->error_code() : grpc::StatusCode::UNKNOWN,
+                   status->error_message(), std::move(details));
+}
+
+}  // namespace internal
 
 }  // namespace grpc_breaker

@@ -28,8 +28,9 @@ GRPC_BREAKER_EXPORT grpc::Status ToGrpcStatus(const absl::Status& status);
 
 // As for absl::Status; google.rpc.RetryInfo, BadRequest and QuotaFailure in
 // status.error_details() refine the result, and details that do not parse are
-// treated as absent. A BreakerRejection that a server sent tells of a breaker
-// further down, and is that server's failure like any other.
+// treated as absent. A BreakerRejection of another process tells of a breaker
+// further down, and is a failure of the server that passed it on like any
+// other.
 GRPC_BREAKER_EXPORT ErrorClass ClassifyError(const grpc::Status& status,
                                              const ErrorOrigin& origin = {});
 GRPC_BREAKER_EXPORT bool ShouldRetry(const grpc::Status& status, int attempt,
@@ -37,7 +38,8 @@ GRPC_BREAKER_EXPORT bool ShouldRetry(const grpc::Status& status, int attempt,
 
 // Whether a server sent the status of a call, judged by
 // ClientContext::debug_error_string() (gRPC core 1.51; verified by the tests).
-// False: this process made it, as for a failure to connect or a deadline.
+// False: this process made it, as for a failure to connect, a deadline, or
+// credentials that could not be had.
 // Nothing: it cannot be told, since the text is empty or says that the
 // connection broke, which the core reports as if the peer had.
 GRPC_BREAKER_EXPORT std::optional<bool> ServerAnswered(
@@ -55,9 +57,13 @@ struct RejectionDetail {
   std::string state;   // "OPEN", ...
   std::string reason;  // "HALF_OPEN_LIMIT", ...
   absl::Duration retry_after = absl::ZeroDuration();
+  // False: a server has passed on the refusal of a breaker further down.
+  bool made_here = false;
 };
 GRPC_BREAKER_EXPORT std::optional<RejectionDetail> RejectionDetailOf(
     const grpc::Status& status);
+
+// Whether a breaker of this process refused the very call whose status this is.
 GRPC_BREAKER_EXPORT bool IsBreakerRejection(const grpc::Status& status);
 
 template <>

@@ -133,10 +133,6 @@ struct GRPC_BREAKER_EXPORT Options {
   // policy of its own always gets it.
   int max_methods = 1000;
 
-  // The calls of this channel are made through GenericStub, whose messages are
-  // ByteBuffers, instead of generated stubs.
-  bool generic_messages = false;
-
   // Hear every breaker of the channel; they live as long as it is used.
   std::vector<std::shared_ptr<BreakerListener>> listeners;
 

@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "grpc_breaker/grpc_status.h"
+#include "grpcpp/impl/call_op_set.h"
 #include "grpcpp/impl/codegen/delegating_channel.h"
 #include "grpcpp/support/channel_arguments.h"
 #include "grpcpp/support/client_interceptor.h"
@@ -35,11 +36,13 @@ using ReceivedMetadata = std::multimap<grpc::string_ref, grpc::string_ref>;
 
 constexpr char kStreamMethod[] = "/grpc_breaker.e2e.TestService/Bidi";
 
-// One batch of operations, as an interceptor sees it.
-class FakeBatch final : public grpc::experimental::InterceptorBatchMethods {
+// One batch of operations, as an interceptor sees it; of gRPC's own class, whose
+// operations tell the type of the reply.
+class FakeBatch final : public grpc::internal::InterceptorBatchMethodsImpl {
  public:
   FakeBatch(std::shared_ptr<grpc::Channel> channel, std::set<Hook> hooks)
       : channel_(std::move(channel)), hooks_(std::move(hooks)) {
+    SetCallOpSetInterface(&operations_);
     Request request;
     request.set_text("hello");
     grpc::Slice slice(request.SerializeAsString());
@@ -104,6 +107,9 @@ class FakeBatch final : public grpc::experimental::InterceptorBatchMethods {
  private:
   const std::shared_ptr<grpc::Channel> channel_;
   const std::set<Hook> hooks_;
+  grpc::internal::CallOpSet<
+      grpc::internal::CallOpRecvMessage<google::protobuf::MessageLite>>
+      operations_;
   std::multimap<std::string, std::string> send_metadata_;
   grpc::ByteBuffer request_;
 };

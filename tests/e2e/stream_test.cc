@@ -465,8 +465,6 @@ class GenericBidi {
 };
 
 TEST_F(StreamFixture, GenericStreamSucceeds) {
-  options_.generic_messages = true;
-
   const StreamResult result = GenericBidi(channel()).Run();
 
   EXPECT_TRUE(result.call.status.ok()) << result.call.status.error_message();

@@ -26,8 +26,6 @@ using ::testing::Pair;
 class UnaryTest : public E2eTest,
                   public ::testing::WithParamInterface<Flavour> {
  protected:
-  UnaryTest() { options_.generic_messages = IsGeneric(GetParam()); }
-
   CallResult CallIt(const std::string& text,
                     const Configure& configure = nullptr) {
     return Call(GetParam(), channel(), text, configure);

@@ -1,7 +1,8 @@
 #include "grpc_breaker/internal/call.h"
 
 #include <atomic>
-#include <chrono>
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,13 +11,16 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "google/protobuf/message_lite.h"
 #include "grpc_breaker/grpc_status.h"
+#include "grpc_breaker/internal/attempt_record.h"
+#include "grpc_breaker/internal/batch_access.h"
 #include "grpc_breaker/internal/call_timeout.h"
 #include "grpc_breaker/internal/classify.h"
+#include "grpc_breaker/internal/deadline.h"
 #include "grpc_breaker/internal/notes.h"
 #include "grpc_breaker/internal/unary_call.h"
-#include "grpcpp/support/proto_buffer_reader.h"
+#include "grpc_breaker/internal/user_code.h"
+#include "grpc_breaker/internal/wire_status.h"
 
 namespace grpc_breaker {
 namespace internal {
@@ -31,21 +35,281 @@ bool Has(InterceptorBatchMethods* batch, InterceptionHookPoints point) {
   return batch->QueryInterceptionHookPoint(point);
 }
 
-// A unary call that UnaryCall makes. Thread-safe.
+// Of a hijacked batch: initial metadata whose end the application hears of
+// before that of the call.
+bool AsksForMetadataAlone(InterceptorBatchMethods* batch) {
+  return Has(batch, InterceptionHookPoints::PRE_RECV_INITIAL_METADATA) &&
+         !Has(batch, InterceptionHookPoints::PRE_RECV_STATUS);
+}
+
+// What a call is, for as long as it lasts: gRPC's ClientRpcInfo outlives it,
+// but generic stubs let the name go before that.
+struct CallInfo {
+  CallInfo(std::shared_ptr<ChannelContext> channel, Method& method,
+           ClientRpcInfo* info)
+      : channel(std::move(channel)),
+        method(method),
+        name(info->method()),
+        type(info->type()),
+        context(*info->client_context()),
+        channel_interface(info->channel()) {}
+
+  Environment& environment() const { return channel->registry->environment(); }
+
+  const std::shared_ptr<ChannelContext> channel;
+  Method& method;
+  const std::string name;
+  const ClientRpcInfo::Type type;
+  grpc::ClientContext& context;
+  grpc::ChannelInterface* const channel_interface;
+};
+
+// A call that runs natively, unless the breaker refuses it. gRPC may run the
+// batches of a stream on several threads at once. Thread-safe.
+class ObservingInterceptor final : public Interceptor {
+ public:
+  explicit ObservingInterceptor(CallInfo call) : call_(std::move(call)) {}
+
+  void Intercept(InterceptorBatchMethods* batch) override {
+    if (Has(batch, InterceptionHookPoints::PRE_SEND_CANCEL)) return OnCancel();
+    if (phase_.load(std::memory_order_acquire) == Phase::kRejected) {
+      // First, because the batches of a hijacked CQ stream claim again and
+      // again to send initial metadata.
+      FailOperations(batch);
+    } else if (Has(batch, InterceptionHookPoints::PRE_SEND_INITIAL_METADATA)) {
+      if (!Admit()) return Reject(batch);
+    } else {
+      Observe(batch);
+    }
+    batch->Proceed();
+  }
+
+  void OnCancel() { cancelled_.store(true, std::memory_order_relaxed); }
+
+ private:
+  enum class Phase : uint8_t {
+    kIdle,
+    kCorked,     // Operations reach the core before initial metadata do.
+    kUncounted,  // Its deadline had passed before it began.
+    kAdmitted,
+    kRejected,
+  };
+
+  bool server_streams() const {
+    return call_.type == ClientRpcInfo::Type::SERVER_STREAMING ||
+           call_.type == ClientRpcInfo::Type::BIDI_STREAMING;
+  }
+  bool client_streams() const {
+    return call_.type == ClientRpcInfo::Type::CLIENT_STREAMING ||
+           call_.type == ClientRpcInfo::Type::BIDI_STREAMING;
+  }
+
+  bool Admit() {
+    if (Deadline::Of(call_.context).passed()) {
+      // It can only fail, through no fault of the server.
+      phase_.store(Phase::kUncounted, std::memory_order_release);
+      return true;
+    }
+    started_ = call_.environment().Now();
+    permit_ = call_.method.breaker().TryAcquire(started_);
+    if (!permit_.admitted()) return false;
+    StartTimeout();
+    phase_.store(Phase::kAdmitted, std::memory_order_release);
+    return true;
+  }
+
+  void StartTimeout() {
+    const std::optional<absl::Duration>& timeout =
+        call_.method.policy().timeout;
+    if (timeout.has_value() && Deadline::Of(call_.context).infinite()) {
+      timeout_.emplace(*timeout, call_.context.c_call(), call_.channel,
+                       call_.environment());
+    }
+  }
+
+  void Reject(InterceptorBatchMethods* batch) {
+    const Rejection rejection = permit_.rejection();
+    status_ = MakeRejectionStatus(call_.name, rejection);
+    notes_.AddRejection(rejection);
+    NotifyFinalFailure(status_);
+    FailSend(batch);
+    // A corked stream's receive operations have reached the core, and would
+    // wait there for ever.
+    if (phase_.exchange(Phase::kRejected, std::memory_order_acq_rel) ==
+        Phase::kCorked) {
+      call_.context.TryCancel();
+    }
+    // Enters Intercept again, with the receive operations of this batch.
+    batch->Hijack();
+  }
+
+  // Not for calls with one request, whose send shares a batch with what
+  // delivers the status.
+  void FailSend(InterceptorBatchMethods* batch) {
+    if (client_streams() &&
+        Has(batch, InterceptionHookPoints::PRE_SEND_MESSAGE)) {
+      batch->FailHijackedSendMessage();
+    }
+  }
+
+  void FailOperations(InterceptorBatchMethods* batch) {
+    FailSend(batch);
+    if (AsksForMetadataAlone(batch)) {
+      FailInitialMetadata(batch, call_.context.c_call());
+    }
+    // Without this a reader would see messages that nobody sent.
+    if (Has(batch, InterceptionHookPoints::PRE_RECV_MESSAGE)) {
+      batch->FailHijackedRecvMessage();
+    }
+    // POST: what the core says of a corked stream that Reject cancelled.
+    if (Has(batch, InterceptionHookPoints::PRE_RECV_STATUS) ||
+        Has(batch, InterceptionHookPoints::POST_RECV_STATUS)) {
+      FillRejection(batch);
+    }
+  }
+
+  void FillRejection(InterceptorBatchMethods* batch) {
+    if (status_filled_.exchange(true, std::memory_order_relaxed)) return;
+    *batch->GetRecvStatus() = status_;
+    notes_.AppendTo(batch->GetRecvTrailingMetadata());
+  }
+
+  void Observe(InterceptorBatchMethods* batch) {
+    Phase idle = Phase::kIdle;
+    phase_.compare_exchange_strong(idle, Phase::kCorked,
+                                   std::memory_order_relaxed);
+    if (server_streams()) ObserveResponse(batch);
+    if (Has(batch, InterceptionHookPoints::POST_RECV_STATUS)) OnStatus(batch);
+  }
+
+  // A stream may run for hours: what tells of its server is when it begins to
+  // answer.
+  void ObserveResponse(InterceptorBatchMethods* batch) {
+    if (phase_.load(std::memory_order_acquire) != Phase::kAdmitted ||
+        has_message_.load(std::memory_order_relaxed)) {
+      return;
+    }
+    if (Has(batch, InterceptionHookPoints::POST_RECV_MESSAGE) &&
+        batch->GetRecvMessage() != nullptr) {
+      absl::MutexLock lock(&mutex_);
+      if (!has_message_.exchange(true, std::memory_order_relaxed)) {
+        permit_.NoteResponse(call_.environment().Now());
+      }
+    } else if (Has(batch, InterceptionHookPoints::POST_RECV_INITIAL_METADATA) &&
+               !cancelled_.load(std::memory_order_relaxed)) {
+      // Comes for calls that have failed as well: see OnStatus.
+      absl::MutexLock lock(&mutex_);
+      metadata_at_ = call_.environment().Now();
+    }
+  }
+
+  void OnStatus(InterceptorBatchMethods* batch) {
+    const Phase phase = phase_.load(std::memory_order_acquire);
+    grpc::Status status = TakeStatus(batch);
+    const bool cancelled = cancelled_.load(std::memory_order_relaxed) &&
+                           status.error_code() == grpc::StatusCode::CANCELLED;
+    if (phase == Phase::kAdmitted) {
+      timeout_.reset();
+      // The first message of a stream may be noted on another thread.
+      const absl::MutexLockMaybe lock(server_streams() ? &mutex_ : nullptr);
+      Record(status, cancelled, batch);
+    } else if (phase != Phase::kUncounted) {
+      return;  // A corked stream was cancelled before, or just while, it
+               // starts.
+    }
+    if (!status.ok() && !cancelled) NotifyFinalFailure(status);
+  }
+
+  // As the application is going to see it.
+  static grpc::Status TakeStatus(InterceptorBatchMethods* batch) {
+    NormalizeReceived(batch->GetRecvStatus());
+    Notes::EraseFrom(batch->GetRecvTrailingMetadata());
+    return *batch->GetRecvStatus();
+  }
+
+  // A status that tells of the server may say OK; `status` then becomes what
+  // gRPC's synchronous stubs make of it.
+  void Record(grpc::Status& status, bool cancelled,
+              InterceptorBatchMethods* batch) {
+    const MonotonicTime now = call_.environment().Now();
+    ErrorOrigin origin;
+    origin.cancelled_by_caller = cancelled;
+    origin.bad_reply = status.ok() &&
+                       Has(batch, InterceptionHookPoints::POST_RECV_MESSAGE) &&
+                       batch->GetRecvMessage() == nullptr;
+    if (origin.bad_reply) status = NoMessageReturned();
+    // A reader that has seen enough says nothing against the server.
+    const bool enough =
+        cancelled && (has_message_.load(std::memory_order_relaxed) ||
+                      metadata_at_.has_value());
+    if (!status.ok() && !enough) {
+      RecordFailure(call_.method, call_.environment(), permit_, status,
+                    call_.context, *batch->GetRecvTrailingMetadata(), origin,
+                    now);
+      return;
+    }
+    if (const std::optional<MonotonicTime> answered = AnsweredAt()) {
+      permit_.NoteResponse(*answered);
+    }
+    permit_.Record(Outcome::kSuccess, now);
+  }
+
+  // When the server began to answer a stream that went well, where that is
+  // known only now. How long the application took to send its messages is not
+  // the server's doing, so that no stream of those is slow.
+  std::optional<MonotonicTime> AnsweredAt() const {
+    return call_.type == ClientRpcInfo::Type::CLIENT_STREAMING ? started_
+                                                               : metadata_at_;
+  }
+
+  void NotifyFinalFailure(const grpc::Status& status) const {
+    const auto& hook = call_.method.policy().on_final_failure;
+    if (hook == nullptr) return;
+    const Phase phase = phase_.load(std::memory_order_relaxed);
+    FailedCall call;
+    call.method = call_.name;
+    call.request = nullptr;
+    call.status = status;
+    call.attempts = phase == Phase::kAdmitted ? 1 : 0;
+    call.rejected = phase != Phase::kUncounted && !permit_.admitted();
+    CallUserCode([&] { hook(call); });
+  }
+
+  const CallInfo call_;
+  std::atomic<Phase> phase_{Phase::kIdle};
+  std::atomic<bool> cancelled_{false};
+  std::atomic<bool> status_filled_{false};
+  std::atomic<bool> has_message_{false};
+
+  // Set before phase_ says kAdmitted or kRejected. From then on, streams from
+  // servers use the permit, and when initial metadata came, under the mutex.
+  MonotonicTime started_;
+  CircuitBreaker::Permit permit_;
+  std::optional<CallTimeout> timeout_;
+  absl::Mutex mutex_;
+  std::optional<MonotonicTime> metadata_at_;
+
+  // Set before phase_ says kRejected.
+  grpc::Status status_;
+  Notes notes_;
+};
+
+// A unary call that UnaryCall makes, if its messages allow it. Thread-safe.
 class HijackingInterceptor final : public Interceptor {
  public:
-  HijackingInterceptor(std::shared_ptr<Registry> registry, Method& method,
-                       const void* factory, ClientRpcInfo* info)
-      : registry_(std::move(registry)),
-        method_(method),
-        factory_(factory),
-        context_(*info->client_context()),
-        // Generic stubs let the name go before the call ends.
-        method_name_(info->method()) {}
+  explicit HijackingInterceptor(CallInfo call) : call_(std::move(call)) {}
 
   void Intercept(InterceptorBatchMethods* batch) override {
     if (Has(batch, InterceptionHookPoints::PRE_SEND_CANCEL)) return Cancel();
+    if (ObservingInterceptor* native =
+            native_.load(std::memory_order_acquire)) {
+      return native->Intercept(batch);
+    }
     if (Has(batch, InterceptionHookPoints::PRE_SEND_INITIAL_METADATA)) {
+      if (!Has(batch, InterceptionHookPoints::PRE_SEND_MESSAGE) ||
+          !CanFillReply(batch)) {
+        return RunNatively(batch);
+      }
       return StartCall(batch);
     }
     if (Has(batch, InterceptionHookPoints::PRE_RECV_INITIAL_METADATA) ||
@@ -57,19 +321,32 @@ class HijackingInterceptor final : public Interceptor {
   }
 
  private:
+  void RunNatively(InterceptorBatchMethods* batch) {
+    native_owner_ = std::make_unique<ObservingInterceptor>(call_);
+    {
+      absl::MutexLock lock(&mutex_);
+      native_.store(native_owner_.get(), std::memory_order_release);
+      if (cancelled_) native_owner_->OnCancel();
+    }
+    native_owner_->Intercept(batch);
+  }
+
   void StartCall(InterceptorBatchMethods* batch) {
-    UnaryRequest request{method_name_, *batch->GetSerializedSendMessage(),
+    UnaryRequest request{call_.name,
+                         *batch->GetSerializedSendMessage(),
                          *batch->GetSendInitialMetadata(),
-                         ContextSettings(context_), context_.deadline()};
-    request.settings.SetDefaults(method_.policy().wait_for_ready,
-                                 method_.policy().authority);
-    auto call = std::make_shared<UnaryCall>(registry_, method_, factory_,
+                         ContextSettings(call_.context),
+                         Deadline::Of(call_.context),
+                         CoreChannelOf(call_.channel_interface)};
+    const Policy& policy = call_.method.policy();
+    request.settings.SetDefaults(policy.wait_for_ready, policy.authority);
+    auto call = std::make_shared<UnaryCall>(call_.channel, call_.method,
                                             batch->GetInterceptedChannel(),
                                             std::move(request));
     bool cancelled;
     {
       absl::MutexLock lock(&mutex_);
-      call_ = call;
+      unary_call_ = call;
       cancelled = cancelled_;
     }
     if (cancelled) call->Cancel();
@@ -85,7 +362,9 @@ class HijackingInterceptor final : public Interceptor {
     {
       absl::MutexLock lock(&mutex_);
       cancelled_ = true;
-      call = call_;
+      call = unary_call_;
+      ObservingInterceptor* native = native_.load(std::memory_order_relaxed);
+      if (native != nullptr) native->OnCancel();
     }
     if (call != nullptr) call->Cancel();
   }
@@ -113,207 +392,82 @@ class HijackingInterceptor final : public Interceptor {
     for (InterceptorBatchMethods* batch : waiting) Deliver(batch);
   }
 
-  // result_ does not change any more once has_result_ is set.
+  // Once has_result_ is set, result_ changes only here, by the one batch that
+  // has the application's message.
   void Deliver(InterceptorBatchMethods* batch) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    const Attempt* attempt = result_.attempt.get();
-    if (Has(batch, InterceptionHookPoints::PRE_RECV_INITIAL_METADATA) &&
-        attempt != nullptr) {
-      const auto& metadata = attempt->context().GetServerInitialMetadata();
-      batch->GetRecvInitialMetadata()->insert(metadata.begin(), metadata.end());
-    }
-    grpc::Status status = result_.status;
     if (Has(batch, InterceptionHookPoints::PRE_RECV_MESSAGE)) {
-      if (status.ok()) status = FillMessage(batch->GetRecvMessage());
-      if (!status.ok()) batch->FailHijackedRecvMessage();
+      DeliverReply(batch);
+    }
+    Attempt* attempt = result_.attempt.get();
+    if (Has(batch, InterceptionHookPoints::PRE_RECV_INITIAL_METADATA)) {
+      if (attempt != nullptr) {
+        const auto& metadata = attempt->context().GetServerInitialMetadata();
+        batch->GetRecvInitialMetadata()->insert(metadata.begin(),
+                                                metadata.end());
+      }
+      if (AsksForMetadataAlone(batch) && !HasInitialMetadata(batch)) {
+        FailInitialMetadata(batch, call_.context.c_call());
+      }
     }
     if (Has(batch, InterceptionHookPoints::PRE_RECV_STATUS)) {
-      *batch->GetRecvStatus() = status;
+      *batch->GetRecvStatus() = result_.status;
       ReceivedMetadata* trailers = batch->GetRecvTrailingMetadata();
       if (attempt != nullptr) {
         const auto& metadata = attempt->context().GetServerTrailingMetadata();
         trailers->insert(metadata.begin(), metadata.end());
-        CopyDebugErrorString(attempt->context(), &context_);
+        Notes::EraseFrom(trailers);
+        CopyDebugErrorString(attempt->context(), &call_.context);
       }
       result_.notes.AppendTo(trailers);
     }
     batch->Proceed();
   }
 
-  // `message` is what the application's stub made it: a generated stub's is a
-  // protobuf, a generic stub's a ByteBuffer, and nothing here tells which.
-  grpc::Status FillMessage(void* message) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    if (registry_->options().generic_messages) {
-      *static_cast<grpc::ByteBuffer*>(message) = result_.reply;
-      return grpc::Status::OK;
+  // The status may become that of a reply that does not parse, and then that of
+  // a fallback.
+  void DeliverReply(InterceptorBatchMethods* batch)
+      ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    if (result_.status.ok() && !FillReply(batch, result_.reply)) {
+      unary_call_->RefuseReply(&result_);
+      if (result_.status.ok() && !FillReply(batch, result_.reply)) {
+        result_.status = grpc::Status(
+            grpc::StatusCode::INTERNAL,
+            absl::StrCat(call_.name, ": the fallback's reply does not parse"));
+      }
     }
-    grpc::ProtoBufferReader reader(&result_.reply);
-    if (static_cast<google::protobuf::MessageLite*>(message)
-            ->ParseFromZeroCopyStream(&reader)) {
-      return grpc::Status::OK;
+    if (result_.status.ok()) {
+      unary_call_->AcceptReply();
+    } else {
+      batch->FailHijackedRecvMessage();
     }
-    return grpc::Status(grpc::StatusCode::INTERNAL,
-                        absl::StrCat(method_name_, ": reply does not parse"));
   }
 
-  const std::shared_ptr<Registry> registry_;
-  Method& method_;
-  const void* const factory_;
-  grpc::ClientContext& context_;
-  const std::string method_name_;
+  // Whether the application of a bare channel would be told of initial
+  // metadata, as far as that is known of an attempt afterwards.
+  bool HasInitialMetadata(InterceptorBatchMethods* batch)
+      ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    if (result_.status.ok()) return true;
+    Attempt* attempt = result_.attempt.get();
+    if (attempt == nullptr) return false;
+    grpc::ClientContext* context = attempt->mutable_context();
+    if (HasTrailersOnly(*context)) return !IsReactorStart(batch);
+    return !context->GetServerInitialMetadata().empty() ||
+           ServerAnswered(context->debug_error_string()) == true;
+  }
+
+  const CallInfo call_;
 
   absl::Mutex mutex_;
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
-  std::shared_ptr<UnaryCall> call_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<UnaryCall> unary_call_ ABSL_GUARDED_BY(mutex_);
   // Batches of the application that wait for the result.
   std::vector<InterceptorBatchMethods*> waiting_ ABSL_GUARDED_BY(mutex_);
   bool has_result_ ABSL_GUARDED_BY(mutex_) = false;
   UnaryResult result_ ABSL_GUARDED_BY(mutex_);
-};
 
-// A call that runs natively, unless the breaker refuses it. gRPC may run the
-// batches of a stream on several threads at once. Thread-safe.
-class ObservingInterceptor final : public Interceptor {
- public:
-  ObservingInterceptor(std::shared_ptr<Registry> registry, Method& method,
-                       ClientRpcInfo* info)
-      : registry_(std::move(registry)),
-        method_(method),
-        context_(*info->client_context()),
-        method_name_(info->method()),
-        client_streams_(info->type() == ClientRpcInfo::Type::CLIENT_STREAMING ||
-                        info->type() == ClientRpcInfo::Type::BIDI_STREAMING) {}
-
-  void Intercept(InterceptorBatchMethods* batch) override {
-    if (Has(batch, InterceptionHookPoints::PRE_SEND_CANCEL)) {
-      cancelled_.store(true, std::memory_order_relaxed);
-      return;
-    }
-    if (rejected_.load(std::memory_order_acquire)) {
-      // First, because the batches of a hijacked CQ stream claim again and
-      // again to send initial metadata.
-      FailOperations(batch);
-    } else if (Has(batch, InterceptionHookPoints::PRE_SEND_INITIAL_METADATA)) {
-      Environment& environment = registry_->environment();
-      permit_ = method_.breaker().TryAcquire(environment.Now());
-      if (!permit_.admitted()) return Reject(batch);
-      StartTimeout();
-      admitted_.store(true, std::memory_order_release);
-    } else if (Has(batch, InterceptionHookPoints::POST_RECV_STATUS)) {
-      OnStatus(batch);
-    }
-    started_.store(true, std::memory_order_relaxed);
-    batch->Proceed();
-  }
-
- private:
-  void Reject(InterceptorBatchMethods* batch) {
-    const Rejection rejection = permit_.rejection();
-    status_ = MakeRejectionStatus(method_name_, rejection);
-    notes_.AddRejection(rejection);
-    NotifyFinalFailure(status_);
-    rejected_.store(true, std::memory_order_release);
-    FailSend(batch);
-    // A corked stream's receive operations reach the core before its initial
-    // metadata, and would wait there for ever.
-    if (started_.load(std::memory_order_relaxed)) context_.TryCancel();
-    // Enters Intercept again, with the receive operations of this batch.
-    batch->Hijack();
-  }
-
-  void StartTimeout() {
-    const std::optional<absl::Duration>& timeout = method_.policy().timeout;
-    if (timeout.has_value() &&
-        context_.deadline() == std::chrono::system_clock::time_point::max()) {
-      timeout_.emplace(*timeout, &context_, registry_->environment());
-    }
-  }
-
-  // Not for calls with one request, whose send shares a batch with what
-  // delivers the status.
-  void FailSend(InterceptorBatchMethods* batch) {
-    if (client_streams_ &&
-        Has(batch, InterceptionHookPoints::PRE_SEND_MESSAGE)) {
-      batch->FailHijackedSendMessage();
-    }
-  }
-
-  void FailOperations(InterceptorBatchMethods* batch) {
-    FailSend(batch);
-    // Without this a reader would see messages that nobody sent.
-    if (Has(batch, InterceptionHookPoints::PRE_RECV_MESSAGE)) {
-      batch->FailHijackedRecvMessage();
-    }
-    // POST: what the core says of a corked stream that Reject cancelled.
-    if (Has(batch, InterceptionHookPoints::PRE_RECV_STATUS) ||
-        Has(batch, InterceptionHookPoints::POST_RECV_STATUS)) {
-      FillRejection(batch);
-    }
-  }
-
-  void FillRejection(InterceptorBatchMethods* batch) {
-    if (status_filled_.exchange(true, std::memory_order_relaxed)) return;
-    *batch->GetRecvStatus() = status_;
-    notes_.AppendTo(batch->GetRecvTrailingMetadata());
-  }
-
-  void OnStatus(InterceptorBatchMethods* batch) {
-    // A corked stream can be cancelled before, or just while, it starts.
-    if (!admitted_.load(std::memory_order_acquire)) return;
-    Environment& environment = registry_->environment();
-    grpc::Status status = *batch->GetRecvStatus();
-    if (status.ok() && Has(batch, InterceptionHookPoints::POST_RECV_MESSAGE) &&
-        batch->GetRecvMessage() == nullptr) {
-      // What the application is going to be told.
-      status = NoMessageReturned();
-    }
-    if (status.ok()) {
-      permit_.Record(Outcome::kSuccess, environment.Now());
-      return;
-    }
-    const bool cancelled = cancelled_.load(std::memory_order_relaxed) &&
-                           status.error_code() == grpc::StatusCode::CANCELLED;
-    const bool timed_out =
-        cancelled && timeout_.has_value() && timeout_->expired();
-    if (timed_out) {
-      status = DeadlineExceeded();
-      *batch->GetRecvStatus() = status;
-    }
-    ErrorOrigin origin;
-    origin.cancelled_by_caller = cancelled && !timed_out;
-    const ErrorClass error =
-        ClassifyAttempt(method_.policy(), status, context_, origin);
-    permit_.Record(
-        error.outcome, environment.Now(),
-        DetailsOf(error, PushbackOf(*batch->GetRecvTrailingMetadata())));
-    method_.RecordError({status.error_code(), status.error_message(), error,
-                         environment.WallNow()});
-    if (!origin.cancelled_by_caller) NotifyFinalFailure(status);
-  }
-
-  void NotifyFinalFailure(const grpc::Status& status) const {
-    const auto& hook = method_.policy().on_final_failure;
-    if (hook == nullptr) return;
-    const bool rejected = !permit_.admitted();
-    hook({method_name_, nullptr, status, rejected ? 0 : 1, rejected});
-  }
-
-  const std::shared_ptr<Registry> registry_;
-  Method& method_;
-  grpc::ClientContext& context_;
-  const std::string method_name_;
-  const bool client_streams_;
-
-  // Set before admitted_ or rejected_ is.
-  CircuitBreaker::Permit permit_;
-  std::optional<CallTimeout> timeout_;
-  std::atomic<bool> admitted_{false};
-  std::atomic<bool> started_{false};
-  std::atomic<bool> cancelled_{false};
-  std::atomic<bool> rejected_{false};
-  std::atomic<bool> status_filled_{false};
-  // Set before rejected_ is.
-  grpc::Status status_;
-  Notes notes_;
+  // Null unless the call runs natively.
+  std::unique_ptr<ObservingInterceptor> native_owner_;
+  std::atomic<ObservingInterceptor*> native_{nullptr};
 };
 
 // Whether a unary call under this policy can run natively.
@@ -321,20 +475,20 @@ bool CanRunNatively(const Policy& policy) {
   return policy.retry.max_retries == 0 && policy.fallback.function == nullptr &&
          policy.on_final_failure == nullptr &&
          !policy.attempt_timeout.has_value() &&
-         !policy.wait_for_ready.has_value() && policy.authority.empty() &&
-         !policy.wait_when_rejected;
+         !policy.wait_for_ready.has_value() && policy.authority.empty();
 }
 
 }  // namespace
 
-Interceptor* MakeCallInterceptor(const std::shared_ptr<Registry>& registry,
-                                 const void* factory, ClientRpcInfo* info) {
-  Method& method = registry->Find(info->method());
+Interceptor* MakeCallInterceptor(const std::shared_ptr<ChannelContext>& channel,
+                                 ClientRpcInfo* info) {
+  Method& method = channel->registry->Find(info->method());
+  CallInfo call(channel, method, info);
   if (info->type() == ClientRpcInfo::Type::UNARY &&
       !CanRunNatively(method.policy())) {
-    return new HijackingInterceptor(registry, method, factory, info);
+    return new HijackingInterceptor(std::move(call));
   }
-  return new ObservingInterceptor(registry, method, info);
+  return new ObservingInterceptor(std::move(call));
 }
 
 }  // namespace internal

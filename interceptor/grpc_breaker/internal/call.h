@@ -8,19 +8,19 @@
 // into the application's receive operations. Every other call runs natively
 // and is observed: a permit at its initial metadata, the outcome at its final
 // status. If the breaker refuses it, it is hijacked too, and every operation of
-// it fails.
+// it fails. A unary call without a request, or with a reply of a type that is
+// not known (batch_access.h), runs natively whatever its policy says.
 
 #include <memory>
 
-#include "grpc_breaker/registry.h"
+#include "grpc_breaker/internal/channel_context.h"
 #include "grpcpp/support/client_interceptor.h"
 
 namespace grpc_breaker {
 namespace internal {
 
-// `factory` identifies who asks, to guard against recursion (AttemptScope).
 grpc::experimental::Interceptor* MakeCallInterceptor(
-    const std::shared_ptr<Registry>& registry, const void* factory,
+    const std::shared_ptr<ChannelContext>& channel,
     grpc::experimental::ClientRpcInfo* info);
 
 }  // namespace internal

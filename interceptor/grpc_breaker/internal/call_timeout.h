@@ -2,43 +2,34 @@
 #define GRPC_BREAKER_INTERNAL_CALL_TIMEOUT_H_
 
 // A time-out for a call that runs natively. gRPC fixes a call's deadline before
-// interceptors see it, so the call is cancelled when its time is up.
+// interceptors see it, so the core is told to end the call when its time is up,
+// with the status that a deadline has. The application's context, which may go
+// at any time once the call has ended, is not touched.
 //
 // Thread-safe.
 
-#include <atomic>
 #include <memory>
 
-#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "grpc/grpc.h"
 #include "grpc_breaker/environment.h"
-#include "grpcpp/client_context.h"
 
 namespace grpc_breaker {
 namespace internal {
 
 class CallTimeout {
  public:
-  // From now. Both outlive this object.
-  CallTimeout(absl::Duration timeout, grpc::ClientContext* context,
-              Environment& environment);
-  // Waits for a cancellation that is under way.
+  // From now. `library` keeps gRPC from shutting down while the call is
+  // referred to; `environment` outlives this object.
+  CallTimeout(absl::Duration timeout, grpc_call* call,
+              std::shared_ptr<void> library, Environment& environment);
+  // The time-out may be happening, and goes on then.
   ~CallTimeout();
   CallTimeout(const CallTimeout&) = delete;
   CallTimeout& operator=(const CallTimeout&) = delete;
 
-  bool expired() const {
-    return state_->expired.load(std::memory_order_relaxed);
-  }
-
  private:
-  struct State {
-    std::atomic<bool> expired{false};
-    absl::Notification cancelled;
-  };
-
   Environment& environment_;
-  const std::shared_ptr<State> state_;
   const Environment::TimerId timer_;
 };
 

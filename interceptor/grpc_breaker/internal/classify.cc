@@ -4,15 +4,31 @@
 
 #include "absl/strings/string_view.h"
 #include "grpc_breaker/grpc_status.h"
+#include "grpc_breaker/internal/context_access.h"
+#include "grpc_breaker/internal/core_messages.h"
 
 namespace grpc_breaker {
 namespace internal {
+namespace {
+
+// No frame of a server's, as far as that can be told afterwards.
+bool NothingCame(grpc::ClientContext& context) {
+  return !HasTrailersOnly(context) &&
+         context.GetServerTrailingMetadata().empty();
+}
+
+}  // namespace
 
 ErrorClass ClassifyAttempt(const Policy& policy, const grpc::Status& status,
-                           const grpc::ClientContext& context,
-                           ErrorOrigin origin) {
+                           grpc::ClientContext& context, ErrorOrigin origin) {
   if (!status.ok()) {
     origin.server_answered = ServerAnswered(context.debug_error_string());
+    // A target that is an address looks like the peer of a connection.
+    if (SaysNoCredentials(status.error_message()) && NothingCame(context)) {
+      origin.server_answered = false;
+    }
+    // Its own limit, or that of a call further down.
+    if (origin.server_answered == true) origin.attempt_timeout = false;
   }
   ErrorClass error = ClassifyError(status, origin);
   const auto it = policy.classification.find(status.error_code());
@@ -47,6 +63,10 @@ CircuitBreaker::FailureDetails DetailsOf(const ErrorClass& error,
 
 grpc::Status DeadlineExceeded() {
   return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "Deadline Exceeded");
+}
+
+grpc::Status Cancelled() {
+  return grpc::Status(grpc::StatusCode::CANCELLED, "CANCELLED");
 }
 
 grpc::Status NoMessageReturned() {

@@ -19,11 +19,10 @@
 namespace grpc_breaker {
 namespace internal {
 
-// `origin` says what the caller knows; whether a server answered is read from
-// `context`, the one the attempt ran on.
+// `origin` says what the caller knows; whether a server answered, and what it
+// saw, is read from `context`, the one the attempt ran on, which is over.
 ErrorClass ClassifyAttempt(const Policy& policy, const grpc::Status& status,
-                           const grpc::ClientContext& context,
-                           ErrorOrigin origin);
+                           grpc::ClientContext& context, ErrorOrigin origin);
 
 // From an attempt's trailing metadata.
 Pushback PushbackOf(
@@ -33,8 +32,10 @@ Pushback PushbackOf(
 CircuitBreaker::FailureDetails DetailsOf(const ErrorClass& error,
                                          const Pushback& pushback);
 
-// What gRPC itself makes of a time that is up, and of an OK without a reply.
+// What gRPC itself makes of a time that is up, of a cancellation, and of an OK
+// without a reply, or with one that does not parse.
 grpc::Status DeadlineExceeded();
+grpc::Status Cancelled();
 grpc::Status NoMessageReturned();
 
 }  // namespace internal

@@ -1,66 +1,69 @@
 #include "grpc_breaker/internal/context_access.h"
 
+#include <map>
+
+#include "grpc_breaker/internal/private_member.h"
+#include "grpcpp/support/client_callback.h"
+
 namespace grpc_breaker {
 namespace internal {
 
-#if GRPC_BREAKER_HAS_CONTEXT_ACCESS
-namespace {
-
-// Each tag declares a function that PrivateMember defines as a friend. Access
-// checks do not apply to the arguments of an explicit instantiation
-// ([temp.spec]/6), so the pointer may be to a private member.
-template <typename Tag, typename Tag::Pointer kPointer>
-struct PrivateMember {
-  friend typename Tag::Pointer Get(Tag) { return kPointer; }
-};
-
+#if GRPC_BREAKER_HAS_PRIVATE_ACCESS
 template <typename Type>
-struct MemberOfContext {
-  using Pointer = Type grpc::ClientContext::*;
-};
+using MemberOfContext = MemberOf<grpc::ClientContext, Type>;
 
 struct WaitForReady : MemberOfContext<bool> {
   friend Pointer Get(WaitForReady);
 };
-template struct PrivateMember<WaitForReady,
-                              &grpc::ClientContext::wait_for_ready_>;
 
 struct WaitForReadySet : MemberOfContext<bool> {
   friend Pointer Get(WaitForReadySet);
 };
-template struct PrivateMember<
-    WaitForReadySet, &grpc::ClientContext::wait_for_ready_explicitly_set_>;
 
 struct Authority : MemberOfContext<std::string> {
   friend Pointer Get(Authority);
 };
-template struct PrivateMember<Authority, &grpc::ClientContext::authority_>;
 
 struct ParentCall : MemberOfContext<grpc_call*> {
   friend Pointer Get(ParentCall);
 };
-template struct PrivateMember<ParentCall,
-                              &grpc::ClientContext::propagate_from_call_>;
 
 struct Propagation : MemberOfContext<grpc::PropagationOptions> {
   friend Pointer Get(Propagation);
 };
-template struct PrivateMember<Propagation,
-                              &grpc::ClientContext::propagation_options_>;
 
 struct DebugErrorString : MemberOfContext<std::string> {
   friend Pointer Get(DebugErrorString);
 };
+
+struct Metadata : MemberOfContext<std::multimap<std::string, std::string>> {
+  friend Pointer Get(Metadata);
+};
+
+struct CoreChannel : MemberOf<grpc::Channel, grpc_channel* const> {
+  friend Pointer Get(CoreChannel);
+};
+
+template struct PrivateMember<WaitForReady,
+                              &grpc::ClientContext::wait_for_ready_>;
+template struct PrivateMember<
+    WaitForReadySet, &grpc::ClientContext::wait_for_ready_explicitly_set_>;
+template struct PrivateMember<Authority, &grpc::ClientContext::authority_>;
+template struct PrivateMember<ParentCall,
+                              &grpc::ClientContext::propagate_from_call_>;
+template struct PrivateMember<Propagation,
+                              &grpc::ClientContext::propagation_options_>;
 template struct PrivateMember<DebugErrorString,
                               &grpc::ClientContext::debug_error_string_>;
-
-}  // namespace
-#endif  // GRPC_BREAKER_HAS_CONTEXT_ACCESS
+template struct PrivateMember<Metadata,
+                              &grpc::ClientContext::send_initial_metadata_>;
+template struct PrivateMember<CoreChannel, &grpc::Channel::c_channel_>;
+#endif  // GRPC_BREAKER_HAS_PRIVATE_ACCESS
 
 ContextSettings::ContextSettings(grpc::ClientContext& context)
     : credentials_(context.credentials()),
       census_context_(context.census_context()) {
-#if GRPC_BREAKER_HAS_CONTEXT_ACCESS
+#if GRPC_BREAKER_HAS_PRIVATE_ACCESS
   if (context.*Get(WaitForReadySet())) {
     wait_for_ready_ = context.*Get(WaitForReady());
   }
@@ -86,7 +89,8 @@ void ContextSettings::ApplyTo(grpc::ClientContext* attempt) const {
     attempt->set_wait_for_ready(*wait_for_ready_);
   }
   if (!authority_.empty()) attempt->set_authority(authority_);
-#if GRPC_BREAKER_HAS_CONTEXT_ACCESS
+#if GRPC_BREAKER_HAS_PRIVATE_ACCESS
+  (attempt->*Get(Metadata())).clear();
   if (parent_ != nullptr) {
     attempt->*Get(ParentCall()) = parent_.get();
     attempt->*Get(Propagation()) = propagation_;
@@ -96,12 +100,31 @@ void ContextSettings::ApplyTo(grpc::ClientContext* attempt) const {
 
 void CopyDebugErrorString(const grpc::ClientContext& attempt,
                           grpc::ClientContext* context) {
-#if GRPC_BREAKER_HAS_CONTEXT_ACCESS
+#if GRPC_BREAKER_HAS_PRIVATE_ACCESS
   context->*Get(DebugErrorString()) = attempt.*Get(DebugErrorString());
 #else
   (void)attempt;
   (void)context;
 #endif
+}
+
+grpc_channel* CoreChannelOf(grpc::ChannelInterface* channel) {
+#if GRPC_BREAKER_HAS_PRIVATE_ACCESS
+  auto* impl = dynamic_cast<grpc::Channel*>(channel);
+  return impl != nullptr ? impl->*Get(CoreChannel()) : nullptr;
+#else
+  (void)channel;
+  return nullptr;
+#endif
+}
+
+bool HasTrailersOnly(grpc::ClientContext& context) {
+  // The only door to what the core knows of this.
+  class Reactor final : public grpc::internal::ClientReactor {
+    void OnDone(const grpc::Status& /*status*/) override {}
+  };
+  return context.c_call() != nullptr &&
+         Reactor().InternalTrailersOnly(context.c_call());
 }
 
 }  // namespace internal

@@ -5,26 +5,20 @@
 //
 // Deadline, credentials and census context have public getters. Authority,
 // wait-for-ready, the link to a parent server call and the debug string do not;
-// they are reached through pointers to private members, which the language
-// lends to explicit instantiations, and only for gRPC versions whose layout was
-// checked. With others those settings come from the policy alone, and
-// cancellation of a parent call does not reach the attempts.
+// they are read as private_member.h tells. Without that, those settings come
+// from the policy alone, and cancellation of a parent call does not reach the
+// attempts.
 //
 // Thread-compatible.
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "grpc/grpc.h"
+#include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
-#include "grpcpp/version_info.h"
-
-#if GRPC_CPP_VERSION_MAJOR == 1 && GRPC_CPP_VERSION_MINOR == 51
-#define GRPC_BREAKER_HAS_CONTEXT_ACCESS 1
-#else
-#define GRPC_BREAKER_HAS_CONTEXT_ACCESS 0
-#endif
 
 namespace grpc_breaker {
 namespace internal {
@@ -40,8 +34,14 @@ class ContextSettings {
   void SetDefaults(std::optional<bool> wait_for_ready,
                    const std::string& authority);
 
-  // Everything but metadata and deadline.
+  // Everything but metadata and deadline. Takes out metadata that are there
+  // already: a process-wide ClientContext::GlobalCallbacks has put them into
+  // the application's context as well.
   void ApplyTo(grpc::ClientContext* attempt) const;
+
+  // The parent server call that calls are linked to; null if there is none.
+  const std::shared_ptr<grpc_call>& parent() const { return parent_; }
+  uint32_t propagation_mask() const { return propagation_.c_bitmask(); }
 
  private:
   std::shared_ptr<grpc::CallCredentials> credentials_;
@@ -56,6 +56,13 @@ class ContextSettings {
 // failure, through debug_error_string().
 void CopyDebugErrorString(const grpc::ClientContext& attempt,
                           grpc::ClientContext* context);
+
+// The core's channel behind the C++ one; null if it cannot be read.
+grpc_channel* CoreChannelOf(grpc::ChannelInterface* channel);
+
+// Whether a server ended this call by a single frame of headers: an answer that
+// it has made, whatever its text looks like. The call is over.
+bool HasTrailersOnly(grpc::ClientContext& context);
 
 }  // namespace internal
 }  // namespace grpc_breaker

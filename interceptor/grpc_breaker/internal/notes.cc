@@ -22,5 +22,12 @@ void Notes::AppendTo(ReceivedMetadata* metadata) const {
   for (const auto& [key, value] : notes_) metadata->emplace(key, value);
 }
 
+void Notes::EraseFrom(ReceivedMetadata* metadata) {
+  if (metadata->empty()) return;
+  for (const char* key : {kAttemptsKey, kRejectedKey, kRetryAfterKey}) {
+    metadata->erase(key);
+  }
+}
+
 }  // namespace internal
 }  // namespace grpc_breaker

@@ -27,6 +27,10 @@ class Notes {
   // `metadata` refers to the strings in here: it must not outlive them.
   void AppendTo(ReceivedMetadata* metadata) const;
 
+  // Takes out what has come from a server under these keys: the notes of a
+  // breaker further down, which are not about this call.
+  static void EraseFrom(ReceivedMetadata* metadata);
+
  private:
   std::vector<std::pair<std::string, std::string>> notes_;
 };

@@ -4,51 +4,49 @@
 
 #include "absl/strings/str_cat.h"
 #include "grpc_breaker/grpc_status.h"
+#include "grpc_breaker/internal/attempt_record.h"
 #include "grpc_breaker/internal/classify.h"
+#include "grpc_breaker/internal/user_code.h"
 
 namespace grpc_breaker {
 namespace internal {
 namespace {
 
-using WallTime = std::chrono::system_clock::time_point;
+thread_local const AttemptScope* innermost_scope = nullptr;
 
-thread_local const void* making_attempt_for = nullptr;
-
-WallTime CallDeadline(WallTime callers, const Policy& policy) {
-  if (callers != WallTime::max() || !policy.timeout.has_value()) return callers;
-  return std::chrono::system_clock::now() +
-         absl::ToChronoNanoseconds(*policy.timeout);
-}
-
-// The same moment on the environment's clock.
-MonotonicTime ToMonotonic(WallTime deadline, Environment& environment) {
-  if (deadline == WallTime::max()) return MonotonicTime::max();
-  return environment.Now() + (deadline - std::chrono::system_clock::now());
+Deadline CallDeadline(const Deadline& callers, const Policy& policy) {
+  return callers.infinite() && policy.timeout.has_value()
+             ? Deadline::After(*policy.timeout)
+             : callers;
 }
 
 }  // namespace
 
-AttemptScope::AttemptScope(const void* factory)
-    : outer_(std::exchange(making_attempt_for, factory)) {}
+AttemptScope::AttemptScope(const ChannelContext* channel,
+                           const grpc::ClientContext* context)
+    : channel_(channel),
+      context_(context),
+      outer_(std::exchange(innermost_scope, this)) {}
 
-AttemptScope::~AttemptScope() { making_attempt_for = outer_; }
+AttemptScope::~AttemptScope() { innermost_scope = outer_; }
 
-bool AttemptScope::IsActive(const void* factory) {
-  return making_attempt_for == factory;
+bool AttemptScope::IsActive(const ChannelContext* channel,
+                            const grpc::ClientContext* context) {
+  return innermost_scope != nullptr && innermost_scope->channel_ == channel &&
+         innermost_scope->context_ == context;
 }
 
-UnaryCall::UnaryCall(std::shared_ptr<Registry> registry, Method& method,
-                     const void* factory,
-                     std::unique_ptr<grpc::ChannelInterface> channel,
-                     UnaryRequest request)
-    : registry_(std::move(registry)),
+UnaryCall::UnaryCall(
+    std::shared_ptr<ChannelContext> channel, Method& method,
+    std::unique_ptr<grpc::ChannelInterface> intercepted_channel,
+    UnaryRequest request)
+    : channel_(std::move(channel)),
       method_(method),
-      environment_(registry_->environment()),
-      factory_(factory),
-      stub_(std::move(channel)),
+      environment_(channel_->registry->environment()),
+      stub_(std::move(intercepted_channel)),
       request_(std::move(request)),
-      wall_deadline_(CallDeadline(request_.deadline, method.policy())),
-      deadline_(ToMonotonic(wall_deadline_, environment_)),
+      call_deadline_(CallDeadline(request_.deadline, method.policy())),
+      deadline_(call_deadline_.On(environment_)),
       retry_(method.policy().retry, method.repeatable(), environment_,
              method.retry_budget()) {}
 
@@ -59,21 +57,22 @@ void UnaryCall::Start(Done done) {
 
 void UnaryCall::Cancel() {
   std::shared_ptr<Attempt> attempt;
-  bool in_backoff = false;
+  std::shared_ptr<ParentWatch> watch;
+  bool ended_backoff;
   {
     absl::MutexLock lock(&mutex_);
     cancelled_ = true;
     attempt = attempt_;
-    if (timer_ != Environment::kNoTimer) {
-      // If the timer cannot be stopped any more, OnTimer sees cancelled_.
-      in_backoff =
-          environment_.Cancel(std::exchange(timer_, Environment::kNoTimer));
-    }
+    ended_backoff = EndBackoff(&watch);
   }
   if (attempt != nullptr) attempt->Cancel();
-  if (in_backoff) {
-    PostToAttemptQueue(
-        [self = shared_from_this()] { self->FinishCancelled(); });
+  if (watch != nullptr) watch->Stop();
+  if (ended_backoff) {
+    // Never inside this call, as an environment that a test moves by hand
+    // would.
+    Environment::Default().Run([self = shared_from_this()] {
+      self->Finish(End::kCancelled, Cancelled());
+    });
   }
 }
 
@@ -94,11 +93,12 @@ void UnaryCall::Try() {
     cancelled = cancelled_;
     if (!cancelled) attempt_ = attempt;
   }
-  if (cancelled) return FinishCancelled();
+  if (cancelled) return Finish(End::kCancelled, Cancelled());
   permit_ = std::move(permit);
   ++attempts_;
-  AttemptScope scope(factory_);
-  attempt->Start(&stub_, request_.method, request_.message,
+  AttemptScope scope(channel_.get(), attempt->mutable_context());
+  attempt->Start(&stub_, channel_->attempts.get(), request_.method,
+                 request_.message,
                  [self = shared_from_this()] { self->OnAttemptDone(); });
 }
 
@@ -118,12 +118,9 @@ std::shared_ptr<Attempt> UnaryCall::MakeAttempt(MonotonicTime now) {
   attempt_times_out_first_ =
       timeout.has_value() && (deadline_ == MonotonicTime::max() ||
                               *timeout < absl::FromChrono(deadline_ - now));
-  if (attempt_times_out_first_) {
-    context->set_deadline(std::chrono::system_clock::now() +
-                          absl::ToChronoNanoseconds(*timeout));
-  } else if (wall_deadline_ != WallTime::max()) {
-    context->set_deadline(wall_deadline_);
-  }
+  context->set_deadline(attempt_times_out_first_
+                            ? Deadline::After(*timeout).ForGrpc()
+                            : call_deadline_.ForGrpc());
   return attempt;
 }
 
@@ -152,30 +149,47 @@ void UnaryCall::OnAttemptDone() {
     attempt = std::move(attempt_);
     cancelled = cancelled_;
   }
-  const MonotonicTime now = environment_.Now();
-  const ErrorClass error = Classify(*attempt, cancelled, now);
-  const Pushback pushback =
-      PushbackOf(attempt->context().GetServerTrailingMetadata());
-  permit_.Record(error.outcome, now, DetailsOf(error, pushback));
-  const grpc::Status& status = attempt->status();
+  attempt_ended_ = environment_.Now();
   last_attempt_ = attempt;
-  if (!status.ok()) {
-    method_.RecordError({status.error_code(), status.error_message(), error,
-                         environment_.WallNow()});
-    if (cancelled) return FinishCancelled();
-  }
-  const RetryDecision decision = retry_.Next(error, pushback, now, deadline_);
-  if (decision.retry()) return Wait(decision.delay, now);
-  Finish(EndOf(decision.verdict), status);
-}
-
-ErrorClass UnaryCall::Classify(const Attempt& attempt, bool cancelled,
-                               MonotonicTime now) const {
+  // Recorded when the reply has been read.
+  if (attempt->status().ok()) return Finish(End::kSucceeded, grpc::Status());
   ErrorOrigin origin;
   origin.cancelled_by_caller = cancelled;
-  origin.attempt_timeout = attempt_times_out_first_ && now < deadline_;
-  return ClassifyAttempt(method_.policy(), attempt.status(), attempt.context(),
-                         origin);
+  origin.attempt_timeout =
+      attempt_times_out_first_ && attempt_ended_ < deadline_;
+  origin.bad_reply = attempt->lacks_reply();
+  const AttemptVerdict verdict =
+      RecordAttempt(attempt->status(), *attempt, origin);
+  if (cancelled) return Finish(End::kCancelled, Cancelled());
+  const RetryDecision decision =
+      retry_.Next(verdict.error, verdict.pushback, attempt_ended_, deadline_);
+  if (decision.retry()) return Wait(decision.delay, attempt_ended_);
+  Finish(EndOf(decision.verdict), attempt->status());
+}
+
+AttemptVerdict UnaryCall::RecordAttempt(const grpc::Status& status,
+                                        Attempt& attempt,
+                                        const ErrorOrigin& origin) {
+  CircuitBreaker::Permit permit = std::exchange(permit_, {});
+  grpc::ClientContext* context = attempt.mutable_context();
+  return RecordFailure(method_, environment_, permit, status, *context,
+                       context->GetServerTrailingMetadata(), origin,
+                       attempt_ended_);
+}
+
+void UnaryCall::AcceptReply() {
+  if (!permit_.admitted()) return;
+  std::exchange(permit_, {}).Record(Outcome::kSuccess, attempt_ended_);
+  retry_.Next(ErrorClass(), Pushback(), attempt_ended_, deadline_);
+}
+
+void UnaryCall::RefuseReply(UnaryResult* result) {
+  if (!permit_.admitted()) return;
+  ErrorOrigin origin;
+  origin.bad_reply = true;
+  result->status = NoMessageReturned();
+  RecordAttempt(result->status, *result->attempt, origin);
+  OnFinalFailure(End::kNotRetryable, result);
 }
 
 UnaryCall::End UnaryCall::EndOf(RetryDecision::Verdict verdict) {
@@ -196,32 +210,93 @@ UnaryCall::End UnaryCall::EndOf(RetryDecision::Verdict verdict) {
 }
 
 void UnaryCall::Wait(absl::Duration delay, MonotonicTime now) {
+  uint64_t backoff;
   {
     absl::MutexLock lock(&mutex_);
-    if (!cancelled_) {
+    backoff = ++backoffs_;
+    parent_end_.reset();
+  }
+  // Before the timer: until that is set, the application's call cannot end, and
+  // its channel is there.
+  std::shared_ptr<ParentWatch> watch = WatchParent(backoff);
+  bool cancelled;
+  std::optional<grpc_status_code> parent_end;
+  {
+    absl::MutexLock lock(&mutex_);
+    cancelled = cancelled_;
+    parent_end = parent_end_;
+    if (!cancelled && !parent_end.has_value()) {
+      backoff_ = backoff;
+      parent_watch_ = std::move(watch);
       timer_ =
           environment_.RunAt(TimeAfter(now, delay),
                              [self = shared_from_this()] { self->OnTimer(); });
       return;
     }
   }
-  FinishCancelled();
+  if (watch != nullptr) watch->Stop();
+  if (cancelled) return Finish(End::kCancelled, Cancelled());
+  FinishWithParent(*parent_end);
+}
+
+std::shared_ptr<ParentWatch> UnaryCall::WatchParent(uint64_t backoff) {
+  if (request_.settings.parent() == nullptr ||
+      request_.core_channel == nullptr) {
+    return nullptr;
+  }
+  return ParentWatch::Start(
+      channel_->attempts, request_.core_channel, request_.settings,
+      [self = shared_from_this(), backoff](grpc_status_code code) {
+        self->OnParentEnded(backoff, code);
+      });
+}
+
+void UnaryCall::OnParentEnded(uint64_t backoff, grpc_status_code code) {
+  std::shared_ptr<ParentWatch> watch;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (backoff_ != backoff) {
+      if (backoffs_ == backoff) parent_end_ = code;  // It has not begun.
+      return;
+    }
+    if (!EndBackoff(&watch)) return;
+  }
+  FinishWithParent(code);
+}
+
+// As a native call ends.
+void UnaryCall::FinishWithParent(grpc_status_code code) {
+  if (code == GRPC_STATUS_DEADLINE_EXCEEDED) {
+    Finish(End::kExhausted, DeadlineExceeded());
+  } else {
+    Finish(End::kCancelled, Cancelled());
+  }
+}
+
+bool UnaryCall::EndBackoff(std::shared_ptr<ParentWatch>* watch) {
+  // If the timer cannot be stopped any more, OnTimer goes on.
+  if (timer_ == Environment::kNoTimer ||
+      !environment_.Cancel(std::exchange(timer_, Environment::kNoTimer))) {
+    return false;
+  }
+  backoff_ = 0;
+  *watch = std::move(parent_watch_);
+  return true;
 }
 
 void UnaryCall::OnTimer() {
+  std::shared_ptr<ParentWatch> watch;
   bool cancelled;
   {
     absl::MutexLock lock(&mutex_);
     timer_ = Environment::kNoTimer;
+    backoff_ = 0;
+    watch = std::move(parent_watch_);
     cancelled = cancelled_;
   }
-  if (cancelled) return FinishCancelled();
+  if (watch != nullptr) watch->Stop();
+  if (cancelled) return Finish(End::kCancelled, Cancelled());
   Try();
-}
-
-void UnaryCall::FinishCancelled() {
-  Finish(End::kCancelled,
-         grpc::Status(grpc::StatusCode::CANCELLED, "CANCELLED"));
 }
 
 void UnaryCall::Finish(End end, grpc::Status status) {
@@ -254,9 +329,13 @@ void UnaryCall::OnFinalFailure(End end, UnaryResult* result) {
   call.status = result->status;
   call.attempts = attempts_;
   call.rejected = end == End::kRejected;
-  if (policy.on_final_failure != nullptr) policy.on_final_failure(call);
+  if (policy.on_final_failure != nullptr) {
+    CallUserCode([&] { policy.on_final_failure(call); });
+  }
   if (!falls_back) return;
-  FallbackResult answer = fallback.function(call);
+  FallbackResult answer;
+  // One that throws has no answer: the call has failed as it has.
+  if (!CallUserCode([&] { answer = fallback.function(call); })) return;
   result->status = std::move(answer.status);
   grpc::Slice reply(answer.reply);
   result->reply = grpc::ByteBuffer(&reply, 1);

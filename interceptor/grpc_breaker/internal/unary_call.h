@@ -13,10 +13,10 @@
 //         |    |                                     v
 //         +- OnAttemptDone --no retry, cancelled-> Finish -> done
 //
-// One step runs at a time, on the caller's thread, the attempt queue or the
-// environment's timer thread; Cancel alone may come at any time.
+// One step runs at a time, on the caller's thread, the attempt queue's or the
+// environment's; Cancel and the end of a parent call may come at any time.
 
-#include <chrono>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -29,8 +29,12 @@
 #include "grpc_breaker/environment.h"
 #include "grpc_breaker/error_class.h"
 #include "grpc_breaker/internal/attempt.h"
+#include "grpc_breaker/internal/attempt_record.h"
+#include "grpc_breaker/internal/channel_context.h"
 #include "grpc_breaker/internal/context_access.h"
+#include "grpc_breaker/internal/deadline.h"
 #include "grpc_breaker/internal/notes.h"
+#include "grpc_breaker/internal/parent_watch.h"
 #include "grpc_breaker/registry.h"
 #include "grpc_breaker/retry_policy.h"
 #include "grpcpp/generic/generic_stub.h"
@@ -46,8 +50,9 @@ struct UnaryRequest {
   grpc::ByteBuffer message;
   std::multimap<std::string, std::string> metadata;
   ContextSettings settings;
-  // The caller's; max() if none was set.
-  std::chrono::system_clock::time_point deadline;
+  Deadline deadline;  // The caller's.
+  // That of the call, which lives as long as the call; may be null.
+  grpc_channel* core_channel;
 };
 
 struct UnaryResult {
@@ -63,10 +68,8 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
  public:
   using Done = absl::AnyInvocable<void(UnaryResult) &&>;
 
-  // `factory` is whose recursion to guard against while attempts are made.
-  UnaryCall(std::shared_ptr<Registry> registry, Method& method,
-            const void* factory,
-            std::unique_ptr<grpc::ChannelInterface> channel,
+  UnaryCall(std::shared_ptr<ChannelContext> channel, Method& method,
+            std::unique_ptr<grpc::ChannelInterface> intercepted_channel,
             UnaryRequest request);
 
   // Calls `done` once, possibly before it returns.
@@ -75,6 +78,13 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
   // Never calls `done` itself, so that it may be called under the locks of the
   // application's context.
   void Cancel() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // What comes of the reply in a result, which only the application's message
+  // can tell; the first time counts. One that parses is the server's success;
+  // one that does not turns `result` into a failure, hook and fallback
+  // included.
+  void AcceptReply();
+  void RefuseReply(UnaryResult* result);
 
  private:
   // Why there is no further attempt.
@@ -89,29 +99,38 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
   void Try() ABSL_LOCKS_EXCLUDED(mutex_);
   std::shared_ptr<Attempt> MakeAttempt(MonotonicTime now);
   void OnRejected(const Rejection& rejection, MonotonicTime now);
-  ErrorClass Classify(const Attempt& attempt, bool cancelled,
-                      MonotonicTime now) const;
   void OnAttemptDone() ABSL_LOCKS_EXCLUDED(mutex_);
+  AttemptVerdict RecordAttempt(const grpc::Status& status, Attempt& attempt,
+                               const ErrorOrigin& origin);
   void Wait(absl::Duration delay, MonotonicTime now)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // Null if no parent can end the backoff.
+  std::shared_ptr<ParentWatch> WatchParent(uint64_t backoff);
+  void OnParentEnded(uint64_t backoff, grpc_status_code code)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void FinishWithParent(grpc_status_code code);
   void OnTimer() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Takes the backoff from the timer. False if there is none, or no longer. The
+  // watch, if any, remains to be stopped.
+  bool EndBackoff(std::shared_ptr<ParentWatch>* watch)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Finish(End end, grpc::Status status);
-  void FinishCancelled();
   static End EndOf(RetryDecision::Verdict verdict);
   void OnFinalFailure(End end, UnaryResult* result);
 
-  const std::shared_ptr<Registry> registry_;
+  const std::shared_ptr<ChannelContext> channel_;
   Method& method_;
   Environment& environment_;
-  const void* const factory_;
   grpc::GenericStub stub_;
   const UnaryRequest request_;
   // One moment, for gRPC and on the environment's clock.
-  const std::chrono::system_clock::time_point wall_deadline_;
+  const Deadline call_deadline_;
   const MonotonicTime deadline_;
 
   RetryPolicy retry_;
+  // Of the attempt under way, or of the last one until its reply was read.
   CircuitBreaker::Permit permit_;
+  MonotonicTime attempt_ended_;
   int attempts_ = 0;
   // The attempt under way ends before the call's deadline does.
   bool attempt_times_out_first_ = false;
@@ -121,25 +140,37 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
 
   absl::Mutex mutex_;
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
-  // At most one of these is set: what Cancel has to stop.
+  // What Cancel has to stop: an attempt, or a backoff.
   std::shared_ptr<Attempt> attempt_ ABSL_GUARDED_BY(mutex_);
   Environment::TimerId timer_ ABSL_GUARDED_BY(mutex_) = Environment::kNoTimer;
+  uint64_t backoffs_ ABSL_GUARDED_BY(mutex_) = 0;
+  // The number of the one under way, or 0.
+  uint64_t backoff_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Of a parent that ended before the last backoff began.
+  std::optional<grpc_status_code> parent_end_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<ParentWatch> parent_watch_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Marks the calling thread as making an attempt for `factory`. gRPC may then
-// ask that very factory for an interceptor, if one before it returned null: it
-// must decline, or the attempt would retry itself until the stack is full.
+// Marks the calling thread as starting an attempt of `channel` on `context`.
+// gRPC may then ask that very factory for an interceptor, if one before it
+// returned null: it must decline, or the attempt would retry itself until the
+// stack is full. Calls that the application's interceptors make meanwhile have
+// contexts of their own.
 class AttemptScope {
  public:
-  explicit AttemptScope(const void* factory);
+  AttemptScope(const ChannelContext* channel,
+               const grpc::ClientContext* context);
   ~AttemptScope();
   AttemptScope(const AttemptScope&) = delete;
   AttemptScope& operator=(const AttemptScope&) = delete;
 
-  static bool IsActive(const void* factory);
+  static bool IsActive(const ChannelContext* channel,
+                       const grpc::ClientContext* context);
 
  private:
-  const void* const outer_;
+  const ChannelContext* const channel_;
+  const grpc::ClientContext* const context_;
+  const AttemptScope* const outer_;
 };
 
 }  // namespace internal
