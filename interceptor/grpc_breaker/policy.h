@@ -133,6 +133,9 @@ struct GRPC_BREAKER_EXPORT Options {
   // policy of its own always gets it.
   int max_methods = 1000;
 
+  // Deprecated, without effect: what a reply is, is read from the call itself.
+  bool generic_messages = false;
+
   // Hear every breaker of the channel; they live as long as it is used.
   std::vector<std::shared_ptr<BreakerListener>> listeners;
 
