@@ -17,7 +17,7 @@
 #include "grpcpp/support/channel_arguments.h"
 #include "tests/e2e/fixture.h"
 #include "tests/e2e/queue.h"
-#include "tests/e2e/refusing_server.h"
+#include "tests/e2e/raw_server.h"
 #include "tests/e2e/stream_flavours.h"
 
 namespace grpc_breaker {
@@ -392,14 +392,16 @@ TEST_F(ChannelTest, InvalidOptionsAreAnErrorThatNamesTheField) {
 }
 
 TEST_F(ChannelTest, TransparentRetriesOfTheCoreStayOn) {
-  RefusingServer refusing(/*refusals=*/1);
+  RawServer refusing([](RawCall call) {
+    if (call.number() == 1) return call.GoAway(/*last_stream=*/0);
+    call.SendTrailersOnly(StatusCode::NOT_FOUND);
+  });
   auto channel = CreateChannel(refusing.target(),
                                grpc::InsecureChannelCredentials(), options_);
   ASSERT_TRUE(channel.ok());
 
   const CallResult result = Call(Flavour::kSync, *channel, "hello");
 
-  // The one answer that it can give.
   EXPECT_EQ(result.status.error_code(), StatusCode::NOT_FOUND)
       << result.status.error_message();
   EXPECT_EQ(refusing.streams(), 2);

@@ -8,7 +8,6 @@
 #include "gmock/gmock.h"
 #include "grpcpp/create_channel.h"
 #include "gtest/gtest.h"
-#include "tests/e2e/refusing_server.h"
 #include "tests/e2e/stream_flavours.h"
 #include "tests/e2e/test_server.h"
 #include "tests/e2e/unary_flavours.h"
@@ -89,16 +88,6 @@ TEST_P(StreamFlavourTest, CarriesMessagesAndStatus) {
     EXPECT_THAT(succeeded.replies, ElementsAre("a", "b"));
   }
   EXPECT_EQ(failed.call.status.error_code(), grpc::StatusCode::ABORTED);
-}
-
-TEST(RefusingServerTest, HasItsFirstStreamRepeatedByTheCore) {
-  RefusingServer server(/*refusals=*/1);
-  const auto channel =
-      grpc::CreateChannel(server.target(), grpc::InsecureChannelCredentials());
-
-  EXPECT_EQ(Call(Flavour::kSync, channel, "hello").status.error_code(),
-            grpc::StatusCode::NOT_FOUND);
-  EXPECT_EQ(server.streams(), 2);
 }
 
 }  // namespace
