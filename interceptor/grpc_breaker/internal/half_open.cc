@@ -1,5 +1,7 @@
 #include "grpc_breaker/internal/half_open.h"
 
+#include "grpc_breaker/internal/trip_rules.h"
+
 namespace grpc_breaker::internal {
 namespace {
 
@@ -63,7 +65,7 @@ std::optional<ProbeWord> ProbeWord::Report(uint32_t ticket_round, bool success,
   if (limits.failure_rate > 0) {
     const uint32_t outcomes = next->succeeded + next->failed;
     if (outcomes >= limits.permits) {
-      *verdict = next->failed >= limits.failure_rate * outcomes
+      *verdict = ReachesRate(limits.failure_rate, next->failed, outcomes)
                      ? ProbeVerdict::kOpen
                      : ProbeVerdict::kClose;
     }
