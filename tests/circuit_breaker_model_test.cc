@@ -2,6 +2,7 @@
 // random scripts, after each of which both must have said the same.
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -297,9 +298,10 @@ class ReferenceBreaker {
     ++(failed ? failed_ : succeeded_);
     if (options_.half_open_failure_rate > 0) {
       if (succeeded_ + failed_ < options_.half_open_permits) return;
-      const double rate = double{1} * failed_ / (succeeded_ + failed_);
-      Enter(rate >= options_.half_open_failure_rate ? BreakerState::kOpen
-                                                    : BreakerState::kClosed,
+      Enter(Reached(options_.half_open_failure_rate, failed_,
+                    succeeded_ + failed_)
+                ? BreakerState::kOpen
+                : BreakerState::kClosed,
             shadow_, now, false, details.server_delay);
     } else if (failed) {
       Enter(BreakerState::kOpen, shadow_, now, false, details.server_delay);
@@ -356,9 +358,10 @@ class ReferenceBreaker {
     }
   }
 
+  // The scripts' rates have two decimals.
   static bool Reached(double rate, int64_t part, int64_t whole) {
     return rate > 0 && part > 0 &&
-           static_cast<double>(part) >= rate * static_cast<double>(whole);
+           part * 100 >= std::lround(rate * 100) * whole;
   }
 
   absl::Duration OpenDuration(std::optional<absl::Duration> server_delay) {
@@ -367,7 +370,7 @@ class ReferenceBreaker {
     const double uniform = options_.open_jitter > 0 ? dice_.Uniform() : 0.5;
     absl::Duration duration = options_.open_duration;
     if (options_.use_server_delay && server_delay) {
-      duration = *server_delay;
+      duration = std::max(*server_delay, options_.open_duration / 10);
     } else {
       for (int i = 0; i < opened_; ++i) {
         duration = std::min(cap, duration * options_.open_multiplier);
@@ -482,8 +485,8 @@ class Script {
     o.consecutive_failures = OneOf({0, 2, 5, 9});
     o.last_calls = OneOf({0, 0, 1, 7, 64, 100});
     o.last_calls_failures = 1 + o.last_calls / 2;
-    o.failure_rate = OneOf({0.0, 0.1, 0.5, 0.9, 1.0});
-    o.slow_rate = OneOf({0.0, 0.0, 0.3, 1.0});
+    o.failure_rate = OneOf({0.0, 0.1, 0.5, 0.55, 0.9, 1.0});
+    o.slow_rate = OneOf({0.0, 0.0, 0.29, 1.0});
     o.slow_call = OneOf({absl::InfiniteDuration(), absl::Milliseconds(150)});
     o.window = OneOf({absl::Seconds(1), absl::Seconds(1), absl::Seconds(3)});
     o.minimum_calls = OneOf({1, 5, 20});

@@ -586,6 +586,38 @@ TEST_F(CircuitBreakerTest, TheServersDelaySetsTheOpenDurationIfAskedTo) {
   EXPECT_EQ(Snapshot().next_probe_in, absl::Seconds(120));
 }
 
+TEST_F(CircuitBreakerTest, NoServerDelaySwitchesTheBreakerOff) {
+  BreakerOptions options;
+  options.use_server_delay = true;
+  Make(options);
+  Play("FFFF");
+  for (absl::Duration delay :
+       {absl::ZeroDuration(), absl::Seconds(5), -absl::InfiniteDuration()}) {
+    Record(Acquire(), Outcome::kFailure, {{}, delay});
+    // A tenth of the open duration.
+    EXPECT_EQ(Snapshot().next_probe_in, absl::Seconds(6));
+    EXPECT_FALSE(Acquire().admitted());
+    Advance(absl::Seconds(6));
+  }
+  Record(Acquire(), Outcome::kFailure, {{}, absl::Seconds(6.5)});
+  EXPECT_EQ(Snapshot().next_probe_in, absl::Seconds(6.5));
+}
+
+TEST_F(CircuitBreakerTest, TheShortestOpenDurationIsAMillisecond) {
+  BreakerOptions options;
+  options.open_duration = options.max_open_duration = absl::Milliseconds(1);
+  options.half_open_max_wait = absl::Milliseconds(1);
+  options.open_jitter = 1;
+  options.use_server_delay = true;
+  Make(options);
+  environment_.ScriptUniform({0, 0});
+  Play("FFFFF");
+  EXPECT_EQ(Snapshot().next_probe_in, absl::Milliseconds(1));
+  Advance(absl::Milliseconds(1));
+  Record(Acquire(), Outcome::kFailure, {{}, absl::ZeroDuration()});
+  EXPECT_EQ(Snapshot().next_probe_in, absl::Milliseconds(1));
+}
+
 TEST_F(CircuitBreakerTest, TheServersDelayIsNotTakenUnasked) {
   Make({});
   Play("FFFF");
@@ -750,7 +782,7 @@ TEST_F(CircuitBreakerTest, RefusesBadManualStatesByNameAndValue) {
                     {BreakerState::kForcedOpen, "", "", absl::ZeroDuration()},
                     environment_.Now())
                 .message(),
-            "manual.time_to_live: must be greater than 0, got 0");
+            "manual.time_to_live: must be at least 1ms, got 0");
   EXPECT_THAT(breaker_
                   ->SetManualState(
                       {BreakerState::kForcedOpen, std::string(257, 'x'), ""},

@@ -65,7 +65,7 @@ struct ManualState {
   // For people; at most 256 bytes each.
   std::string reason;
   std::string actor;
-  // > 0. Afterwards the breaker returns to CLOSED by itself.
+  // >= 1 ms. Afterwards the breaker returns to CLOSED by itself.
   absl::Duration time_to_live = absl::InfiniteDuration();
 };
 

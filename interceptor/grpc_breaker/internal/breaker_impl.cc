@@ -56,9 +56,9 @@ absl::Status ValidateManual(const ManualState& manual) {
         "got ",
         ToString(manual.state)));
   }
-  if (manual.time_to_live <= absl::ZeroDuration()) {
+  if (manual.time_to_live < absl::Milliseconds(1)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("manual.time_to_live: must be greater than 0, got ",
+        absl::StrCat("manual.time_to_live: must be at least 1ms, got ",
                      absl::FormatDuration(manual.time_to_live)));
   }
   if (manual.reason.size() > kMaxTextBytes) {
