@@ -40,6 +40,7 @@ class ReferenceBreaker {
     MonotonicTime at;
     bool uncounted = false;
     bool in_bulkhead = false;
+    bool beyond_bulkhead = false;
   };
 
   ReferenceBreaker(const BreakerOptions& options, Environment& dice)
@@ -55,9 +56,9 @@ class ReferenceBreaker {
     permit.round = round_;
     permit.at = now;
     std::optional<Rejection> refusal = Ask(now);
-    if (!refusal && state_ != BreakerState::kForcedClosed &&
-        options_.max_concurrent_calls > 0) {
-      if (under_way_ >= options_.max_concurrent_calls) {
+    if (!refusal && options_.max_concurrent_calls > 0) {
+      if (under_way_ + (shadow_ ? 0 : beyond_) >=
+          options_.max_concurrent_calls) {
         refusal = Rejection{RejectionReason::kBulkhead, Shown(), {}};
       } else {
         ++under_way_;
@@ -68,6 +69,8 @@ class ReferenceBreaker {
     if (refusal && shadow_) {
       ++would_have_rejected_;
       permit.uncounted = true;
+      permit.beyond_bulkhead = options_.max_concurrent_calls > 0;
+      beyond_ += permit.beyond_bulkhead ? 1 : 0;
       refusal.reset();
     }
     if (refusal) {
@@ -85,7 +88,7 @@ class ReferenceBreaker {
 
   void Record(const Permit& permit, Outcome outcome, MonotonicTime now,
               const CircuitBreaker::FailureDetails& details) {
-    if (permit.in_bulkhead) --under_way_;
+    LeaveBulkhead(permit);
     if (permit.uncounted || outcome == Outcome::kIgnored) {
       ReturnProbe(permit);
       ++totals_.ignored;
@@ -103,7 +106,7 @@ class ReferenceBreaker {
   }
 
   void GiveBack(const Permit& permit) {
-    if (permit.in_bulkhead) --under_way_;
+    LeaveBulkhead(permit);
     ReturnProbe(permit);
     ++totals_.returned;
   }
@@ -112,19 +115,19 @@ class ReferenceBreaker {
     manual_until_ = After(now, manual.time_to_live);
     by_hand_ = true;
     const bool shadow = manual.state == BreakerState::kMetricsOnly;
-    Enter(shadow ? BreakerState::kClosed : manual.state, shadow, now, true);
+    Enter(shadow ? BreakerState::kClosed : manual.state, shadow, now);
   }
 
   void Reset(MonotonicTime now) {
     by_hand_ = false;
-    Enter(Home(), false, now, true);
+    Enter(Home(), false, now);
   }
 
   void Reconfigure(const BreakerOptions& options, MonotonicTime now) {
     if (options_.enabled != options.enabled && !by_hand_) {
       Enter(
           options.enabled ? BreakerState::kClosed : BreakerState::kForcedClosed,
-          false, now, true);
+          false, now);
     }
     const BreakerOptions old = std::exchange(options_, options);
     if (old.last_calls != options.last_calls) last_calls_.clear();
@@ -159,7 +162,7 @@ class ReferenceBreaker {
     s.rejections = rejections_;
     s.transitions = transitions_;
     s.would_have_rejected = would_have_rejected_;
-    s.calls_under_way = under_way_;
+    s.calls_under_way = under_way_ + beyond_;
     s.permits = totals_;
     return s;
   }
@@ -172,6 +175,11 @@ class ReferenceBreaker {
     int weight;
   };
 
+  void LeaveBulkhead(const Permit& permit) {
+    under_way_ -= permit.in_bulkhead ? 1 : 0;
+    beyond_ -= permit.beyond_bulkhead ? 1 : 0;
+  }
+
   BreakerState Home() const {
     return options_.enabled ? BreakerState::kClosed
                             : BreakerState::kForcedClosed;
@@ -183,7 +191,7 @@ class ReferenceBreaker {
   void Settle(MonotonicTime now) {
     if (by_hand_ && now >= manual_until_) {
       by_hand_ = false;
-      Enter(Home(), false, now, true);
+      Enter(Home(), false, now);
     }
     if (now < state_until_) return;
     if (state_ == BreakerState::kOpen) {
@@ -302,9 +310,9 @@ class ReferenceBreaker {
                     succeeded_ + failed_)
                 ? BreakerState::kOpen
                 : BreakerState::kClosed,
-            shadow_, now, false, details.server_delay);
+            shadow_, now, details.server_delay);
     } else if (failed) {
-      Enter(BreakerState::kOpen, shadow_, now, false, details.server_delay);
+      Enter(BreakerState::kOpen, shadow_, now, details.server_delay);
     } else if (succeeded_ >= options_.half_open_successes) {
       Enter(BreakerState::kClosed, shadow_, now);
     }
@@ -354,7 +362,7 @@ class ReferenceBreaker {
       rate_waits_ = reached && possible && !trip;
     }
     if (trip) {
-      Enter(BreakerState::kOpen, shadow_, now, false, details.server_delay);
+      Enter(BreakerState::kOpen, shadow_, now, details.server_delay);
     }
   }
 
@@ -382,15 +390,15 @@ class ReferenceBreaker {
   }
 
   void Enter(BreakerState to, bool shadow, MonotonicTime now,
-             bool always_shown = false,
              std::optional<absl::Duration> server_delay = std::nullopt) {
-    if (always_shown || !shadow_ || !shadow) ++transitions_;
+    const BreakerState shown = Shown();
     counts_at_change_ = CountsIn(now);
     const bool recovered =
         state_ == BreakerState::kHalfOpen &&
         (to != BreakerState::kOpen && to != BreakerState::kHalfOpen);
     state_ = to;
     shadow_ = shadow;
+    if (Shown() != shown) ++transitions_;
     ++generation_;
     calls_.clear();
     shed_.clear();
@@ -436,6 +444,7 @@ class ReferenceBreaker {
   int succeeded_ = 0;
   int failed_ = 0;
   int under_way_ = 0;
+  int beyond_ = 0;
   WindowCounts counts_at_change_;
   uint64_t rejections_ = 0;
   uint64_t would_have_rejected_ = 0;

@@ -224,6 +224,33 @@ TEST_F(CircuitBreakerTest, CountsOnInTheSameBucketsAfterALongIdleTime) {
   EXPECT_EQ(Snapshot().permits.successes, 2u + 1u);
 }
 
+TEST_F(CircuitBreakerTest, OpensByItsRateHoweverLongTheMachineIsUp) {
+  BreakerOptions options = NoRules();
+  options.failure_rate = 0.5;
+  options.window = absl::Milliseconds(100);
+  Make(options);
+  Play("SSFS");
+  const auto day = absl::Hours(24);
+  // Counts of 31 and 32 bits overflow after 248 and 497 days.
+  for (const absl::Duration uptime :
+       {day * 248, day * 249, day * 495, day * 496, day * 497, day * 498,
+        day * 993, day * 994, day * 995, day * 36500}) {
+    Advance(uptime - environment_.elapsed());
+    for (int i = 0; i < 20; ++i) Play("F");
+    EXPECT_EQ(state(), BreakerState::kOpen) << uptime;
+    Advance(absl::Seconds(60));
+    Play("SSS");
+    EXPECT_EQ(state(), BreakerState::kClosed) << uptime;
+    EXPECT_EQ(Snapshot().counts.successes, 1) << uptime;
+    // And one that is made now.
+    Make(options);
+    for (int i = 0; i < 20; ++i) Play("F");
+    EXPECT_EQ(state(), BreakerState::kOpen) << uptime;
+    Advance(absl::Seconds(60));
+    Play("SS");
+  }
+}
+
 TEST_F(CircuitBreakerTest, ACriticalFailureCanCountForMany) {
   BreakerOptions options = NoRules();
   options.consecutive_failures = 5;
@@ -339,6 +366,93 @@ TEST_F(CircuitBreakerTest, AProbeThatTheBulkheadRefusesGivesItsPlaceBack) {
   EXPECT_TRUE(probe.admitted());
   probe = Permit();
   EXPECT_EQ(Snapshot().permits_in_use, 0);
+  EXPECT_EQ(Snapshot().calls_under_way, 0);
+}
+
+// Holds a breaker with room for two calls in a manual state, while five calls
+// try.
+class BulkheadByHandTest : public BreakerFixture {
+ protected:
+  void Hold(BreakerState manual) {
+    BreakerOptions options;
+    options.max_concurrent_calls = 2;
+    options.enabled = manual != BreakerState::kClosed;
+    Make(options);
+    if (manual == BreakerState::kClosed) return;  // Not enabled.
+    ASSERT_TRUE(
+        breaker_->SetManualState({manual, "", ""}, environment_.Now()).ok());
+  }
+
+  int AdmittedOfFive() {
+    int admitted = 0;
+    for (int i = 0; i < 5; ++i) {
+      Permit permit = Acquire();
+      if (permit.admitted()) {
+        ++admitted;
+        held_.push_back(std::move(permit));
+      } else {
+        EXPECT_EQ(permit.rejection().reason, RejectionReason::kBulkhead);
+        EXPECT_EQ(permit.rejection().state, state());
+      }
+    }
+    return admitted;
+  }
+
+  void Release() { held_.erase(held_.begin()); }
+
+  std::vector<Permit> held_;
+};
+
+TEST_F(BulkheadByHandTest, ForcedClosedIsBoundedAsWell) {
+  Hold(BreakerState::kForcedClosed);
+  EXPECT_EQ(AdmittedOfFive(), 2);
+  EXPECT_EQ(Snapshot().calls_under_way, 2);
+  EXPECT_EQ(Snapshot().rejections, 3u);
+  Release();
+  EXPECT_EQ(AdmittedOfFive(), 1);
+}
+
+TEST_F(BulkheadByHandTest, ADisabledBreakerIsBoundedAsWell) {
+  Hold(BreakerState::kClosed);
+  ASSERT_EQ(state(), BreakerState::kForcedClosed);
+  EXPECT_EQ(AdmittedOfFive(), 2);
+  Release();
+  EXPECT_EQ(AdmittedOfFive(), 1);
+}
+
+TEST_F(BulkheadByHandTest, CallsOfForcedClosedAreStillUnderWayAfterAReset) {
+  Hold(BreakerState::kForcedClosed);
+  EXPECT_EQ(AdmittedOfFive(), 2);
+  breaker_->Reset("", "", environment_.Now());
+  EXPECT_EQ(AdmittedOfFive(), 0);
+  Record(std::move(held_.back()), Outcome::kSuccess);
+  EXPECT_EQ(AdmittedOfFive(), 1);
+}
+
+TEST_F(BulkheadByHandTest, MetricsOnlyCountsWhatItWouldHaveRefused) {
+  Hold(BreakerState::kMetricsOnly);
+  EXPECT_EQ(AdmittedOfFive(), 5);
+  EXPECT_EQ(Snapshot().would_have_rejected, 3u);
+  EXPECT_EQ(Snapshot().calls_under_way, 5);
+  EXPECT_EQ(Snapshot().rejections, 0u);
+  // One of the two ends that would be under way; the next would be admitted.
+  Release();
+  Play("S");
+  EXPECT_EQ(Snapshot().would_have_rejected, 3u);
+}
+
+TEST_F(BulkheadByHandTest, CallsOfMetricsOnlyAreStillUnderWayAfterAReset) {
+  Hold(BreakerState::kMetricsOnly);
+  EXPECT_EQ(AdmittedOfFive(), 5);
+  breaker_->Reset("", "", environment_.Now());
+  for (int left = 4; left >= 2; --left) {
+    Release();
+    EXPECT_EQ(Snapshot().calls_under_way, left);
+    EXPECT_EQ(AdmittedOfFive(), 0);
+  }
+  Release();
+  EXPECT_EQ(AdmittedOfFive(), 1);
+  held_.clear();
   EXPECT_EQ(Snapshot().calls_under_way, 0);
 }
 
@@ -799,6 +913,84 @@ TEST_F(CircuitBreakerTest, ResetClosesAnOpenBreaker) {
   EXPECT_EQ(state(), BreakerState::kClosed);
   Play("FFFF");
   EXPECT_EQ(state(), BreakerState::kClosed);
+}
+
+TEST_F(CircuitBreakerTest, AResetOfAClosedBreakerTellsNothingButEmpties) {
+  Make({});
+  Play("SFFF");
+  breaker_->Reset("just in case", "ann", environment_.Now());
+  EXPECT_EQ(Snapshot().counts.calls(), 0);
+  EXPECT_EQ(Snapshot().consecutive_failures, 0);
+  EXPECT_THAT(recorder_.events, IsEmpty());
+  EXPECT_THAT(breaker_->History(), IsEmpty());
+  EXPECT_EQ(Snapshot().transitions, 0u);
+  EXPECT_EQ(Snapshot().since, environment_.Now());
+}
+
+TEST_F(CircuitBreakerTest, AManualStateThatIsSetAnewTellsNothing) {
+  Make({});
+  for (BreakerState manual :
+       {BreakerState::kForcedOpen, BreakerState::kMetricsOnly,
+        BreakerState::kForcedClosed}) {
+    for (const char* reason : {"first", "second"}) {
+      ASSERT_TRUE(
+          breaker_->SetManualState({manual, reason, ""}, environment_.Now())
+              .ok());
+      EXPECT_EQ(Snapshot().manual->reason, reason);
+      Advance(absl::Seconds(1));
+    }
+    EXPECT_EQ(Snapshot().since, environment_.Now() - std::chrono::seconds(2));
+  }
+  EXPECT_EQ(recorder_.transitions.size(), 3u);
+  EXPECT_EQ(Snapshot().transitions, 3u);
+}
+
+TEST_F(CircuitBreakerTest, TheTimesOfChangesNeverGoBack) {
+  Make({});
+  const MonotonicTime early = environment_.Now();
+  Permit held = Acquire();
+  Play("FFFF");
+  Advance(absl::Seconds(10));
+  Record(std::move(held), Outcome::kFailure);
+  ASSERT_EQ(state(), BreakerState::kOpen);
+  // By threads that read their clocks before.
+  breaker_->Reset("", "", early);
+  ASSERT_TRUE(
+      breaker_->SetManualState({BreakerState::kForcedOpen, "", ""}, early)
+          .ok());
+  const std::vector<BreakerTransition> history = breaker_->History();
+  ASSERT_EQ(history.size(), 3u);
+  for (size_t i = 0; i < history.size(); ++i) {
+    EXPECT_EQ(history[i].at, environment_.Now()) << i;
+    EXPECT_EQ(history[i].wall_time, environment_.WallNow()) << i;
+    EXPECT_EQ(recorder_.transitions[i].at, environment_.Now()) << i;
+  }
+  EXPECT_EQ(Snapshot().since, environment_.Now());
+}
+
+TEST_F(CircuitBreakerTest, CausesSpeakOfOneInTheSingular) {
+  BreakerOptions options = NoRules();
+  const auto cause = [&] {
+    Make(options);
+    Play("F");
+    return breaker_->History().back().cause;
+  };
+  options.consecutive_failures = 1;
+  EXPECT_EQ(cause(), "1 consecutive failure");
+  options = NoRules();
+  options.failure_rate = 1;
+  options.minimum_calls = 1;
+  EXPECT_EQ(cause(), "100 % of 1 call failed");
+  options = NoRules();
+  options.last_calls = options.last_calls_failures = 1;
+  EXPECT_EQ(cause(), "1 failure among the last calls");
+  options = NoRules();
+  options.slow_rate = 0.5;
+  options.slow_call = absl::Seconds(1);
+  options.minimum_calls = 1;
+  Make(options);
+  PlaySlow('S', absl::Seconds(1));
+  EXPECT_EQ(breaker_->History().back().cause, "100 % of 1 call was slow");
 }
 
 // --- Events and history ---

@@ -24,7 +24,8 @@ namespace grpc_breaker {
 
 // When a breaker opens and how it closes again.
 struct GRPC_BREAKER_EXPORT BreakerOptions {
-  // False lets every call pass and counts nothing: FORCED_CLOSED.
+  // False lets every call pass and counts nothing: FORCED_CLOSED. Only
+  // max_concurrent_calls still holds.
   bool enabled = true;
 
   // --- When it opens ---
@@ -62,8 +63,9 @@ struct GRPC_BREAKER_EXPORT BreakerOptions {
   // above to 0 to have the throttle alone.
   double throttle_k = 0;
 
-  // At most this many calls under way at once, whatever the state; 0 means no
-  // bound.
+  // At most this many calls under way at once, whatever the state: also by hand
+  // and with `enabled` false, while METRICS_ONLY counts what it would refuse. 0
+  // means no bound.
   int max_concurrent_calls = 0;
 
   // --- How it recovers ---
@@ -76,8 +78,8 @@ struct GRPC_BREAKER_EXPORT BreakerOptions {
   double open_multiplier = 1;
   absl::Duration max_open_duration = absl::Minutes(10);
   // Spreads the open duration over [1 - j, 1 + j) times its value, so that many
-  // clients do not probe at once. In [0, 1]. The cap holds after it, and 1 ms is
-  // the least that is left.
+  // clients do not probe at once. In [0, 1]. The cap holds after it, and 1 ms
+  // is the least that is left.
   double open_jitter = 0;
   // Whether a server that says how long it wants to be left alone (pushback,
   // google.rpc.RetryInfo) sets the open duration when its failure opens the

@@ -163,6 +163,7 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
       bool admitted = false;
       bool uncounted = false;
       bool in_bulkhead = false;
+      bool beyond_bulkhead = false;
     };
 
     // Admitted, and not specially.
@@ -214,12 +215,14 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
   virtual std::vector<BreakerTransition> History() const = 0;
 
   // Fails with InvalidArgument, naming the field. Replaces an earlier manual
-  // state. Every manual state starts with an empty window and ends with one.
+  // state; nobody is told if that is the same but for reason, actor and time.
+  // Every manual state starts with an empty window and ends with one.
   virtual absl::Status SetManualState(ManualState manual,
                                       MonotonicTime now) = 0;
 
   // Ends a manual state and anything else: CLOSED, with an empty window. The
-  // totals and the history stay. Texts are cut at 256 bytes.
+  // totals and the history stay. Texts are cut at 256 bytes. A breaker that is
+  // CLOSED anyway tells nobody.
   virtual void Reset(std::string reason, std::string actor,
                      MonotonicTime now) = 0;
 
@@ -228,7 +231,8 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
   // stay. The window and the run of failures stay unless `window` changes, and
   // the last calls stay unless `last_calls` changes: those start empty, and for
   // a new `window` the outcomes of calls under way are dropped. `enabled` moves
-  // a breaker to or from FORCED_CLOSED.
+  // a breaker to or from FORCED_CLOSED. Calls under way that no
+  // `max_concurrent_calls` counted when they began are not counted later.
   //
   // Calls may still be reading the former options, so a breaker keeps them,
   // some half a KiB each, until it is destroyed.

@@ -121,15 +121,21 @@ CircuitBreaker::Permit BreakerImpl::TryAcquireGuarded(int64_t now_ns) {
   const ThreadSlot slot = ThreadSlot::Current();
   Permit permit;
   StateWord state = LoadState();
+  const Plan* plan;
   Answer answer;
   do {
     state = Settle(now_ns);
     // After the state, so that the plan is not older than the generation.
-    answer = Ask(plan(), state, now_ns, permit);
+    plan = &this->plan();
+    answer = Ask(*plan, state, now_ns, permit);
   } while (answer.verdict == Verdict::kAskAgain);
   if (answer.verdict == Verdict::kRefused && state.shadow()) {
     Increment(would_have_rejected_);
     answer.verdict = Verdict::kAdmittedUncounted;
+    if (plan->options.max_concurrent_calls > 0) {
+      bulkhead_.EnterBeyond();
+      permit.slip_.beyond_bulkhead = true;
+    }
   }
   if (answer.verdict == Verdict::kRefused) {
     permit.slip_.time_ns = answer.retry_after_ns;
@@ -175,7 +181,8 @@ BreakerImpl::Answer BreakerImpl::Ask(const Plan& plan, StateWord state,
   switch (state.state()) {
     case BreakerState::kForcedClosed:
     case BreakerState::kMetricsOnly:  // Is a flag, never a state.
-      return {Verdict::kAdmittedUncounted};
+      answer = {Verdict::kAdmittedUncounted};
+      break;
     case BreakerState::kForcedOpen: {
       const int64_t ends_ns = manual_ends_ns_.load(std::memory_order_relaxed);
       // Without an end, come again at the pace of an OPEN breaker.
@@ -197,10 +204,11 @@ BreakerImpl::Answer BreakerImpl::Ask(const Plan& plan, StateWord state,
       answer = AskLoad(plan, state, now_ns);
       break;
   }
-  if (answer.verdict == Verdict::kAdmitted &&
-      plan.options.max_concurrent_calls > 0) {
-    permit.slip_.in_bulkhead =
-        bulkhead_.TryEnter(plan.options.max_concurrent_calls);
+  const bool admitted = answer.verdict == Verdict::kAdmitted ||
+                        answer.verdict == Verdict::kAdmittedUncounted;
+  if (admitted && plan.options.max_concurrent_calls > 0) {
+    permit.slip_.in_bulkhead = bulkhead_.TryEnter(
+        plan.options.max_concurrent_calls, /*count_beyond=*/!state.shadow());
     if (!permit.slip_.in_bulkhead) {
       if (state.state() == BreakerState::kHalfOpen) {
         gate_.Return(state.generation(), permit.slip_.probe);
@@ -237,7 +245,7 @@ BreakerImpl::Answer BreakerImpl::AskLoad(const Plan& plan, StateWord state,
     return Refused(RejectionReason::kRamp);
   }
   if (plan.options.throttle_k > 0) {
-    const uint32_t epoch = plan.window.Epoch(now_ns, state.generation());
+    const uint64_t epoch = plan.window.Epoch(now_ns, state.generation());
     const double probability = ThrottleProbabilityNow(plan, epoch);
     if (probability > 0 && environment_.Uniform() < probability) {
       window_.AddShed(epoch);
@@ -254,7 +262,7 @@ double BreakerImpl::RampShareNow(const Plan& plan, int64_t now_ns) const {
 }
 
 double BreakerImpl::ThrottleProbabilityNow(const Plan& plan,
-                                           uint32_t epoch) const {
+                                           uint64_t epoch) const {
   const int64_t shed = window_.Shed(epoch);
   if (plan.options.throttle_k == 0 || shed + window_.Failures(epoch) == 0) {
     return 0;
@@ -301,7 +309,7 @@ void BreakerImpl::Finish(const Permit::Slip& slip, Outcome outcome,
 void BreakerImpl::FinishGuarded(const Permit::Slip& slip, Outcome outcome,
                                 int64_t now_ns, const FailureDetails* details) {
   const StateWord issued_in(slip.issued_in);
-  if (slip.in_bulkhead) bulkhead_.Leave();
+  LeaveBulkhead(slip);
   if (slip.uncounted || outcome == Outcome::kIgnored) {
     ReturnProbe(slip);
     Increment(ignored_);
@@ -326,9 +334,14 @@ void BreakerImpl::FinishGuarded(const Permit::Slip& slip, Outcome outcome,
 }
 
 void BreakerImpl::Return(const Permit::Slip& slip) {
-  if (slip.in_bulkhead) bulkhead_.Leave();
+  LeaveBulkhead(slip);
   ReturnProbe(slip);
   Increment(returned_);
+}
+
+void BreakerImpl::LeaveBulkhead(const Permit::Slip& slip) {
+  if (slip.in_bulkhead) bulkhead_.Leave();
+  if (slip.beyond_bulkhead) bulkhead_.LeaveBeyond();
 }
 
 void BreakerImpl::ReturnProbe(const Permit::Slip& slip) {
@@ -363,7 +376,7 @@ void BreakerImpl::FinishProbe(const Plan& plan, StateWord state,
 void BreakerImpl::FinishCounted(const Plan& plan, StateWord state,
                                 const Call& call) {
   const uint64_t generation = state.generation();
-  const uint32_t epoch = plan.window.Epoch(call.now_ns, generation);
+  const uint64_t epoch = plan.window.Epoch(call.now_ns, generation);
   const bool critical =
       call.failed && call.details.severity == ErrorSeverity::kCritical;
   const uint32_t weight = critical ? plan.options.critical_weight : 1;
@@ -403,7 +416,7 @@ void BreakerImpl::FinishCounted(const Plan& plan, StateWord state,
 
 std::optional<Trip> BreakerImpl::CheckRatesNow(const Plan& plan,
                                                uint64_t generation,
-                                               uint32_t epoch) {
+                                               uint64_t epoch) {
   RateVerdict verdict;
   if (RatesArePossible(plan.options, window_.Failures(epoch),
                        window_.Slow(epoch))) {
@@ -460,8 +473,14 @@ void BreakerImpl::EndRamp(StateWord from) {
 }
 
 void BreakerImpl::Enter(BreakerState to, bool shadow, const Cause& cause,
-                        const Moment& moment,
+                        Moment moment,
                         std::optional<absl::Duration> server_delay) {
+  // Threads read their clocks before they take the lock, hence in any order.
+  if (moment.now_ns < entered_ns_) {
+    moment.now_ns = entered_ns_;
+    moment.wall = std::max(moment.wall, since_wall_);
+  }
+  entered_ns_ = moment.now_ns;
   const StateWord from = LoadState();
   const uint64_t generation = from.generation() + 1;
   const Plan& plan = this->plan();
@@ -504,9 +523,9 @@ void BreakerImpl::Tell(StateWord from, StateWord to, const Cause& cause,
   if (cause.kind == Cause::Kind::kRule) {
     events_.Push(BreakerThreshold{name_, cause.rule, counts_at_change_, at});
   }
-  const bool in_the_shadow =
-      from.shadow() && to.shadow() && cause.kind != Cause::Kind::kManual;
-  if (in_the_shadow) return;
+  // A move in the shadow, a reset of a CLOSED breaker, a manual state that is
+  // set anew.
+  if (from.shown() == to.shown()) return;
   since_ = at;
   since_wall_ = moment.wall;
   log_.Add(from.shown(), to.shown(), cause, counts_at_change_, at, moment.wall);
