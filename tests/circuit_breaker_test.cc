@@ -1,6 +1,8 @@
 #include "grpc_breaker/circuit_breaker.h"
 
+#include <deque>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -556,13 +558,222 @@ TEST_F(CircuitBreakerTest, ALostProbeLosesItsPlaceAfterTheLease) {
   Advance(absl::Nanoseconds(1));
   Permit next = Acquire();
   EXPECT_TRUE(next.admitted());
-  // What it reports now is worthless, and frees no place.
-  Record(std::move(lost), Outcome::kFailure);
-  EXPECT_EQ(state(), BreakerState::kHalfOpen);
+  // It has no place to give back any more.
+  lost = Permit();
   EXPECT_FALSE(Acquire().admitted());
-  EXPECT_EQ(Snapshot().permits.stale, 1u);
   Record(std::move(next), Outcome::kSuccess);
   EXPECT_EQ(state(), BreakerState::kClosed);
+}
+
+TEST_F(CircuitBreakerTest, ALateSuccessOfAProbeIsOneAllTheSame) {
+  BreakerOptions options;
+  options.half_open_permits = 1;
+  options.half_open_successes = 2;
+  MakeDueForProbes(options);
+  Permit late = Acquire();
+  Advance(absl::Seconds(60));
+  Permit next = Acquire();
+  ASSERT_TRUE(next.admitted());
+  Advance(absl::Seconds(30));
+  Record(std::move(late), Outcome::kSuccess);
+  EXPECT_EQ(Snapshot().counts.successes, 1);
+  EXPECT_EQ(Snapshot().permits.stale, 0u);
+  // The place is the other one's.
+  EXPECT_EQ(Snapshot().permits_in_use, 1);
+  EXPECT_FALSE(Acquire().admitted());
+  Record(std::move(next), Outcome::kSuccess);
+  EXPECT_EQ(state(), BreakerState::kClosed);
+}
+
+TEST_F(CircuitBreakerTest, ALateFailureOfAProbeOpensAllTheSame) {
+  MakeDueForProbes({});
+  std::vector<Permit> late;
+  for (int i = 0; i < 3; ++i) late.push_back(Acquire());
+  Advance(absl::Seconds(60));
+  Permit next = Acquire();
+  ASSERT_TRUE(next.admitted());
+  Record(std::move(late[0]), Outcome::kFailure);
+  EXPECT_EQ(state(), BreakerState::kOpen);
+}
+
+TEST_F(CircuitBreakerTest, ByRateLateOutcomesAreJudgedWithTheOthers) {
+  BreakerOptions options;
+  options.half_open_permits = 2;
+  options.half_open_failure_rate = 0.5;
+  for (const Outcome outcome : {Outcome::kSuccess, Outcome::kFailure}) {
+    MakeDueForProbes(options);
+    std::vector<Permit> late;
+    late.push_back(Acquire());
+    late.push_back(Acquire());
+    Advance(absl::Seconds(60));
+    Permit next = Acquire();
+    ASSERT_TRUE(next.admitted());
+    Record(std::move(late[0]), outcome);
+    Record(std::move(late[1]), outcome);
+    EXPECT_EQ(state(), outcome == Outcome::kSuccess ? BreakerState::kClosed
+                                                    : BreakerState::kOpen);
+  }
+}
+
+// Reports, long polls, subscriptions: none ends before its lease does.
+TEST_F(CircuitBreakerTest, ClosesAlthoughAllProbesTakeLongerThanTheirLease) {
+  for (const absl::Duration takes :
+       {absl::Seconds(61), absl::Seconds(90), absl::Hours(3)}) {
+    MakeDueForProbes({});
+    struct Call {
+      Permit permit;
+      MonotonicTime ends;
+    };
+    std::deque<Call> calls;
+    const absl::Duration began = environment_.elapsed();
+    while (state() == BreakerState::kHalfOpen ||
+           state() == BreakerState::kOpen) {
+      ASSERT_LE(environment_.elapsed() - began, takes + absl::Seconds(1));
+      while (!calls.empty() && calls.front().ends <= environment_.Now()) {
+        Record(std::move(calls.front().permit), Outcome::kSuccess);
+        calls.pop_front();
+      }
+      Permit permit = Acquire();
+      if (permit.admitted()) {
+        calls.push_back(
+            {std::move(permit), TimeAfter(environment_.Now(), takes)});
+      }
+      Advance(absl::Seconds(1));
+    }
+  }
+}
+
+TEST_F(CircuitBreakerTest, APermitOfAnEarlierHalfOpenGivesBackNoPlace) {
+  BreakerOptions options;
+  options.half_open_permits = 1;
+  MakeDueForProbes(options);
+  Permit old = Acquire();
+  // The word of the probes has as few bits of the generation.
+  for (int i = 0; i < 511; ++i) {
+    breaker_->Reset("", "", environment_.Now());
+    breaker_->Reset("", "", environment_.Now());
+  }
+  Play("FFFFF");
+  Advance(absl::Seconds(60));
+  Permit probe = Acquire();
+  ASSERT_TRUE(probe.admitted());
+  old = Permit();
+  EXPECT_EQ(Snapshot().permits_in_use, 1);
+  EXPECT_FALSE(Acquire().admitted());
+}
+
+// --- The response of a call that goes on ---
+
+TEST_F(CircuitBreakerTest, TheResponseOfAProbeIsItsSuccess) {
+  MakeDueForProbes({});
+  Permit first = Acquire();
+  Permit second = Acquire();
+  Permit third = Acquire();
+  first.NoteResponse(environment_.Now());
+  EXPECT_EQ(Snapshot().counts.successes, 1);
+  EXPECT_EQ(Snapshot().permits_in_use, 2);
+  first.NoteResponse(environment_.Now());  // Counts once.
+  EXPECT_EQ(state(), BreakerState::kHalfOpen);
+  second.NoteResponse(environment_.Now());
+  EXPECT_EQ(state(), BreakerState::kClosed);
+  EXPECT_EQ(Snapshot().permits.successes, 2u);
+  // Whatever comes of them later.
+  Record(std::move(first), Outcome::kFailure);
+  second = Permit();
+  third.NoteResponse(environment_.Now());
+  Record(std::move(third), Outcome::kFailure);
+  EXPECT_EQ(Snapshot().counts.calls(), 0);
+  EXPECT_EQ(Snapshot().permits.stale, 1u);  // The third's response.
+  EXPECT_EQ(Snapshot().permits.returned, 0u);
+  EXPECT_EQ(Held(), 0u);
+}
+
+TEST_F(CircuitBreakerTest, ASlowResponseOfAProbeIsASlowProbe) {
+  BreakerOptions options;
+  options.slow_call = absl::Seconds(1);
+  options.slow_rate = 0.5;
+  MakeDueForProbes(options);
+  recorder_.events.clear();
+  Permit probe = Acquire();
+  Advance(absl::Seconds(1));
+  probe.NoteResponse(environment_.Now());
+  EXPECT_EQ(state(), BreakerState::kOpen);
+  EXPECT_THAT(recorder_.events, ElementsAre("OPEN -> HALF_OPEN", "slow: 1s",
+                                            "HALF_OPEN -> OPEN"));
+}
+
+TEST_F(CircuitBreakerTest, ALateResponseOfAProbeCountsForHalfOpen) {
+  BreakerOptions options;
+  options.half_open_permits = options.half_open_successes = 1;
+  MakeDueForProbes(options);
+  Permit late = Acquire();
+  Advance(absl::Hours(1));
+  Permit next = Acquire();
+  late.NoteResponse(environment_.Now());
+  EXPECT_EQ(state(), BreakerState::kClosed);
+}
+
+TEST_F(CircuitBreakerTest, ACallThatGoesOnAfterItsResponseIsNotSlow) {
+  BreakerOptions options = NoRules();
+  options.slow_call = absl::Seconds(2);
+  Make(options);
+  Permit fast = Acquire();
+  Permit slow = Acquire();
+  Advance(absl::Seconds(1));
+  fast.NoteResponse(environment_.Now());
+  Advance(absl::Seconds(1));
+  slow.NoteResponse(environment_.Now());
+  EXPECT_EQ(Snapshot().counts.calls(), 0) << "counts when it is recorded";
+  Advance(absl::Hours(5));
+  Record(std::move(fast), Outcome::kSuccess);
+  EXPECT_EQ(Snapshot().counts.slow, 0);
+  Record(std::move(slow), Outcome::kFailure);
+  EXPECT_EQ(Snapshot().counts.slow, 1);
+  EXPECT_EQ(Snapshot().counts.failures, 1);
+  EXPECT_EQ(Snapshot().counts.successes, 1);
+  EXPECT_THAT(recorder_.events, ElementsAre("slow: 2s"));
+}
+
+TEST_F(CircuitBreakerTest, ACallIsInTheBulkheadUntilItEnds) {
+  BreakerOptions options;
+  options.max_concurrent_calls = 1;
+  Make(options);
+  Permit permit = Acquire();
+  permit.NoteResponse(environment_.Now());
+  EXPECT_FALSE(Acquire().admitted());
+  Permit moved = std::move(permit);
+  permit.NoteResponse(environment_.Now());
+  Record(std::move(moved), Outcome::kSuccess);
+  EXPECT_EQ(Snapshot().calls_under_way, 0);
+  EXPECT_EQ(Snapshot().permits.successes, 1u);
+}
+
+TEST_F(CircuitBreakerTest, TheResponseOfARefusedCallIsNone) {
+  Make({});
+  Play("FFFFF");
+  Permit refused = Acquire();
+  refused.NoteResponse(environment_.Now());
+  EXPECT_EQ(refused.rejection().retry_after, absl::Seconds(60));
+}
+
+TEST_F(CircuitBreakerTest, MetricsOnlyCountsResponsesOfItsShadow) {
+  Make({});
+  ASSERT_TRUE(breaker_
+                  ->SetManualState({BreakerState::kMetricsOnly, "", ""},
+                                   environment_.Now())
+                  .ok());
+  Play("FFFFF");
+  Permit beyond = Acquire();
+  Advance(absl::Seconds(60));
+  Permit first = Acquire();
+  Permit second = Acquire();
+  beyond.NoteResponse(environment_.Now());
+  EXPECT_EQ(Snapshot().shadow_state, BreakerState::kHalfOpen);
+  first.NoteResponse(environment_.Now());
+  second.NoteResponse(environment_.Now());
+  EXPECT_EQ(Snapshot().shadow_state, BreakerState::kClosed);
+  Record(std::move(beyond), Outcome::kSuccess);
+  EXPECT_EQ(Snapshot().permits.ignored, 1u);
 }
 
 TEST_F(CircuitBreakerTest, ASlowProbeCountsAsFailedWhereSlowCallsOpen) {
@@ -1122,6 +1333,116 @@ TEST_F(CircuitBreakerTest, ReconfigurationKeepsStateAndProbes) {
   EXPECT_EQ(state(), BreakerState::kClosed);
 }
 
+TEST_F(CircuitBreakerTest, NewOptionsAreShownAsThoseInForce) {
+  Make({});
+  EXPECT_EQ(breaker_->options(), BreakerOptions());
+  BreakerOptions options;
+  options.half_open_permits = 7;
+  options.ramp = {0.5};
+  ASSERT_TRUE(breaker_->Reconfigure(options, environment_.Now()).ok());
+  EXPECT_EQ(breaker_->options(), options);
+}
+
+// What probes have said before the options change is judged by the new ones.
+struct Rejudged {
+  const char* name;
+  BreakerOptions before;
+  std::string outcomes;
+  BreakerOptions after;
+  BreakerState state;
+};
+
+BreakerOptions ByCount(int permits, int successes) {
+  BreakerOptions options;
+  options.half_open_permits = permits;
+  options.half_open_successes = successes;
+  return options;
+}
+
+BreakerOptions ByRate(int permits, double rate) {
+  BreakerOptions options;
+  options.half_open_permits = permits;
+  options.half_open_failure_rate = rate;
+  return options;
+}
+
+class RejudgedProbesTest : public BreakerFixture,
+                           public ::testing::WithParamInterface<Rejudged> {};
+
+TEST_P(RejudgedProbesTest, ComeToADecision) {
+  const Rejudged& param = GetParam();
+  MakeDueForProbes(param.before);
+  Play(param.outcomes);
+  ASSERT_EQ(state(), BreakerState::kHalfOpen);
+  ASSERT_TRUE(breaker_->Reconfigure(param.after, environment_.Now()).ok());
+  EXPECT_EQ(state(), param.state);
+  EXPECT_EQ(recorder_.transitions.back().to, param.state);
+  if (param.state != BreakerState::kHalfOpen) return;
+  // A healthy server is enough then.
+  for (int i = 0; i < 20 && state() != BreakerState::kClosed; ++i) Play("S");
+  EXPECT_EQ(state(), BreakerState::kClosed);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    EachChange, RejudgedProbesTest,
+    ::testing::Values(Rejudged{"FewerByRateAllWell", ByRate(10, 0.5), "SSSSSS",
+                               ByRate(5, 0.5), BreakerState::kClosed},
+                      Rejudged{"FewerByRateSomeFailed", ByRate(10, 0.5),
+                               "SSSFF", ByRate(5, 0.5), BreakerState::kClosed},
+                      Rejudged{"FewerByRateMostFailed", ByRate(10, 0.5),
+                               "SSFFF", ByRate(5, 0.5), BreakerState::kOpen},
+                      Rejudged{"FewerByRateNotEnough", ByRate(10, 0.5), "SSFF",
+                               ByRate(5, 0.5), BreakerState::kHalfOpen},
+                      Rejudged{"MoreByRate", ByRate(3, 0.5), "SF",
+                               ByRate(10, 0.5), BreakerState::kHalfOpen},
+                      Rejudged{"CountToRate", ByCount(3, 10), "SSSS",
+                               ByRate(3, 0.5), BreakerState::kClosed},
+                      Rejudged{"RateToCountWithAFailure", ByRate(10, 0.5),
+                               "SSF", ByCount(3, 10), BreakerState::kOpen},
+                      Rejudged{"RateToCountWithEnough", ByRate(10, 0.5), "SS",
+                               ByCount(3, 2), BreakerState::kClosed},
+                      Rejudged{"FewerByCount", ByCount(3, 10), "SSSS",
+                               ByCount(3, 4), BreakerState::kClosed},
+                      Rejudged{"MoreByCount", ByCount(3, 2), "S",
+                               ByCount(3, 10), BreakerState::kHalfOpen},
+                      Rejudged{"NoChange", ByCount(3, 10), "SSSS",
+                               ByCount(3, 10), BreakerState::kHalfOpen}),
+    [](const auto& info) { return info.param.name; });
+
+TEST_F(CircuitBreakerTest, ANewLongestWaitEndsAHalfOpenThatHasBegun) {
+  MakeDueForProbes({});
+  std::vector<Permit> hang;
+  for (int i = 0; i < 3; ++i) hang.push_back(Acquire());
+  Advance(absl::Seconds(5));
+  BreakerOptions options;
+  options.half_open_max_wait = absl::Seconds(20);
+  ASSERT_TRUE(breaker_->Reconfigure(options, environment_.Now()).ok());
+  Advance(absl::Seconds(15) - absl::Nanoseconds(1));
+  EXPECT_FALSE(Acquire().admitted());
+  EXPECT_EQ(state(), BreakerState::kHalfOpen);
+  Advance(absl::Nanoseconds(1));
+  EXPECT_FALSE(Acquire().admitted());
+  EXPECT_EQ(state(), BreakerState::kOpen);
+}
+
+TEST_F(CircuitBreakerTest, ANewRampTakesTheOldOnesPlace) {
+  BreakerOptions options;
+  options.ramp = {0.1, 0.2};
+  MakeDueForProbes(options);
+  Play("SS");
+  EXPECT_EQ(Snapshot().ramp_share, 0.1);
+  options.ramp = {0.3, 0.4, 0.5, 0.6};
+  ASSERT_TRUE(breaker_->Reconfigure(options, environment_.Now()).ok());
+  Advance(absl::Seconds(35));
+  Acquire();
+  EXPECT_EQ(Snapshot().ramp_share, 0.6);
+  options.ramp = {};
+  ASSERT_TRUE(breaker_->Reconfigure(options, environment_.Now()).ok());
+  environment_.ScriptUniform({0.999});
+  EXPECT_TRUE(Acquire().admitted());
+  EXPECT_EQ(Snapshot().ramp_share, 1);
+}
+
 TEST_F(CircuitBreakerTest, ReconfigurationTurnsTheBreakerOffAndOn) {
   Make({});
   Play("FFFFF");
@@ -1176,6 +1497,23 @@ TEST_F(CircuitBreakerTest, ExecuteRecordsByTheStatusTable) {
             absl::UnavailableError("x"));
   EXPECT_EQ(Snapshot().counts.successes, 2);
   EXPECT_EQ(Snapshot().counts.failures, 1);
+}
+
+TEST_F(CircuitBreakerTest, ExecuteCountsAnExceptionAsAFailureAndLetsItGoOn) {
+  Make({});
+  const auto call = [&] {
+    return breaker_->Execute(
+        []() -> absl::Status { throw std::runtime_error("broken"); });
+  };
+  for (int i = 0; i < 5; ++i) EXPECT_THROW(call(), std::runtime_error);
+  EXPECT_EQ(state(), BreakerState::kOpen);
+  EXPECT_EQ(Snapshot().permits.failures, 5u);
+  EXPECT_EQ(Held(), 0u);
+  EXPECT_TRUE(IsBreakerRejection(call()));
+  Advance(absl::Seconds(60));
+  EXPECT_THROW(call(), std::runtime_error);
+  EXPECT_EQ(state(), BreakerState::kOpen);
+  EXPECT_EQ(Snapshot().permits.returned, 0u);
 }
 
 TEST(IsBreakerRejectionTest, IsFalseForAServersUnavailable) {

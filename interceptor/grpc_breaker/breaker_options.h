@@ -91,13 +91,13 @@ struct GRPC_BREAKER_EXPORT BreakerOptions {
   // must succeed before the breaker closes. One failure opens it again.
   int half_open_permits = 3;
   int half_open_successes = 2;
-  // If > 0: exactly half_open_permits probes are made and all awaited; the
-  // breaker opens if at least this share of them failed, else it closes.
+  // If > 0: half_open_permits outcomes are awaited; the breaker opens if at
+  // least this share of them failed, else it closes.
   double half_open_failure_rate = 0;
   // Opens again if the probes came to no decision after this long; >= 1 ms.
   absl::Duration half_open_max_wait = absl::InfiniteDuration();
-  // Probes that have not reported after this long no longer hold their places,
-  // and what they report later is dropped. From 1 ms to 24 h.
+  // Probes that have not reported after this long no longer hold their places.
+  // What they report later counts all the same. From 1 ms to 24 h.
   absl::Duration permit_lease = absl::Seconds(60);
 
   // After HALF_OPEN has closed the breaker, admits these shares of the calls,

@@ -58,6 +58,7 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   void Reset(std::string reason, std::string actor, MonotonicTime now) override;
   absl::Status Reconfigure(const BreakerOptions& options,
                            MonotonicTime now) override;
+  BreakerOptions options() const override { return plan().options; }
   const std::string& name() const override { return name_; }
 
  private:
@@ -67,10 +68,9 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
     RejectionReason reason = RejectionReason::kOpen;
     int64_t retry_after_ns = 0;
   };
-  // A call that is over.
+  // A call that is over, or as good as.
   struct Call {
     bool failed;
-    bool slow;
     int64_t now_ns;
     int64_t took_ns;
     FailureDetails details;
@@ -108,11 +108,16 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
               const FailureDetails* details) override;
   void FinishGuarded(const Permit::Slip& slip, Outcome outcome, int64_t now_ns,
                      const FailureDetails* details);
+  void NoteResponse(Permit::Slip& slip, MonotonicTime now) override;
   void Return(const Permit::Slip& slip) override;
   void ReturnProbe(const Permit::Slip& slip);
   void LeaveBulkhead(const Permit::Slip& slip);
+  inline void FinishCall(const Permit::Slip& slip, const Call& call);
   void FinishProbe(const Plan& plan, StateWord state, uint32_t ticket,
                    const Call& call);
+  bool FollowDecision(StateWord state, ProbeGate::Reported reported,
+                      int64_t now_ns,
+                      std::optional<absl::Duration> server_delay);
   void FinishCounted(const Plan& plan, StateWord state, const Call& call);
   std::optional<Trip> CheckRatesNow(const Plan& plan, uint64_t generation,
                                     uint64_t epoch);

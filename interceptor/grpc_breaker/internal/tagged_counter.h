@@ -59,8 +59,9 @@ class TaggedCounter {
   uint32_t count() const { return Count(Load()); }
   // 0 if it belongs to another lap.
   uint32_t count_of(uint64_t lap) const {
-    const uint64_t word = Load();
-    return word >> kCountBits == (lap & kLapMask) ? Count(word) : 0;
+    // Where the laps are the same, they cancel out, and the count is left.
+    const uint64_t rest = Load() ^ lap << kCountBits;
+    return rest <= kMaxCount ? static_cast<uint32_t>(rest) : 0;
   }
 
  private:

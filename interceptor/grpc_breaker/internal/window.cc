@@ -22,11 +22,11 @@ WindowShape WindowShape::After(int64_t window_ns, int64_t now_ns,
 
 int64_t Window::Sum(const Buckets& buckets, uint64_t epoch) {
   const uint64_t lap = epoch / kBuckets;
-  const uint64_t last = epoch % kBuckets;
+  const uint64_t begun = epoch % kBuckets + 1;  // Buckets of this lap.
   int64_t sum = 0;
-  for (uint64_t i = 0; i < kBuckets; ++i) {
-    sum += buckets[i].count_of(i <= last ? lap : lap - 1);
-  }
+  uint64_t i = 0;
+  for (; i < begun; ++i) sum += buckets[i].count_of(lap);
+  for (; i < kBuckets; ++i) sum += buckets[i].count_of(lap - 1);
   return sum;
 }
 
