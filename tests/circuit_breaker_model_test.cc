@@ -41,6 +41,8 @@ class ReferenceBreaker {
     bool uncounted = false;
     bool in_bulkhead = false;
     bool beyond_bulkhead = false;
+    std::optional<absl::Duration> answered_after;
+    bool counted = false;
   };
 
   ReferenceBreaker(const BreakerOptions& options, Environment& dice)
@@ -89,24 +91,28 @@ class ReferenceBreaker {
   void Record(const Permit& permit, Outcome outcome, MonotonicTime now,
               const CircuitBreaker::FailureDetails& details) {
     LeaveBulkhead(permit);
+    if (permit.counted) return;
     if (permit.uncounted || outcome == Outcome::kIgnored) {
       ReturnProbe(permit);
       ++totals_.ignored;
       return;
     }
-    const bool failed = outcome == Outcome::kFailure;
-    const bool slow = absl::FromChrono(now - permit.at) >= options_.slow_call;
-    if (permit.generation != generation_) {
-      ++totals_.stale;
-    } else if (state_ == BreakerState::kHalfOpen) {
-      RecordProbe(permit, failed, slow, now, details);
-    } else {
-      RecordCounted(failed, slow, now, details);
-    }
+    Count(permit, outcome == Outcome::kFailure,
+          permit.answered_after.value_or(absl::FromChrono(now - permit.at)),
+          now, details);
+  }
+
+  void NoteResponse(Permit& permit, MonotonicTime now) {
+    if (permit.answered_after) return;
+    permit.answered_after = absl::FromChrono(now - permit.at);
+    if (permit.issued_in != BreakerState::kHalfOpen || permit.uncounted) return;
+    permit.counted = true;
+    Count(permit, false, *permit.answered_after, now, {});
   }
 
   void GiveBack(const Permit& permit) {
     LeaveBulkhead(permit);
+    if (permit.counted) return;
     ReturnProbe(permit);
     ++totals_.returned;
   }
@@ -130,6 +136,11 @@ class ReferenceBreaker {
           false, now);
     }
     const BreakerOptions old = std::exchange(options_, options);
+    if (ramp_began_) state_until_ = RampEnd();
+    if (state_ == BreakerState::kHalfOpen) {
+      state_until_ = After(entered_, options_.half_open_max_wait);
+      JudgeProbes(now, {});
+    }
     if (old.last_calls != options.last_calls) last_calls_.clear();
     if (old.window != options.window) {
       if (state_ == BreakerState::kClosed) ++generation_;
@@ -293,17 +304,30 @@ class ReferenceBreaker {
     return counts_at_change_;
   }
 
+  void Count(const Permit& permit, bool failed, absl::Duration took,
+             MonotonicTime now, const CircuitBreaker::FailureDetails& details) {
+    const bool slow = took >= options_.slow_call;
+    if (permit.generation != generation_) {
+      ++totals_.stale;
+    } else if (state_ == BreakerState::kHalfOpen) {
+      RecordProbe(permit, failed, slow, now, details);
+    } else {
+      RecordCounted(failed, slow, now, details);
+    }
+  }
+
   void RecordProbe(const Permit& permit, bool failed, bool slow,
                    MonotonicTime now,
                    const CircuitBreaker::FailureDetails& details) {
-    if (permit.round != round_) {
-      ++totals_.stale;
-      return;
-    }
     ++(failed ? totals_.failures : totals_.successes);
-    --probes_under_way_;
+    if (permit.round == round_) --probes_under_way_;
     failed = failed || (slow && options_.slow_rate > 0);
     ++(failed ? failed_ : succeeded_);
+    JudgeProbes(now, details);
+  }
+
+  void JudgeProbes(MonotonicTime now,
+                   const CircuitBreaker::FailureDetails& details) {
     if (options_.half_open_failure_rate > 0) {
       if (succeeded_ + failed_ < options_.half_open_permits) return;
       Enter(Reached(options_.half_open_failure_rate, failed_,
@@ -311,7 +335,7 @@ class ReferenceBreaker {
                 ? BreakerState::kOpen
                 : BreakerState::kClosed,
             shadow_, now, details.server_delay);
-    } else if (failed) {
+    } else if (failed_ > 0) {
       Enter(BreakerState::kOpen, shadow_, now, details.server_delay);
     } else if (succeeded_ >= options_.half_open_successes) {
       Enter(BreakerState::kClosed, shadow_, now);
@@ -372,6 +396,11 @@ class ReferenceBreaker {
            part * 100 >= std::lround(rate * 100) * whole;
   }
 
+  MonotonicTime RampEnd() const {
+    return After(*ramp_began_,
+                 options_.ramp_step * static_cast<int>(options_.ramp.size()));
+  }
+
   absl::Duration OpenDuration(std::optional<absl::Duration> server_delay) {
     const absl::Duration cap =
         std::max(options_.open_duration, options_.max_open_duration);
@@ -406,6 +435,7 @@ class ReferenceBreaker {
     run_ = 0;
     rate_waits_ = false;
     state_until_ = kNever;
+    entered_ = now;
     ramp_began_.reset();
     if (to == BreakerState::kOpen) {
       state_until_ = After(now, OpenDuration(server_delay));
@@ -417,8 +447,7 @@ class ReferenceBreaker {
       opened_ = 0;
       if (recovered && !options_.ramp.empty()) {
         ramp_began_ = now;
-        state_until_ = After(
-            now, options_.ramp_step * static_cast<int>(options_.ramp.size()));
+        state_until_ = RampEnd();
       }
     }
   }
@@ -430,6 +459,7 @@ class ReferenceBreaker {
   bool by_hand_ = false;
   uint64_t generation_ = 0;
   MonotonicTime state_until_ = kNever;
+  MonotonicTime entered_;
   MonotonicTime manual_until_ = kNever;
   std::optional<MonotonicTime> ramp_began_;
   std::deque<Call> calls_;
@@ -455,8 +485,10 @@ class ReferenceBreaker {
 // One random script, played to both.
 class Script {
  public:
-  explicit Script(uint64_t seed)
+  // `restless`: the options change at every step.
+  Script(uint64_t seed, bool restless)
       : random_(seed),
+        restless_(restless),
         options_(RandomOptions()),
         reference_(options_, reference_dice_) {
     environment_.SeedUniform(seed);
@@ -467,8 +499,14 @@ class Script {
   // Returns the first difference, or nothing.
   std::string Play(int steps) {
     for (int step = 0; step < steps; ++step) {
-      const std::string what = Step();
-      const std::string difference = Compare();
+      std::string what = Step();
+      std::string difference = Compare();
+      if (restless_ && difference.empty()) {
+        ChangeAnOption();
+        Reconfigure();
+        what = "options changed";
+        difference = Compare();
+      }
       if (!difference.empty()) {
         return absl::StrCat("step ", step, ", ", what, ": ", difference);
       }
@@ -519,12 +557,50 @@ class Script {
     return o;
   }
 
+  // So that all the others go on with what they have been.
+  void ChangeAnOption() {
+    const BreakerOptions other = RandomOptions();
+    const auto change = [&](auto BreakerOptions::*... fields) {
+      int n = Random(sizeof...(fields));
+      ((n-- == 0 ? void(options_.*fields = other.*fields) : void()), ...);
+    };
+    using O = BreakerOptions;
+    change(&O::consecutive_failures, &O::failure_rate, &O::slow_rate,
+           &O::slow_call, &O::minimum_calls, &O::critical_weight,
+           &O::open_on_critical, &O::throttle_k, &O::max_concurrent_calls,
+           &O::open_duration, &O::open_multiplier, &O::max_open_duration,
+           &O::open_jitter, &O::use_server_delay, &O::half_open_permits,
+           &O::half_open_successes, &O::half_open_failure_rate,
+           &O::half_open_max_wait, &O::permit_lease, &O::ramp, &O::ramp_step);
+    if (OneIn(20)) options_.window = other.window;
+    if (OneIn(20)) options_.enabled = other.enabled;
+    if (OneIn(20)) {
+      options_.last_calls = other.last_calls;
+      options_.last_calls_failures = other.last_calls_failures;
+    }
+  }
+
+  void Reconfigure() {
+    const MonotonicTime now = environment_.Now();
+    EXPECT_TRUE(breaker_->Reconfigure(options_, now).ok());
+    reference_.Reconfigure(options_, now);
+    EXPECT_EQ(breaker_->options(), options_);
+  }
+
   std::string Step() {
     const MonotonicTime now = environment_.Now();
     const int dice = Random(1000);
     if (dice < 480) {
       held_.push_back({breaker_->TryAcquire(now), reference_.TryAcquire(now)});
       return "acquire";
+    }
+    if (dice < 540) {
+      if (held_.empty()) return "nothing";
+      Pair& pair = held_[Random(static_cast<int>(held_.size()))];
+      if (!pair.real.admitted()) return "nothing";
+      pair.real.NoteResponse(now);
+      reference_.NoteResponse(pair.reference, now);
+      return "note a response";
     }
     if (dice < 880) {
       if (held_.empty()) return "nothing";
@@ -569,8 +645,7 @@ class Script {
       return "reset";
     }
     options_ = RandomOptions();
-    EXPECT_TRUE(breaker_->Reconfigure(options_, now).ok());
-    reference_.Reconfigure(options_, now);
+    Reconfigure();
     return "reconfigure";
   }
 
@@ -631,6 +706,7 @@ class Script {
   };
 
   std::mt19937_64 random_;
+  const bool restless_;
   BreakerOptions options_;
   mutable ManualEnvironment environment_;
   ManualEnvironment reference_dice_;
@@ -640,17 +716,27 @@ class Script {
   int failing_ = 30;  // Per cent.
 };
 
-TEST(CircuitBreakerModelTest, DoesWhatTheReferenceDoesForAMillionSteps) {
-  constexpr int kScripts = 1000;
+// Returns the number of transitions.
+uint64_t PlayScripts(int scripts, bool restless) {
   constexpr int kSteps = 1000;
   uint64_t transitions = 0;
-  for (int seed = 0; seed < kScripts; ++seed) {
-    Script script(static_cast<uint64_t>(seed));
-    ASSERT_EQ(script.Play(kSteps), "") << "seed " << seed;
+  for (int seed = 0; seed < scripts; ++seed) {
+    Script script(static_cast<uint64_t>(seed), restless);
+    const std::string difference = script.Play(kSteps);
+    EXPECT_EQ(difference, "") << "seed " << seed;
+    if (!difference.empty()) break;
     transitions += script.transitions();
   }
-  // The scripts did reach something.
-  EXPECT_GT(transitions, 10000u);
+  return transitions;
+}
+
+// The scripts did reach something, too.
+TEST(CircuitBreakerModelTest, DoesWhatTheReferenceDoesForAMillionSteps) {
+  EXPECT_GT(PlayScripts(1000, /*restless=*/false), 10000u);
+}
+
+TEST(CircuitBreakerModelTest, DoesSoAlsoWhenOptionsChangeAtEveryStep) {
+  EXPECT_GT(PlayScripts(200, /*restless=*/true), 2000u);
 }
 
 }  // namespace
