@@ -1,14 +1,24 @@
 #include "grpc_breaker/breaker_options.h"
 
+#include <cstddef>
 #include <functional>
 #include <limits>
 #include <string>
+#include <tuple>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace grpc_breaker {
 namespace {
+
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 TEST(BreakerOptionsTest, TheDefaultsAreValid) {
   EXPECT_TRUE(BreakerOptions().Validate().ok());
@@ -49,7 +59,7 @@ INSTANTIATE_TEST_SUITE_P(
          [](BreakerOptions& o) { o.failure_rate = kNan; }},
         {"breaker.slow_rate: must be from 0 to 1, got -0.1",
          [](BreakerOptions& o) { o.slow_rate = -0.1; }},
-        {"breaker.slow_call: must be greater than 0 and at most inf, got 0",
+        {"breaker.slow_call: must be at least 1ns, got 0",
          [](BreakerOptions& o) { o.slow_call = absl::ZeroDuration(); }},
         {"breaker.window: must be from 100ms to 1h, got 99ms",
          [](BreakerOptions& o) { o.window = absl::Milliseconds(99); }},
@@ -61,13 +71,11 @@ INSTANTIATE_TEST_SUITE_P(
          [](BreakerOptions& o) { o.throttle_k = 0.5; }},
         {"breaker.max_concurrent_calls: must be from 0 to 1000000, got -1",
          [](BreakerOptions& o) { o.max_concurrent_calls = -1; }},
-        {"breaker.open_duration: must be greater than 0 and at most 24h, got "
-         "-1s",
+        {"breaker.open_duration: must be from 1ms to 24h, got -1s",
          [](BreakerOptions& o) { o.open_duration = absl::Seconds(-1); }},
         {"breaker.open_multiplier: must be from 1 to 100, got 0",
          [](BreakerOptions& o) { o.open_multiplier = 0; }},
-        {"breaker.max_open_duration: must be greater than 0 and at most 24h, "
-         "got 25h",
+        {"breaker.max_open_duration: must be from 1ms to 24h, got 25h",
          [](BreakerOptions& o) { o.max_open_duration = absl::Hours(25); }},
         {"breaker.open_jitter: must be from 0 to 1, got 2",
          [](BreakerOptions& o) { o.open_jitter = 2; }},
@@ -77,13 +85,11 @@ INSTANTIATE_TEST_SUITE_P(
          [](BreakerOptions& o) { o.half_open_successes = 1001; }},
         {"breaker.half_open_failure_rate: must be from 0 to 1, got 7",
          [](BreakerOptions& o) { o.half_open_failure_rate = 7; }},
-        {"breaker.half_open_max_wait: must be greater than 0 and at most inf, "
-         "got 0",
+        {"breaker.half_open_max_wait: must be at least 1ms, got 0",
          [](BreakerOptions& o) {
            o.half_open_max_wait = absl::ZeroDuration();
          }},
-        {"breaker.permit_lease: must be greater than 0 and at most 24h, got "
-         "inf",
+        {"breaker.permit_lease: must be from 1ms to 24h, got inf",
          [](BreakerOptions& o) { o.permit_lease = absl::InfiniteDuration(); }},
         {"breaker.ramp: must be shares greater than 0 and at most 1, got 0",
          [](BreakerOptions& o) {
@@ -91,20 +97,93 @@ INSTANTIATE_TEST_SUITE_P(
          }},
         {"breaker.ramp: must be at most 16 steps, got 17",
          [](BreakerOptions& o) { o.ramp.assign(17, 0.5); }},
-        {"breaker.ramp_step: must be greater than 0 and at most 24h, got 0",
+        {"breaker.ramp_step: must be from 1ms to 24h, got 0",
          [](BreakerOptions& o) { o.ramp_step = absl::ZeroDuration(); }},
-        {"breaker.rejection_event_interval: must be greater than 0 and at most "
-         "24h, got 0",
+        {"breaker.rejection_event_interval: must be from 1ns to 24h, got 0",
          [](BreakerOptions& o) {
            o.rejection_event_interval = absl::ZeroDuration();
          }},
     }));
 
-TEST(BreakerOptionsTest, DifferIfAnyFieldDoes) {
+struct DurationField {
+  const char* name;
+  absl::Duration BreakerOptions::*field;
+  absl::Duration least;
+};
+
+class ShortBreakerDurationTest
+    : public ::testing::TestWithParam<DurationField> {};
+
+TEST_P(ShortBreakerDurationTest, HasALeastValueThatIsNamed) {
+  const auto& [name, field, least] = GetParam();
   BreakerOptions options;
-  EXPECT_EQ(options, BreakerOptions());
-  options.ramp = {0.5};
-  EXPECT_NE(options, BreakerOptions());
+  options.*field = least;
+  EXPECT_TRUE(options.Validate().ok()) << options.Validate();
+  // Absl counts quarters of a nanosecond, clocks do not.
+  for (const absl::Duration less :
+       {least - absl::Nanoseconds(1) / 4, absl::Nanoseconds(1) / 2}) {
+    options.*field = less;
+    EXPECT_THAT(
+        std::string(options.Validate().message()),
+        AllOf(StartsWith(absl::StrCat("breaker.", name, ": must be ")),
+              HasSubstr(absl::StrCat(" ", absl::FormatDuration(least))),
+              EndsWith(absl::StrCat(", got ", absl::FormatDuration(less)))));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    EachField, ShortBreakerDurationTest,
+    ::testing::Values(
+        DurationField{"slow_call", &BreakerOptions::slow_call,
+                      absl::Nanoseconds(1)},
+        DurationField{"window", &BreakerOptions::window,
+                      absl::Milliseconds(100)},
+        DurationField{"open_duration", &BreakerOptions::open_duration,
+                      absl::Milliseconds(1)},
+        DurationField{"max_open_duration", &BreakerOptions::max_open_duration,
+                      absl::Milliseconds(1)},
+        DurationField{"half_open_max_wait", &BreakerOptions::half_open_max_wait,
+                      absl::Milliseconds(1)},
+        DurationField{"permit_lease", &BreakerOptions::permit_lease,
+                      absl::Milliseconds(1)},
+        DurationField{"ramp_step", &BreakerOptions::ramp_step,
+                      absl::Milliseconds(1)},
+        DurationField{"rejection_event_interval",
+                      &BreakerOptions::rejection_event_interval,
+                      absl::Nanoseconds(1)}),
+    [](const auto& info) { return std::string(info.param.name); });
+
+void Change(bool& value) { value = !value; }
+void Change(int& value) { ++value; }
+void Change(double& value) { value += 0.25; }
+void Change(absl::Duration& value) { value = absl::Seconds(7); }
+void Change(std::vector<double>& value) { value.push_back(0.25); }
+
+// Changes the field of that number. Returns how many fields there are.
+size_t ChangeField(BreakerOptions& options, size_t number) {
+  // As many names as there are fields, or this does not compile.
+  auto& [f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15,
+         f16, f17, f18, f19, f20, f21, f22, f23, f24, f25] = options;
+  size_t fields = 0;
+  std::apply(
+      [&](auto&... field) {
+        ((fields++ == number ? Change(field) : void()), ...);
+      },
+      std::tie(f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14,
+               f15, f16, f17, f18, f19, f20, f21, f22, f23, f24, f25));
+  return fields;
+}
+
+TEST(BreakerOptionsTest, DifferIfAnyFieldDoes) {
+  EXPECT_EQ(BreakerOptions(), BreakerOptions());
+  size_t fields = 1;
+  for (size_t number = 0; number < fields; ++number) {
+    BreakerOptions options;
+    fields = ChangeField(options, number);
+    EXPECT_NE(options, BreakerOptions()) << "field " << number;
+    EXPECT_FALSE(options == BreakerOptions()) << "field " << number;
+  }
+  EXPECT_GT(fields, 20u);
 }
 
 }  // namespace

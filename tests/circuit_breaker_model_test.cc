@@ -2,6 +2,7 @@
 // random scripts, after each of which both must have said the same.
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -39,6 +40,9 @@ class ReferenceBreaker {
     MonotonicTime at;
     bool uncounted = false;
     bool in_bulkhead = false;
+    bool beyond_bulkhead = false;
+    std::optional<absl::Duration> answered_after;
+    bool counted = false;
   };
 
   ReferenceBreaker(const BreakerOptions& options, Environment& dice)
@@ -54,9 +58,9 @@ class ReferenceBreaker {
     permit.round = round_;
     permit.at = now;
     std::optional<Rejection> refusal = Ask(now);
-    if (!refusal && state_ != BreakerState::kForcedClosed &&
-        options_.max_concurrent_calls > 0) {
-      if (under_way_ >= options_.max_concurrent_calls) {
+    if (!refusal && options_.max_concurrent_calls > 0) {
+      if (under_way_ + (shadow_ ? 0 : beyond_) >=
+          options_.max_concurrent_calls) {
         refusal = Rejection{RejectionReason::kBulkhead, Shown(), {}};
       } else {
         ++under_way_;
@@ -67,6 +71,8 @@ class ReferenceBreaker {
     if (refusal && shadow_) {
       ++would_have_rejected_;
       permit.uncounted = true;
+      permit.beyond_bulkhead = options_.max_concurrent_calls > 0;
+      beyond_ += permit.beyond_bulkhead ? 1 : 0;
       refusal.reset();
     }
     if (refusal) {
@@ -84,25 +90,29 @@ class ReferenceBreaker {
 
   void Record(const Permit& permit, Outcome outcome, MonotonicTime now,
               const CircuitBreaker::FailureDetails& details) {
-    if (permit.in_bulkhead) --under_way_;
+    LeaveBulkhead(permit);
+    if (permit.counted) return;
     if (permit.uncounted || outcome == Outcome::kIgnored) {
       ReturnProbe(permit);
       ++totals_.ignored;
       return;
     }
-    const bool failed = outcome == Outcome::kFailure;
-    const bool slow = absl::FromChrono(now - permit.at) >= options_.slow_call;
-    if (permit.generation != generation_) {
-      ++totals_.stale;
-    } else if (state_ == BreakerState::kHalfOpen) {
-      RecordProbe(permit, failed, slow, now, details);
-    } else {
-      RecordCounted(failed, slow, now, details);
-    }
+    Count(permit, outcome == Outcome::kFailure,
+          permit.answered_after.value_or(absl::FromChrono(now - permit.at)),
+          now, details);
+  }
+
+  void NoteResponse(Permit& permit, MonotonicTime now) {
+    if (permit.answered_after) return;
+    permit.answered_after = absl::FromChrono(now - permit.at);
+    if (permit.issued_in != BreakerState::kHalfOpen || permit.uncounted) return;
+    permit.counted = true;
+    Count(permit, false, *permit.answered_after, now, {});
   }
 
   void GiveBack(const Permit& permit) {
-    if (permit.in_bulkhead) --under_way_;
+    LeaveBulkhead(permit);
+    if (permit.counted) return;
     ReturnProbe(permit);
     ++totals_.returned;
   }
@@ -111,21 +121,26 @@ class ReferenceBreaker {
     manual_until_ = After(now, manual.time_to_live);
     by_hand_ = true;
     const bool shadow = manual.state == BreakerState::kMetricsOnly;
-    Enter(shadow ? BreakerState::kClosed : manual.state, shadow, now, true);
+    Enter(shadow ? BreakerState::kClosed : manual.state, shadow, now);
   }
 
   void Reset(MonotonicTime now) {
     by_hand_ = false;
-    Enter(Home(), false, now, true);
+    Enter(Home(), false, now);
   }
 
   void Reconfigure(const BreakerOptions& options, MonotonicTime now) {
     if (options_.enabled != options.enabled && !by_hand_) {
       Enter(
           options.enabled ? BreakerState::kClosed : BreakerState::kForcedClosed,
-          false, now, true);
+          false, now);
     }
     const BreakerOptions old = std::exchange(options_, options);
+    if (ramp_began_) state_until_ = RampEnd();
+    if (state_ == BreakerState::kHalfOpen) {
+      state_until_ = After(entered_, options_.half_open_max_wait);
+      JudgeProbes(now, {});
+    }
     if (old.last_calls != options.last_calls) last_calls_.clear();
     if (old.window != options.window) {
       if (state_ == BreakerState::kClosed) ++generation_;
@@ -158,7 +173,7 @@ class ReferenceBreaker {
     s.rejections = rejections_;
     s.transitions = transitions_;
     s.would_have_rejected = would_have_rejected_;
-    s.calls_under_way = under_way_;
+    s.calls_under_way = under_way_ + beyond_;
     s.permits = totals_;
     return s;
   }
@@ -171,6 +186,11 @@ class ReferenceBreaker {
     int weight;
   };
 
+  void LeaveBulkhead(const Permit& permit) {
+    under_way_ -= permit.in_bulkhead ? 1 : 0;
+    beyond_ -= permit.beyond_bulkhead ? 1 : 0;
+  }
+
   BreakerState Home() const {
     return options_.enabled ? BreakerState::kClosed
                             : BreakerState::kForcedClosed;
@@ -182,7 +202,7 @@ class ReferenceBreaker {
   void Settle(MonotonicTime now) {
     if (by_hand_ && now >= manual_until_) {
       by_hand_ = false;
-      Enter(Home(), false, now, true);
+      Enter(Home(), false, now);
     }
     if (now < state_until_) return;
     if (state_ == BreakerState::kOpen) {
@@ -284,25 +304,39 @@ class ReferenceBreaker {
     return counts_at_change_;
   }
 
+  void Count(const Permit& permit, bool failed, absl::Duration took,
+             MonotonicTime now, const CircuitBreaker::FailureDetails& details) {
+    const bool slow = took >= options_.slow_call;
+    if (permit.generation != generation_) {
+      ++totals_.stale;
+    } else if (state_ == BreakerState::kHalfOpen) {
+      RecordProbe(permit, failed, slow, now, details);
+    } else {
+      RecordCounted(failed, slow, now, details);
+    }
+  }
+
   void RecordProbe(const Permit& permit, bool failed, bool slow,
                    MonotonicTime now,
                    const CircuitBreaker::FailureDetails& details) {
-    if (permit.round != round_) {
-      ++totals_.stale;
-      return;
-    }
     ++(failed ? totals_.failures : totals_.successes);
-    --probes_under_way_;
+    if (permit.round == round_) --probes_under_way_;
     failed = failed || (slow && options_.slow_rate > 0);
     ++(failed ? failed_ : succeeded_);
+    JudgeProbes(now, details);
+  }
+
+  void JudgeProbes(MonotonicTime now,
+                   const CircuitBreaker::FailureDetails& details) {
     if (options_.half_open_failure_rate > 0) {
       if (succeeded_ + failed_ < options_.half_open_permits) return;
-      const double rate = double{1} * failed_ / (succeeded_ + failed_);
-      Enter(rate >= options_.half_open_failure_rate ? BreakerState::kOpen
-                                                    : BreakerState::kClosed,
-            shadow_, now, false, details.server_delay);
-    } else if (failed) {
-      Enter(BreakerState::kOpen, shadow_, now, false, details.server_delay);
+      Enter(Reached(options_.half_open_failure_rate, failed_,
+                    succeeded_ + failed_)
+                ? BreakerState::kOpen
+                : BreakerState::kClosed,
+            shadow_, now, details.server_delay);
+    } else if (failed_ > 0) {
+      Enter(BreakerState::kOpen, shadow_, now, details.server_delay);
     } else if (succeeded_ >= options_.half_open_successes) {
       Enter(BreakerState::kClosed, shadow_, now);
     }
@@ -352,13 +386,19 @@ class ReferenceBreaker {
       rate_waits_ = reached && possible && !trip;
     }
     if (trip) {
-      Enter(BreakerState::kOpen, shadow_, now, false, details.server_delay);
+      Enter(BreakerState::kOpen, shadow_, now, details.server_delay);
     }
   }
 
+  // The scripts' rates have two decimals.
   static bool Reached(double rate, int64_t part, int64_t whole) {
     return rate > 0 && part > 0 &&
-           static_cast<double>(part) >= rate * static_cast<double>(whole);
+           part * 100 >= std::lround(rate * 100) * whole;
+  }
+
+  MonotonicTime RampEnd() const {
+    return After(*ramp_began_,
+                 options_.ramp_step * static_cast<int>(options_.ramp.size()));
   }
 
   absl::Duration OpenDuration(std::optional<absl::Duration> server_delay) {
@@ -367,7 +407,7 @@ class ReferenceBreaker {
     const double uniform = options_.open_jitter > 0 ? dice_.Uniform() : 0.5;
     absl::Duration duration = options_.open_duration;
     if (options_.use_server_delay && server_delay) {
-      duration = *server_delay;
+      duration = std::max(*server_delay, options_.open_duration / 10);
     } else {
       for (int i = 0; i < opened_; ++i) {
         duration = std::min(cap, duration * options_.open_multiplier);
@@ -379,15 +419,15 @@ class ReferenceBreaker {
   }
 
   void Enter(BreakerState to, bool shadow, MonotonicTime now,
-             bool always_shown = false,
              std::optional<absl::Duration> server_delay = std::nullopt) {
-    if (always_shown || !shadow_ || !shadow) ++transitions_;
+    const BreakerState shown = Shown();
     counts_at_change_ = CountsIn(now);
     const bool recovered =
         state_ == BreakerState::kHalfOpen &&
         (to != BreakerState::kOpen && to != BreakerState::kHalfOpen);
     state_ = to;
     shadow_ = shadow;
+    if (Shown() != shown) ++transitions_;
     ++generation_;
     calls_.clear();
     shed_.clear();
@@ -395,6 +435,7 @@ class ReferenceBreaker {
     run_ = 0;
     rate_waits_ = false;
     state_until_ = kNever;
+    entered_ = now;
     ramp_began_.reset();
     if (to == BreakerState::kOpen) {
       state_until_ = After(now, OpenDuration(server_delay));
@@ -406,8 +447,7 @@ class ReferenceBreaker {
       opened_ = 0;
       if (recovered && !options_.ramp.empty()) {
         ramp_began_ = now;
-        state_until_ = After(
-            now, options_.ramp_step * static_cast<int>(options_.ramp.size()));
+        state_until_ = RampEnd();
       }
     }
   }
@@ -419,6 +459,7 @@ class ReferenceBreaker {
   bool by_hand_ = false;
   uint64_t generation_ = 0;
   MonotonicTime state_until_ = kNever;
+  MonotonicTime entered_;
   MonotonicTime manual_until_ = kNever;
   std::optional<MonotonicTime> ramp_began_;
   std::deque<Call> calls_;
@@ -433,6 +474,7 @@ class ReferenceBreaker {
   int succeeded_ = 0;
   int failed_ = 0;
   int under_way_ = 0;
+  int beyond_ = 0;
   WindowCounts counts_at_change_;
   uint64_t rejections_ = 0;
   uint64_t would_have_rejected_ = 0;
@@ -443,8 +485,10 @@ class ReferenceBreaker {
 // One random script, played to both.
 class Script {
  public:
-  explicit Script(uint64_t seed)
+  // `restless`: the options change at every step.
+  Script(uint64_t seed, bool restless)
       : random_(seed),
+        restless_(restless),
         options_(RandomOptions()),
         reference_(options_, reference_dice_) {
     environment_.SeedUniform(seed);
@@ -455,8 +499,14 @@ class Script {
   // Returns the first difference, or nothing.
   std::string Play(int steps) {
     for (int step = 0; step < steps; ++step) {
-      const std::string what = Step();
-      const std::string difference = Compare();
+      std::string what = Step();
+      std::string difference = Compare();
+      if (restless_ && difference.empty()) {
+        ChangeAnOption();
+        Reconfigure();
+        what = "options changed";
+        difference = Compare();
+      }
       if (!difference.empty()) {
         return absl::StrCat("step ", step, ", ", what, ": ", difference);
       }
@@ -482,8 +532,8 @@ class Script {
     o.consecutive_failures = OneOf({0, 2, 5, 9});
     o.last_calls = OneOf({0, 0, 1, 7, 64, 100});
     o.last_calls_failures = 1 + o.last_calls / 2;
-    o.failure_rate = OneOf({0.0, 0.1, 0.5, 0.9, 1.0});
-    o.slow_rate = OneOf({0.0, 0.0, 0.3, 1.0});
+    o.failure_rate = OneOf({0.0, 0.1, 0.5, 0.55, 0.9, 1.0});
+    o.slow_rate = OneOf({0.0, 0.0, 0.29, 1.0});
     o.slow_call = OneOf({absl::InfiniteDuration(), absl::Milliseconds(150)});
     o.window = OneOf({absl::Seconds(1), absl::Seconds(1), absl::Seconds(3)});
     o.minimum_calls = OneOf({1, 5, 20});
@@ -507,12 +557,50 @@ class Script {
     return o;
   }
 
+  // So that all the others go on with what they have been.
+  void ChangeAnOption() {
+    const BreakerOptions other = RandomOptions();
+    const auto change = [&](auto BreakerOptions::*... fields) {
+      int n = Random(sizeof...(fields));
+      ((n-- == 0 ? void(options_.*fields = other.*fields) : void()), ...);
+    };
+    using O = BreakerOptions;
+    change(&O::consecutive_failures, &O::failure_rate, &O::slow_rate,
+           &O::slow_call, &O::minimum_calls, &O::critical_weight,
+           &O::open_on_critical, &O::throttle_k, &O::max_concurrent_calls,
+           &O::open_duration, &O::open_multiplier, &O::max_open_duration,
+           &O::open_jitter, &O::use_server_delay, &O::half_open_permits,
+           &O::half_open_successes, &O::half_open_failure_rate,
+           &O::half_open_max_wait, &O::permit_lease, &O::ramp, &O::ramp_step);
+    if (OneIn(20)) options_.window = other.window;
+    if (OneIn(20)) options_.enabled = other.enabled;
+    if (OneIn(20)) {
+      options_.last_calls = other.last_calls;
+      options_.last_calls_failures = other.last_calls_failures;
+    }
+  }
+
+  void Reconfigure() {
+    const MonotonicTime now = environment_.Now();
+    EXPECT_TRUE(breaker_->Reconfigure(options_, now).ok());
+    reference_.Reconfigure(options_, now);
+    EXPECT_EQ(breaker_->options(), options_);
+  }
+
   std::string Step() {
     const MonotonicTime now = environment_.Now();
     const int dice = Random(1000);
     if (dice < 480) {
       held_.push_back({breaker_->TryAcquire(now), reference_.TryAcquire(now)});
       return "acquire";
+    }
+    if (dice < 540) {
+      if (held_.empty()) return "nothing";
+      Pair& pair = held_[Random(static_cast<int>(held_.size()))];
+      if (!pair.real.admitted()) return "nothing";
+      pair.real.NoteResponse(now);
+      reference_.NoteResponse(pair.reference, now);
+      return "note a response";
     }
     if (dice < 880) {
       if (held_.empty()) return "nothing";
@@ -557,8 +645,7 @@ class Script {
       return "reset";
     }
     options_ = RandomOptions();
-    EXPECT_TRUE(breaker_->Reconfigure(options_, now).ok());
-    reference_.Reconfigure(options_, now);
+    Reconfigure();
     return "reconfigure";
   }
 
@@ -619,6 +706,7 @@ class Script {
   };
 
   std::mt19937_64 random_;
+  const bool restless_;
   BreakerOptions options_;
   mutable ManualEnvironment environment_;
   ManualEnvironment reference_dice_;
@@ -628,17 +716,27 @@ class Script {
   int failing_ = 30;  // Per cent.
 };
 
-TEST(CircuitBreakerModelTest, DoesWhatTheReferenceDoesForAMillionSteps) {
-  constexpr int kScripts = 1000;
+// Returns the number of transitions.
+uint64_t PlayScripts(int scripts, bool restless) {
   constexpr int kSteps = 1000;
   uint64_t transitions = 0;
-  for (int seed = 0; seed < kScripts; ++seed) {
-    Script script(static_cast<uint64_t>(seed));
-    ASSERT_EQ(script.Play(kSteps), "") << "seed " << seed;
+  for (int seed = 0; seed < scripts; ++seed) {
+    Script script(static_cast<uint64_t>(seed), restless);
+    const std::string difference = script.Play(kSteps);
+    EXPECT_EQ(difference, "") << "seed " << seed;
+    if (!difference.empty()) break;
     transitions += script.transitions();
   }
-  // The scripts did reach something.
-  EXPECT_GT(transitions, 10000u);
+  return transitions;
+}
+
+// The scripts did reach something, too.
+TEST(CircuitBreakerModelTest, DoesWhatTheReferenceDoesForAMillionSteps) {
+  EXPECT_GT(PlayScripts(1000, /*restless=*/false), 10000u);
+}
+
+TEST(CircuitBreakerModelTest, DoesSoAlsoWhenOptionsChangeAtEveryStep) {
+  EXPECT_GT(PlayScripts(200, /*restless=*/true), 2000u);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include "grpc_breaker/circuit_breaker.h"
 
+#include <deque>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -224,6 +226,33 @@ TEST_F(CircuitBreakerTest, CountsOnInTheSameBucketsAfterALongIdleTime) {
   EXPECT_EQ(Snapshot().permits.successes, 2u + 1u);
 }
 
+TEST_F(CircuitBreakerTest, OpensByItsRateHoweverLongTheMachineIsUp) {
+  BreakerOptions options = NoRules();
+  options.failure_rate = 0.5;
+  options.window = absl::Milliseconds(100);
+  Make(options);
+  Play("SSFS");
+  const auto day = absl::Hours(24);
+  // Counts of 31 and 32 bits overflow after 248 and 497 days.
+  for (const absl::Duration uptime :
+       {day * 248, day * 249, day * 495, day * 496, day * 497, day * 498,
+        day * 993, day * 994, day * 995, day * 36500}) {
+    Advance(uptime - environment_.elapsed());
+    for (int i = 0; i < 20; ++i) Play("F");
+    EXPECT_EQ(state(), BreakerState::kOpen) << uptime;
+    Advance(absl::Seconds(60));
+    Play("SSS");
+    EXPECT_EQ(state(), BreakerState::kClosed) << uptime;
+    EXPECT_EQ(Snapshot().counts.successes, 1) << uptime;
+    // And one that is made now.
+    Make(options);
+    for (int i = 0; i < 20; ++i) Play("F");
+    EXPECT_EQ(state(), BreakerState::kOpen) << uptime;
+    Advance(absl::Seconds(60));
+    Play("SS");
+  }
+}
+
 TEST_F(CircuitBreakerTest, ACriticalFailureCanCountForMany) {
   BreakerOptions options = NoRules();
   options.consecutive_failures = 5;
@@ -342,6 +371,93 @@ TEST_F(CircuitBreakerTest, AProbeThatTheBulkheadRefusesGivesItsPlaceBack) {
   EXPECT_EQ(Snapshot().calls_under_way, 0);
 }
 
+// Holds a breaker with room for two calls in a manual state, while five calls
+// try.
+class BulkheadByHandTest : public BreakerFixture {
+ protected:
+  void Hold(BreakerState manual) {
+    BreakerOptions options;
+    options.max_concurrent_calls = 2;
+    options.enabled = manual != BreakerState::kClosed;
+    Make(options);
+    if (manual == BreakerState::kClosed) return;  // Not enabled.
+    ASSERT_TRUE(
+        breaker_->SetManualState({manual, "", ""}, environment_.Now()).ok());
+  }
+
+  int AdmittedOfFive() {
+    int admitted = 0;
+    for (int i = 0; i < 5; ++i) {
+      Permit permit = Acquire();
+      if (permit.admitted()) {
+        ++admitted;
+        held_.push_back(std::move(permit));
+      } else {
+        EXPECT_EQ(permit.rejection().reason, RejectionReason::kBulkhead);
+        EXPECT_EQ(permit.rejection().state, state());
+      }
+    }
+    return admitted;
+  }
+
+  void Release() { held_.erase(held_.begin()); }
+
+  std::vector<Permit> held_;
+};
+
+TEST_F(BulkheadByHandTest, ForcedClosedIsBoundedAsWell) {
+  Hold(BreakerState::kForcedClosed);
+  EXPECT_EQ(AdmittedOfFive(), 2);
+  EXPECT_EQ(Snapshot().calls_under_way, 2);
+  EXPECT_EQ(Snapshot().rejections, 3u);
+  Release();
+  EXPECT_EQ(AdmittedOfFive(), 1);
+}
+
+TEST_F(BulkheadByHandTest, ADisabledBreakerIsBoundedAsWell) {
+  Hold(BreakerState::kClosed);
+  ASSERT_EQ(state(), BreakerState::kForcedClosed);
+  EXPECT_EQ(AdmittedOfFive(), 2);
+  Release();
+  EXPECT_EQ(AdmittedOfFive(), 1);
+}
+
+TEST_F(BulkheadByHandTest, CallsOfForcedClosedAreStillUnderWayAfterAReset) {
+  Hold(BreakerState::kForcedClosed);
+  EXPECT_EQ(AdmittedOfFive(), 2);
+  breaker_->Reset("", "", environment_.Now());
+  EXPECT_EQ(AdmittedOfFive(), 0);
+  Record(std::move(held_.back()), Outcome::kSuccess);
+  EXPECT_EQ(AdmittedOfFive(), 1);
+}
+
+TEST_F(BulkheadByHandTest, MetricsOnlyCountsWhatItWouldHaveRefused) {
+  Hold(BreakerState::kMetricsOnly);
+  EXPECT_EQ(AdmittedOfFive(), 5);
+  EXPECT_EQ(Snapshot().would_have_rejected, 3u);
+  EXPECT_EQ(Snapshot().calls_under_way, 5);
+  EXPECT_EQ(Snapshot().rejections, 0u);
+  // One of the two ends that would be under way; the next would be admitted.
+  Release();
+  Play("S");
+  EXPECT_EQ(Snapshot().would_have_rejected, 3u);
+}
+
+TEST_F(BulkheadByHandTest, CallsOfMetricsOnlyAreStillUnderWayAfterAReset) {
+  Hold(BreakerState::kMetricsOnly);
+  EXPECT_EQ(AdmittedOfFive(), 5);
+  breaker_->Reset("", "", environment_.Now());
+  for (int left = 4; left >= 2; --left) {
+    Release();
+    EXPECT_EQ(Snapshot().calls_under_way, left);
+    EXPECT_EQ(AdmittedOfFive(), 0);
+  }
+  Release();
+  EXPECT_EQ(AdmittedOfFive(), 1);
+  held_.clear();
+  EXPECT_EQ(Snapshot().calls_under_way, 0);
+}
+
 // --- HALF_OPEN ---
 
 TEST_F(CircuitBreakerTest, TheFifthOfFourProbesIsRefusedUntilOneIsReturned) {
@@ -442,13 +558,222 @@ TEST_F(CircuitBreakerTest, ALostProbeLosesItsPlaceAfterTheLease) {
   Advance(absl::Nanoseconds(1));
   Permit next = Acquire();
   EXPECT_TRUE(next.admitted());
-  // What it reports now is worthless, and frees no place.
-  Record(std::move(lost), Outcome::kFailure);
-  EXPECT_EQ(state(), BreakerState::kHalfOpen);
+  // It has no place to give back any more.
+  lost = Permit();
   EXPECT_FALSE(Acquire().admitted());
-  EXPECT_EQ(Snapshot().permits.stale, 1u);
   Record(std::move(next), Outcome::kSuccess);
   EXPECT_EQ(state(), BreakerState::kClosed);
+}
+
+TEST_F(CircuitBreakerTest, ALateSuccessOfAProbeIsOneAllTheSame) {
+  BreakerOptions options;
+  options.half_open_permits = 1;
+  options.half_open_successes = 2;
+  MakeDueForProbes(options);
+  Permit late = Acquire();
+  Advance(absl::Seconds(60));
+  Permit next = Acquire();
+  ASSERT_TRUE(next.admitted());
+  Advance(absl::Seconds(30));
+  Record(std::move(late), Outcome::kSuccess);
+  EXPECT_EQ(Snapshot().counts.successes, 1);
+  EXPECT_EQ(Snapshot().permits.stale, 0u);
+  // The place is the other one's.
+  EXPECT_EQ(Snapshot().permits_in_use, 1);
+  EXPECT_FALSE(Acquire().admitted());
+  Record(std::move(next), Outcome::kSuccess);
+  EXPECT_EQ(state(), BreakerState::kClosed);
+}
+
+TEST_F(CircuitBreakerTest, ALateFailureOfAProbeOpensAllTheSame) {
+  MakeDueForProbes({});
+  std::vector<Permit> late;
+  for (int i = 0; i < 3; ++i) late.push_back(Acquire());
+  Advance(absl::Seconds(60));
+  Permit next = Acquire();
+  ASSERT_TRUE(next.admitted());
+  Record(std::move(late[0]), Outcome::kFailure);
+  EXPECT_EQ(state(), BreakerState::kOpen);
+}
+
+TEST_F(CircuitBreakerTest, ByRateLateOutcomesAreJudgedWithTheOthers) {
+  BreakerOptions options;
+  options.half_open_permits = 2;
+  options.half_open_failure_rate = 0.5;
+  for (const Outcome outcome : {Outcome::kSuccess, Outcome::kFailure}) {
+    MakeDueForProbes(options);
+    std::vector<Permit> late;
+    late.push_back(Acquire());
+    late.push_back(Acquire());
+    Advance(absl::Seconds(60));
+    Permit next = Acquire();
+    ASSERT_TRUE(next.admitted());
+    Record(std::move(late[0]), outcome);
+    Record(std::move(late[1]), outcome);
+    EXPECT_EQ(state(), outcome == Outcome::kSuccess ? BreakerState::kClosed
+                                                    : BreakerState::kOpen);
+  }
+}
+
+// Reports, long polls, subscriptions: none ends before its lease does.
+TEST_F(CircuitBreakerTest, ClosesAlthoughAllProbesTakeLongerThanTheirLease) {
+  for (const absl::Duration takes :
+       {absl::Seconds(61), absl::Seconds(90), absl::Hours(3)}) {
+    MakeDueForProbes({});
+    struct Call {
+      Permit permit;
+      MonotonicTime ends;
+    };
+    std::deque<Call> calls;
+    const absl::Duration began = environment_.elapsed();
+    while (state() == BreakerState::kHalfOpen ||
+           state() == BreakerState::kOpen) {
+      ASSERT_LE(environment_.elapsed() - began, takes + absl::Seconds(1));
+      while (!calls.empty() && calls.front().ends <= environment_.Now()) {
+        Record(std::move(calls.front().permit), Outcome::kSuccess);
+        calls.pop_front();
+      }
+      Permit permit = Acquire();
+      if (permit.admitted()) {
+        calls.push_back(
+            {std::move(permit), TimeAfter(environment_.Now(), takes)});
+      }
+      Advance(absl::Seconds(1));
+    }
+  }
+}
+
+TEST_F(CircuitBreakerTest, APermitOfAnEarlierHalfOpenGivesBackNoPlace) {
+  BreakerOptions options;
+  options.half_open_permits = 1;
+  MakeDueForProbes(options);
+  Permit old = Acquire();
+  // The word of the probes has as few bits of the generation.
+  for (int i = 0; i < 511; ++i) {
+    breaker_->Reset("", "", environment_.Now());
+    breaker_->Reset("", "", environment_.Now());
+  }
+  Play("FFFFF");
+  Advance(absl::Seconds(60));
+  Permit probe = Acquire();
+  ASSERT_TRUE(probe.admitted());
+  old = Permit();
+  EXPECT_EQ(Snapshot().permits_in_use, 1);
+  EXPECT_FALSE(Acquire().admitted());
+}
+
+// --- The response of a call that goes on ---
+
+TEST_F(CircuitBreakerTest, TheResponseOfAProbeIsItsSuccess) {
+  MakeDueForProbes({});
+  Permit first = Acquire();
+  Permit second = Acquire();
+  Permit third = Acquire();
+  first.NoteResponse(environment_.Now());
+  EXPECT_EQ(Snapshot().counts.successes, 1);
+  EXPECT_EQ(Snapshot().permits_in_use, 2);
+  first.NoteResponse(environment_.Now());  // Counts once.
+  EXPECT_EQ(state(), BreakerState::kHalfOpen);
+  second.NoteResponse(environment_.Now());
+  EXPECT_EQ(state(), BreakerState::kClosed);
+  EXPECT_EQ(Snapshot().permits.successes, 2u);
+  // Whatever comes of them later.
+  Record(std::move(first), Outcome::kFailure);
+  second = Permit();
+  third.NoteResponse(environment_.Now());
+  Record(std::move(third), Outcome::kFailure);
+  EXPECT_EQ(Snapshot().counts.calls(), 0);
+  EXPECT_EQ(Snapshot().permits.stale, 1u);  // The third's response.
+  EXPECT_EQ(Snapshot().permits.returned, 0u);
+  EXPECT_EQ(Held(), 0u);
+}
+
+TEST_F(CircuitBreakerTest, ASlowResponseOfAProbeIsASlowProbe) {
+  BreakerOptions options;
+  options.slow_call = absl::Seconds(1);
+  options.slow_rate = 0.5;
+  MakeDueForProbes(options);
+  recorder_.events.clear();
+  Permit probe = Acquire();
+  Advance(absl::Seconds(1));
+  probe.NoteResponse(environment_.Now());
+  EXPECT_EQ(state(), BreakerState::kOpen);
+  EXPECT_THAT(recorder_.events, ElementsAre("OPEN -> HALF_OPEN", "slow: 1s",
+                                            "HALF_OPEN -> OPEN"));
+}
+
+TEST_F(CircuitBreakerTest, ALateResponseOfAProbeCountsForHalfOpen) {
+  BreakerOptions options;
+  options.half_open_permits = options.half_open_successes = 1;
+  MakeDueForProbes(options);
+  Permit late = Acquire();
+  Advance(absl::Hours(1));
+  Permit next = Acquire();
+  late.NoteResponse(environment_.Now());
+  EXPECT_EQ(state(), BreakerState::kClosed);
+}
+
+TEST_F(CircuitBreakerTest, ACallThatGoesOnAfterItsResponseIsNotSlow) {
+  BreakerOptions options = NoRules();
+  options.slow_call = absl::Seconds(2);
+  Make(options);
+  Permit fast = Acquire();
+  Permit slow = Acquire();
+  Advance(absl::Seconds(1));
+  fast.NoteResponse(environment_.Now());
+  Advance(absl::Seconds(1));
+  slow.NoteResponse(environment_.Now());
+  EXPECT_EQ(Snapshot().counts.calls(), 0) << "counts when it is recorded";
+  Advance(absl::Hours(5));
+  Record(std::move(fast), Outcome::kSuccess);
+  EXPECT_EQ(Snapshot().counts.slow, 0);
+  Record(std::move(slow), Outcome::kFailure);
+  EXPECT_EQ(Snapshot().counts.slow, 1);
+  EXPECT_EQ(Snapshot().counts.failures, 1);
+  EXPECT_EQ(Snapshot().counts.successes, 1);
+  EXPECT_THAT(recorder_.events, ElementsAre("slow: 2s"));
+}
+
+TEST_F(CircuitBreakerTest, ACallIsInTheBulkheadUntilItEnds) {
+  BreakerOptions options;
+  options.max_concurrent_calls = 1;
+  Make(options);
+  Permit permit = Acquire();
+  permit.NoteResponse(environment_.Now());
+  EXPECT_FALSE(Acquire().admitted());
+  Permit moved = std::move(permit);
+  permit.NoteResponse(environment_.Now());
+  Record(std::move(moved), Outcome::kSuccess);
+  EXPECT_EQ(Snapshot().calls_under_way, 0);
+  EXPECT_EQ(Snapshot().permits.successes, 1u);
+}
+
+TEST_F(CircuitBreakerTest, TheResponseOfARefusedCallIsNone) {
+  Make({});
+  Play("FFFFF");
+  Permit refused = Acquire();
+  refused.NoteResponse(environment_.Now());
+  EXPECT_EQ(refused.rejection().retry_after, absl::Seconds(60));
+}
+
+TEST_F(CircuitBreakerTest, MetricsOnlyCountsResponsesOfItsShadow) {
+  Make({});
+  ASSERT_TRUE(breaker_
+                  ->SetManualState({BreakerState::kMetricsOnly, "", ""},
+                                   environment_.Now())
+                  .ok());
+  Play("FFFFF");
+  Permit beyond = Acquire();
+  Advance(absl::Seconds(60));
+  Permit first = Acquire();
+  Permit second = Acquire();
+  beyond.NoteResponse(environment_.Now());
+  EXPECT_EQ(Snapshot().shadow_state, BreakerState::kHalfOpen);
+  first.NoteResponse(environment_.Now());
+  second.NoteResponse(environment_.Now());
+  EXPECT_EQ(Snapshot().shadow_state, BreakerState::kClosed);
+  Record(std::move(beyond), Outcome::kSuccess);
+  EXPECT_EQ(Snapshot().permits.ignored, 1u);
 }
 
 TEST_F(CircuitBreakerTest, ASlowProbeCountsAsFailedWhereSlowCallsOpen) {
@@ -584,6 +909,38 @@ TEST_F(CircuitBreakerTest, TheServersDelaySetsTheOpenDurationIfAskedTo) {
   Advance(absl::Seconds(7));
   Record(Acquire(), Outcome::kFailure, {{}, absl::Hours(7)});
   EXPECT_EQ(Snapshot().next_probe_in, absl::Seconds(120));
+}
+
+TEST_F(CircuitBreakerTest, NoServerDelaySwitchesTheBreakerOff) {
+  BreakerOptions options;
+  options.use_server_delay = true;
+  Make(options);
+  Play("FFFF");
+  for (absl::Duration delay :
+       {absl::ZeroDuration(), absl::Seconds(5), -absl::InfiniteDuration()}) {
+    Record(Acquire(), Outcome::kFailure, {{}, delay});
+    // A tenth of the open duration.
+    EXPECT_EQ(Snapshot().next_probe_in, absl::Seconds(6));
+    EXPECT_FALSE(Acquire().admitted());
+    Advance(absl::Seconds(6));
+  }
+  Record(Acquire(), Outcome::kFailure, {{}, absl::Seconds(6.5)});
+  EXPECT_EQ(Snapshot().next_probe_in, absl::Seconds(6.5));
+}
+
+TEST_F(CircuitBreakerTest, TheShortestOpenDurationIsAMillisecond) {
+  BreakerOptions options;
+  options.open_duration = options.max_open_duration = absl::Milliseconds(1);
+  options.half_open_max_wait = absl::Milliseconds(1);
+  options.open_jitter = 1;
+  options.use_server_delay = true;
+  Make(options);
+  environment_.ScriptUniform({0, 0});
+  Play("FFFFF");
+  EXPECT_EQ(Snapshot().next_probe_in, absl::Milliseconds(1));
+  Advance(absl::Milliseconds(1));
+  Record(Acquire(), Outcome::kFailure, {{}, absl::ZeroDuration()});
+  EXPECT_EQ(Snapshot().next_probe_in, absl::Milliseconds(1));
 }
 
 TEST_F(CircuitBreakerTest, TheServersDelayIsNotTakenUnasked) {
@@ -750,7 +1107,7 @@ TEST_F(CircuitBreakerTest, RefusesBadManualStatesByNameAndValue) {
                     {BreakerState::kForcedOpen, "", "", absl::ZeroDuration()},
                     environment_.Now())
                 .message(),
-            "manual.time_to_live: must be greater than 0, got 0");
+            "manual.time_to_live: must be at least 1ms, got 0");
   EXPECT_THAT(breaker_
                   ->SetManualState(
                       {BreakerState::kForcedOpen, std::string(257, 'x'), ""},
@@ -767,6 +1124,84 @@ TEST_F(CircuitBreakerTest, ResetClosesAnOpenBreaker) {
   EXPECT_EQ(state(), BreakerState::kClosed);
   Play("FFFF");
   EXPECT_EQ(state(), BreakerState::kClosed);
+}
+
+TEST_F(CircuitBreakerTest, AResetOfAClosedBreakerTellsNothingButEmpties) {
+  Make({});
+  Play("SFFF");
+  breaker_->Reset("just in case", "ann", environment_.Now());
+  EXPECT_EQ(Snapshot().counts.calls(), 0);
+  EXPECT_EQ(Snapshot().consecutive_failures, 0);
+  EXPECT_THAT(recorder_.events, IsEmpty());
+  EXPECT_THAT(breaker_->History(), IsEmpty());
+  EXPECT_EQ(Snapshot().transitions, 0u);
+  EXPECT_EQ(Snapshot().since, environment_.Now());
+}
+
+TEST_F(CircuitBreakerTest, AManualStateThatIsSetAnewTellsNothing) {
+  Make({});
+  for (BreakerState manual :
+       {BreakerState::kForcedOpen, BreakerState::kMetricsOnly,
+        BreakerState::kForcedClosed}) {
+    for (const char* reason : {"first", "second"}) {
+      ASSERT_TRUE(
+          breaker_->SetManualState({manual, reason, ""}, environment_.Now())
+              .ok());
+      EXPECT_EQ(Snapshot().manual->reason, reason);
+      Advance(absl::Seconds(1));
+    }
+    EXPECT_EQ(Snapshot().since, environment_.Now() - std::chrono::seconds(2));
+  }
+  EXPECT_EQ(recorder_.transitions.size(), 3u);
+  EXPECT_EQ(Snapshot().transitions, 3u);
+}
+
+TEST_F(CircuitBreakerTest, TheTimesOfChangesNeverGoBack) {
+  Make({});
+  const MonotonicTime early = environment_.Now();
+  Permit held = Acquire();
+  Play("FFFF");
+  Advance(absl::Seconds(10));
+  Record(std::move(held), Outcome::kFailure);
+  ASSERT_EQ(state(), BreakerState::kOpen);
+  // By threads that read their clocks before.
+  breaker_->Reset("", "", early);
+  ASSERT_TRUE(
+      breaker_->SetManualState({BreakerState::kForcedOpen, "", ""}, early)
+          .ok());
+  const std::vector<BreakerTransition> history = breaker_->History();
+  ASSERT_EQ(history.size(), 3u);
+  for (size_t i = 0; i < history.size(); ++i) {
+    EXPECT_EQ(history[i].at, environment_.Now()) << i;
+    EXPECT_EQ(history[i].wall_time, environment_.WallNow()) << i;
+    EXPECT_EQ(recorder_.transitions[i].at, environment_.Now()) << i;
+  }
+  EXPECT_EQ(Snapshot().since, environment_.Now());
+}
+
+TEST_F(CircuitBreakerTest, CausesSpeakOfOneInTheSingular) {
+  BreakerOptions options = NoRules();
+  const auto cause = [&] {
+    Make(options);
+    Play("F");
+    return breaker_->History().back().cause;
+  };
+  options.consecutive_failures = 1;
+  EXPECT_EQ(cause(), "1 consecutive failure");
+  options = NoRules();
+  options.failure_rate = 1;
+  options.minimum_calls = 1;
+  EXPECT_EQ(cause(), "100 % of 1 call failed");
+  options = NoRules();
+  options.last_calls = options.last_calls_failures = 1;
+  EXPECT_EQ(cause(), "1 failure among the last calls");
+  options = NoRules();
+  options.slow_rate = 0.5;
+  options.slow_call = absl::Seconds(1);
+  options.minimum_calls = 1;
+  Make(options);
+  PlaySlow('S', absl::Seconds(1));
+  EXPECT_EQ(breaker_->History().back().cause, "100 % of 1 call was slow");
 }
 
 // --- Events and history ---
@@ -898,6 +1333,116 @@ TEST_F(CircuitBreakerTest, ReconfigurationKeepsStateAndProbes) {
   EXPECT_EQ(state(), BreakerState::kClosed);
 }
 
+TEST_F(CircuitBreakerTest, NewOptionsAreShownAsThoseInForce) {
+  Make({});
+  EXPECT_EQ(breaker_->options(), BreakerOptions());
+  BreakerOptions options;
+  options.half_open_permits = 7;
+  options.ramp = {0.5};
+  ASSERT_TRUE(breaker_->Reconfigure(options, environment_.Now()).ok());
+  EXPECT_EQ(breaker_->options(), options);
+}
+
+// What probes have said before the options change is judged by the new ones.
+struct Rejudged {
+  const char* name;
+  BreakerOptions before;
+  std::string outcomes;
+  BreakerOptions after;
+  BreakerState state;
+};
+
+BreakerOptions ByCount(int permits, int successes) {
+  BreakerOptions options;
+  options.half_open_permits = permits;
+  options.half_open_successes = successes;
+  return options;
+}
+
+BreakerOptions ByRate(int permits, double rate) {
+  BreakerOptions options;
+  options.half_open_permits = permits;
+  options.half_open_failure_rate = rate;
+  return options;
+}
+
+class RejudgedProbesTest : public BreakerFixture,
+                           public ::testing::WithParamInterface<Rejudged> {};
+
+TEST_P(RejudgedProbesTest, ComeToADecision) {
+  const Rejudged& param = GetParam();
+  MakeDueForProbes(param.before);
+  Play(param.outcomes);
+  ASSERT_EQ(state(), BreakerState::kHalfOpen);
+  ASSERT_TRUE(breaker_->Reconfigure(param.after, environment_.Now()).ok());
+  EXPECT_EQ(state(), param.state);
+  EXPECT_EQ(recorder_.transitions.back().to, param.state);
+  if (param.state != BreakerState::kHalfOpen) return;
+  // A healthy server is enough then.
+  for (int i = 0; i < 20 && state() != BreakerState::kClosed; ++i) Play("S");
+  EXPECT_EQ(state(), BreakerState::kClosed);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    EachChange, RejudgedProbesTest,
+    ::testing::Values(Rejudged{"FewerByRateAllWell", ByRate(10, 0.5), "SSSSSS",
+                               ByRate(5, 0.5), BreakerState::kClosed},
+                      Rejudged{"FewerByRateSomeFailed", ByRate(10, 0.5),
+                               "SSSFF", ByRate(5, 0.5), BreakerState::kClosed},
+                      Rejudged{"FewerByRateMostFailed", ByRate(10, 0.5),
+                               "SSFFF", ByRate(5, 0.5), BreakerState::kOpen},
+                      Rejudged{"FewerByRateNotEnough", ByRate(10, 0.5), "SSFF",
+                               ByRate(5, 0.5), BreakerState::kHalfOpen},
+                      Rejudged{"MoreByRate", ByRate(3, 0.5), "SF",
+                               ByRate(10, 0.5), BreakerState::kHalfOpen},
+                      Rejudged{"CountToRate", ByCount(3, 10), "SSSS",
+                               ByRate(3, 0.5), BreakerState::kClosed},
+                      Rejudged{"RateToCountWithAFailure", ByRate(10, 0.5),
+                               "SSF", ByCount(3, 10), BreakerState::kOpen},
+                      Rejudged{"RateToCountWithEnough", ByRate(10, 0.5), "SS",
+                               ByCount(3, 2), BreakerState::kClosed},
+                      Rejudged{"FewerByCount", ByCount(3, 10), "SSSS",
+                               ByCount(3, 4), BreakerState::kClosed},
+                      Rejudged{"MoreByCount", ByCount(3, 2), "S",
+                               ByCount(3, 10), BreakerState::kHalfOpen},
+                      Rejudged{"NoChange", ByCount(3, 10), "SSSS",
+                               ByCount(3, 10), BreakerState::kHalfOpen}),
+    [](const auto& info) { return info.param.name; });
+
+TEST_F(CircuitBreakerTest, ANewLongestWaitEndsAHalfOpenThatHasBegun) {
+  MakeDueForProbes({});
+  std::vector<Permit> hang;
+  for (int i = 0; i < 3; ++i) hang.push_back(Acquire());
+  Advance(absl::Seconds(5));
+  BreakerOptions options;
+  options.half_open_max_wait = absl::Seconds(20);
+  ASSERT_TRUE(breaker_->Reconfigure(options, environment_.Now()).ok());
+  Advance(absl::Seconds(15) - absl::Nanoseconds(1));
+  EXPECT_FALSE(Acquire().admitted());
+  EXPECT_EQ(state(), BreakerState::kHalfOpen);
+  Advance(absl::Nanoseconds(1));
+  EXPECT_FALSE(Acquire().admitted());
+  EXPECT_EQ(state(), BreakerState::kOpen);
+}
+
+TEST_F(CircuitBreakerTest, ANewRampTakesTheOldOnesPlace) {
+  BreakerOptions options;
+  options.ramp = {0.1, 0.2};
+  MakeDueForProbes(options);
+  Play("SS");
+  EXPECT_EQ(Snapshot().ramp_share, 0.1);
+  options.ramp = {0.3, 0.4, 0.5, 0.6};
+  ASSERT_TRUE(breaker_->Reconfigure(options, environment_.Now()).ok());
+  Advance(absl::Seconds(35));
+  Acquire();
+  EXPECT_EQ(Snapshot().ramp_share, 0.6);
+  options.ramp = {};
+  ASSERT_TRUE(breaker_->Reconfigure(options, environment_.Now()).ok());
+  environment_.ScriptUniform({0.999});
+  EXPECT_TRUE(Acquire().admitted());
+  EXPECT_EQ(Snapshot().ramp_share, 1);
+}
+
 TEST_F(CircuitBreakerTest, ReconfigurationTurnsTheBreakerOffAndOn) {
   Make({});
   Play("FFFFF");
@@ -952,6 +1497,23 @@ TEST_F(CircuitBreakerTest, ExecuteRecordsByTheStatusTable) {
             absl::UnavailableError("x"));
   EXPECT_EQ(Snapshot().counts.successes, 2);
   EXPECT_EQ(Snapshot().counts.failures, 1);
+}
+
+TEST_F(CircuitBreakerTest, ExecuteCountsAnExceptionAsAFailureAndLetsItGoOn) {
+  Make({});
+  const auto call = [&] {
+    return breaker_->Execute(
+        []() -> absl::Status { throw std::runtime_error("broken"); });
+  };
+  for (int i = 0; i < 5; ++i) EXPECT_THROW(call(), std::runtime_error);
+  EXPECT_EQ(state(), BreakerState::kOpen);
+  EXPECT_EQ(Snapshot().permits.failures, 5u);
+  EXPECT_EQ(Held(), 0u);
+  EXPECT_TRUE(IsBreakerRejection(call()));
+  Advance(absl::Seconds(60));
+  EXPECT_THROW(call(), std::runtime_error);
+  EXPECT_EQ(state(), BreakerState::kOpen);
+  EXPECT_EQ(Snapshot().permits.returned, 0u);
 }
 
 TEST(IsBreakerRejectionTest, IsFalseForAServersUnavailable) {

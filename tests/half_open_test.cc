@@ -86,6 +86,61 @@ TEST(ProbeGateTest, ADelayedThreadDoesNotMakeFreshProbesLookLost) {
   EXPECT_EQ(gate.TryIssue(1, limits, 60, &ticket), ProbeGate::Issued::kYes);
 }
 
+TEST(ProbeGateTest, ALateOutcomeCountsButGivesNoPlaceBack) {
+  ProbeGate gate;
+  const ProbeLimits limits = Limits(2, 3);
+  uint32_t late[2];
+  uint32_t ticket;
+  gate.Begin(1, 0);
+  for (uint32_t& each : late) gate.TryIssue(1, limits, 0, &each);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(gate.TryIssue(1, limits, kLease, &ticket),
+              ProbeGate::Issued::kYes);
+  }
+  EXPECT_FALSE(gate.Return(1, late[0]));
+  EXPECT_EQ(gate.Report(1, late[0], true, limits),
+            ProbeGate::Reported::kCounted);
+  EXPECT_EQ(gate.Report(1, late[1], true, limits),
+            ProbeGate::Reported::kCounted);
+  EXPECT_EQ(gate.Load().under_way, 2u);
+  EXPECT_EQ(gate.Load().succeeded, 2u);
+  EXPECT_EQ(gate.Report(1, ticket, true, limits),
+            ProbeGate::Reported::kDecidedToClose);
+}
+
+TEST(ProbeGateTest, JudgesByNewLimitsOnce) {
+  ProbeGate gate;
+  uint32_t ticket;
+  gate.Begin(1, 0);
+  for (int i = 0; i < 4; ++i) {
+    gate.TryIssue(1, Limits(10, 1, 0.5), 0, &ticket);
+    gate.Report(1, ticket, true, Limits(10, 1, 0.5));
+  }
+  EXPECT_EQ(gate.Judge(1, Limits(5, 1, 0.5)), ProbeGate::Reported::kDropped);
+  EXPECT_EQ(gate.Judge(2, Limits(4, 1, 0.5)), ProbeGate::Reported::kDropped);
+  EXPECT_EQ(gate.Judge(1, Limits(4, 1, 0.5)),
+            ProbeGate::Reported::kDecidedToClose);
+  EXPECT_EQ(gate.Judge(1, Limits(4, 1, 0.5)), ProbeGate::Reported::kDropped);
+}
+
+// A thread that read the options before they changed reports after the outcomes
+// were judged by the new ones: nobody is told of a decision, and no place is
+// left. Whoever finds that judges again.
+TEST(ProbeGateTest, AReportByFormerLimitsDoesNotKeepItUndecided) {
+  const ProbeLimits before = Limits(10, 1, 0.5);
+  const ProbeLimits after = Limits(2, 1, 0.5);
+  ProbeGate gate;
+  uint32_t ticket;
+  gate.Begin(1, 0);
+  for (int i = 0; i < 2; ++i) gate.TryIssue(1, before, 0, &ticket);
+  gate.Report(1, ticket, true, before);
+  EXPECT_EQ(gate.Judge(1, after), ProbeGate::Reported::kDropped);
+  EXPECT_EQ(gate.Report(1, ticket, true, before),
+            ProbeGate::Reported::kCounted);
+  EXPECT_EQ(gate.TryIssue(1, after, 1000, &ticket), ProbeGate::Issued::kFull);
+  EXPECT_EQ(gate.Judge(1, after), ProbeGate::Reported::kDecidedToClose);
+}
+
 // --- Every interleaving of three threads ---
 //
 // Each thread makes its calls: ask for a place, then succeed, fail, give it
@@ -95,7 +150,8 @@ TEST(ProbeGateTest, ADelayedThreadDoesNotMakeFreshProbesLookLost) {
 // clock may move on by a lease at any time. All states that any order of steps
 // can lead to are visited, each once, and in each one these hold:
 //   - no more probes than permits are under way whose lease has not ended;
-//   - the word counts exactly the tickets of its generation and round;
+//   - the word counts exactly the tickets of its generation and round, and
+//     every outcome of its generation until it is decided, however late;
 //   - a generation is decided at most once.
 
 constexpr int kThreads = 3;
@@ -137,6 +193,7 @@ struct World {
   int8_t clock = 0;
   uint8_t generation = 0;
   uint8_t decisions = 0;  // In the current generation.
+  uint8_t outcomes = 0;   // In the current generation.
   // Tickets that were lost while they held a place: by (generation, round).
   struct Lost {
     uint8_t generation = 0, round = 0;
@@ -149,7 +206,7 @@ struct World {
   // The same for worlds that differ only in which thread is which.
   std::string Key() const {
     Bytes key;
-    key.Add(word, last, clock, generation, decisions);
+    key.Add(word, last, clock, generation, decisions, outcomes);
     std::array<std::string, std::tuple_size_v<decltype(lost)>> lost_keys;
     for (size_t i = 0; i < lost.size(); ++i) {
       Bytes bytes;
@@ -249,6 +306,9 @@ class Checker {
     }
     if (fresh > limits_.permits) violation_ = "more probes than permits";
     if (counted != word.under_way) violation_ = "a ticket is not counted";
+    if (world.outcomes != word.succeeded + word.failed) {
+      violation_ = "an outcome is not counted";
+    }
     if (world.decisions > 1) violation_ = "decided twice";
     endings_ += all_done ? 1 : 0;
   }
@@ -336,6 +396,7 @@ class Checker {
         word.generation = t.generation + 2u;
         next.word = word.Pack();
         next.decisions = 0;
+        next.outcomes = 0;
         t.step = Step::kBeginState;
         break;
       }
@@ -374,6 +435,10 @@ class Checker {
                              &verdict);
     }
     if (to && !Swap(world, t, *to)) return;  // Tries again.
+    if (t.ending != Ending::kReturn && word.generation == t.held_generation &&
+        !word.decided) {
+      ++world.outcomes;
+    }
     if (!to && word.generation == t.held_generation && word.decided &&
         word.round == t.round) {
       // Decided without it: its place is never asked for again.

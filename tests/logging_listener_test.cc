@@ -44,6 +44,13 @@ TEST(LoggingListenerTest, SaysWhenWhatAndWhyOnOneLine) {
                           "failed)"));
 }
 
+TEST(LoggingListenerTest, SpeaksOfOneCallInTheSingular) {
+  BreakerTransition transition = Opening();
+  transition.counts = {0, 1, 0};
+  EXPECT_THAT(LinesOf(transition),
+              ElementsAre(HasSubstr("; 1 call, 1 failed")));
+}
+
 TEST(LoggingListenerTest, KeepsControlCharactersOutOfTheLog) {
   BreakerTransition transition = Opening();
   transition.cause = "first\nsecond \x1b[31m";

@@ -29,7 +29,7 @@ TEST(PolicyTest, NamesTheFieldAndTheValueOfABadRetryOption) {
   Policy policy;
   policy.retry.base_delay = absl::Seconds(-1);
   EXPECT_EQ(std::string(policy.Validate("methods[/pkg.S/M].").message()),
-            "methods[/pkg.S/M].retry.base_delay: must be greater than 0, "
+            "methods[/pkg.S/M].retry.base_delay: must be at least 1ns, "
             "got -1s");
 }
 
@@ -43,23 +43,27 @@ TEST(PolicyTest, NamesTheFieldOfABadBreakerOption) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("1.5"));
 }
 
-TEST(PolicyTest, RefusesTimeoutsThatAreNotPositive) {
+TEST(PolicyTest, RefusesTimeoutsBelowAMillisecond) {
   Policy policy;
+  policy.timeout = policy.attempt_timeout = absl::Milliseconds(1);
+  EXPECT_TRUE(policy.Validate().ok()) << policy.Validate();
   policy.timeout = absl::ZeroDuration();
   EXPECT_EQ(std::string(policy.Validate().message()),
-            "timeout: must be greater than 0 and at most 8760h, got 0");
+            "timeout: must be from 1ms to 8760h, got 0");
+  policy.timeout = absl::Microseconds(999);
+  EXPECT_EQ(std::string(policy.Validate().message()),
+            "timeout: must be from 1ms to 8760h, got 999us");
   policy.timeout.reset();
   policy.attempt_timeout = absl::Milliseconds(-5);
   EXPECT_EQ(std::string(policy.Validate().message()),
-            "attempt_timeout: must be greater than 0 and at most 8760h, got "
-            "-5ms");
+            "attempt_timeout: must be from 1ms to 8760h, got -5ms");
 }
 
 TEST(PolicyTest, RefusesAnEndlessTimeout) {
   Policy policy;
   policy.timeout = absl::InfiniteDuration();
   EXPECT_EQ(std::string(policy.Validate().message()),
-            "timeout: must be greater than 0 and at most 8760h, got inf");
+            "timeout: must be from 1ms to 8760h, got inf");
 }
 
 TEST(PolicyTest, RefusesToReclassifyWhatIsNoError) {

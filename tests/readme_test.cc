@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -150,6 +151,37 @@ TEST(ReadmeTest, DefaultsAreThoseOfTheCode) {
   std::map<std::string, std::string> told;
   for (const auto& cells : Table("defaults")) told[cells[0]] = cells[1];
   EXPECT_EQ(told, defaults);
+}
+
+// The complaint about a duration of half a nanosecond begins with the range
+// that the table has.
+template <typename Options>
+void ExpectTheRangeTold(const std::map<std::string, std::string>& told,
+                        const std::string& name,
+                        absl::Duration Options::*field) {
+  Options options;
+  options.*field = absl::Nanoseconds(1) / 2;
+  std::string range = told.at(absl::StrCat("`", name, "`"));
+  if (!absl::StartsWith(range, "at least ")) range = "from " + range;
+  EXPECT_EQ(options.Validate().message(),
+            absl::StrCat(name, ": must be ", range, ", got 0.5ns"));
+}
+
+TEST(ReadmeTest, RangesOfDurationsAreThoseOfTheCode) {
+  std::map<std::string, std::string> told;
+  for (const auto& cells : Table("defaults")) told[cells[0]] = cells[2];
+  ExpectTheRangeTold(told, "retry.base_delay", &RetryOptions::base_delay);
+#define BREAKER(field) \
+  ExpectTheRangeTold(told, "breaker." #field, &BreakerOptions::field)
+  BREAKER(slow_call);
+  BREAKER(window);
+  BREAKER(open_duration);
+  BREAKER(max_open_duration);
+  BREAKER(half_open_max_wait);
+  BREAKER(permit_lease);
+  BREAKER(ramp_step);
+  BREAKER(rejection_event_interval);
+#undef BREAKER
 }
 
 }  // namespace

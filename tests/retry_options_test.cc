@@ -56,9 +56,12 @@ TEST(RetryOptionsTest, NamesTheFieldAndTheValueThatIsWrong) {
   EXPECT_EQ(RetryComplaint([](auto& o) { o.max_retries = 101; }),
             "retry.max_retries: must be from 0 to 100, got 101");
   EXPECT_EQ(RetryComplaint([](auto& o) { o.base_delay = -absl::Seconds(1); }),
-            "retry.base_delay: must be greater than 0, got -1s");
+            "retry.base_delay: must be at least 1ns, got -1s");
+  EXPECT_EQ(
+      RetryComplaint([](auto& o) { o.base_delay = absl::Nanoseconds(0.5); }),
+      "retry.base_delay: must be at least 1ns, got 0.5ns");
   EXPECT_EQ(RetryComplaint([](auto& o) { o.base_delay = absl::Seconds(0); }),
-            "retry.base_delay: must be greater than 0, got 0");
+            "retry.base_delay: must be at least 1ns, got 0");
   EXPECT_EQ(
       RetryComplaint([](auto& o) { o.base_delay = absl::InfiniteDuration(); }),
       "retry.base_delay: must be finite, got inf");

@@ -120,7 +120,7 @@ TEST_F(WithRetryTest, TheStatusTableMayBeRefined) {
 TEST_F(WithRetryTest, OptionsThatAreNotValidComeBackAndNothingIsCalled) {
   retry_.base_delay = -absl::Seconds(1);
   const absl::Status expected = absl::InvalidArgumentError(
-      "retry.base_delay: must be greater than 0, got -1s");
+      "retry.base_delay: must be at least 1ns, got -1s");
   EXPECT_EQ(WithRetry(retry_, Always(Down()), options_), expected);
   EXPECT_EQ(WithRetryOrElse(
                 retry_, Always(Down()),

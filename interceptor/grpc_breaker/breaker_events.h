@@ -24,7 +24,7 @@ enum class BreakerState : uint8_t {
   kHalfOpen,  // A few probes pass, and their outcomes decide.
   // By hand, until reset or until their time is over:
   kForcedOpen,    // Calls are refused, whatever the time.
-  kForcedClosed,  // Calls pass and nothing is counted.
+  kForcedClosed,  // Calls pass, but for the bulkhead; nothing is counted.
   kMetricsOnly,   // Calls pass; what would have been refused is counted.
 };
 
@@ -66,14 +66,15 @@ enum class TripRule : uint8_t {
   kCriticalFailure,
 };
 
-// One change of state, told to listeners exactly once and in order.
+// One change of state, told to listeners exactly once and in order; `from` and
+// `to` differ.
 struct BreakerTransition {
   std::string breaker;  // The breaker's name.
   BreakerState from = BreakerState::kClosed;
   BreakerState to = BreakerState::kClosed;
   std::string cause;    // For people: "5 consecutive failures", ...
   WindowCounts counts;  // At the moment of the change.
-  MonotonicTime at;
+  MonotonicTime at;     // Never before an earlier one's.
   absl::Time wall_time;
 };
 

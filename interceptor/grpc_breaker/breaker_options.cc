@@ -1,5 +1,6 @@
 #include "grpc_breaker/breaker_options.h"
 
+#include <string>
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
@@ -18,21 +19,15 @@ absl::Status Invalid(absl::string_view field, absl::string_view rule,
 }
 
 absl::Status CheckDuration(absl::string_view field, absl::Duration value,
-                           absl::Duration at_most) {
-  if (value > absl::ZeroDuration() && value <= at_most) {
-    return absl::OkStatus();
-  }
-  return Invalid(field,
-                 absl::StrCat("greater than 0 and at most ",
-                              absl::FormatDuration(at_most)),
-                 absl::FormatDuration(value));
-}
-
-absl::Status CheckWindow(absl::Duration window) {
-  if (window >= absl::Milliseconds(100) && window <= absl::Hours(1)) {
-    return absl::OkStatus();
-  }
-  return Invalid("window", "from 100ms to 1h", absl::FormatDuration(window));
+                           absl::Duration at_least, absl::Duration at_most) {
+  if (value >= at_least && value <= at_most) return absl::OkStatus();
+  const std::string least = absl::FormatDuration(at_least);
+  return Invalid(
+      field,
+      at_most == absl::InfiniteDuration()
+          ? absl::StrCat("at least ", least)
+          : absl::StrCat("from ", least, " to ", absl::FormatDuration(at_most)),
+      absl::FormatDuration(value));
 }
 
 absl::Status CheckCount(absl::string_view field, int value, int at_least,
@@ -84,6 +79,10 @@ auto Fields(const BreakerOptions& o) {
 }  // namespace
 
 absl::Status BreakerOptions::Validate() const {
+  // Durations are counted in nanoseconds; those that calls wait for are too
+  // short to be meant below a millisecond.
+  const absl::Duration ns = absl::Nanoseconds(1);
+  const absl::Duration ms = absl::Milliseconds(1);
   const absl::Duration day = absl::Hours(24);
   const absl::Duration ever = absl::InfiniteDuration();
   for (const absl::Status& status : {
@@ -94,25 +93,26 @@ absl::Status BreakerOptions::Validate() const {
                           : absl::OkStatus(),
            CheckNumber("failure_rate", failure_rate, 0, 1),
            CheckNumber("slow_rate", slow_rate, 0, 1),
-           CheckDuration("slow_call", slow_call, ever),
-           CheckWindow(window),
+           CheckDuration("slow_call", slow_call, ns, ever),
+           CheckDuration("window", window, absl::Milliseconds(100),
+                         absl::Hours(1)),
            CheckCount("minimum_calls", minimum_calls, 1, 1000000),
            CheckCount("critical_weight", critical_weight, 1, 1000),
            CheckThrottle(throttle_k),
            CheckCount("max_concurrent_calls", max_concurrent_calls, 0, 1000000),
-           CheckDuration("open_duration", open_duration, day),
+           CheckDuration("open_duration", open_duration, ms, day),
            CheckNumber("open_multiplier", open_multiplier, 1, 100),
-           CheckDuration("max_open_duration", max_open_duration, day),
+           CheckDuration("max_open_duration", max_open_duration, ms, day),
            CheckNumber("open_jitter", open_jitter, 0, 1),
            CheckCount("half_open_permits", half_open_permits, 1, 1000),
            CheckCount("half_open_successes", half_open_successes, 1, 1000),
            CheckNumber("half_open_failure_rate", half_open_failure_rate, 0, 1),
-           CheckDuration("half_open_max_wait", half_open_max_wait, ever),
-           CheckDuration("permit_lease", permit_lease, day),
+           CheckDuration("half_open_max_wait", half_open_max_wait, ms, ever),
+           CheckDuration("permit_lease", permit_lease, ms, day),
            CheckRamp(ramp),
-           CheckDuration("ramp_step", ramp_step, day),
+           CheckDuration("ramp_step", ramp_step, ms, day),
            CheckDuration("rejection_event_interval", rejection_event_interval,
-                         day),
+                         ns, day),
        }) {
     if (!status.ok()) return status;
   }

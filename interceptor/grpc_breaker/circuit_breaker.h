@@ -16,6 +16,7 @@
 // A permit that is destroyed unrecorded gives its place back and counts as
 // nothing. A permit carries the generation of the breaker that issued it; an
 // outcome that arrives after the breaker has changed state since is dropped.
+// Probes count however late, as long as HALF_OPEN lasts.
 //
 // There is no thread behind a breaker: what is due by time (OPEN is over, a
 // manual state has ended) happens when the next call asks.
@@ -65,7 +66,7 @@ struct ManualState {
   // For people; at most 256 bytes each.
   std::string reason;
   std::string actor;
-  // > 0. Afterwards the breaker returns to CLOSED by itself.
+  // >= 1 ms. Afterwards the breaker returns to CLOSED by itself.
   absl::Duration time_to_live = absl::InfiniteDuration();
 };
 
@@ -73,7 +74,7 @@ struct ManualState {
 //   issued = successes + failures + ignored + stale + returned + still held.
 struct PermitTotals {
   uint64_t issued = 0;
-  uint64_t successes = 0;  // Recorded and counted.
+  uint64_t successes = 0;  // Recorded, or noted by a probe, and counted.
   uint64_t failures = 0;   // Recorded and counted; each as one.
   uint64_t ignored = 0;    // Recorded, but not to be counted.
   uint64_t stale = 0;      // Recorded too late.
@@ -149,7 +150,15 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
       Record(outcome, now, nullptr);
     }
 
-    void NoteResponse(MonotonicTime) {}
+    // The server has begun to answer: for calls that may go on for long after
+    // that, such as streams. Counts the first time only, before Record. For
+    // slow_call, the time that the call takes ends here. A probe of HALF_OPEN
+    // succeeds by it, if it is not slow, and what is recorded later is dropped.
+    void NoteResponse(MonotonicTime now) {
+      if (breaker_ != nullptr && !slip_.answered) {
+        breaker_->NoteResponse(slip_, now);
+      }
+    }
 
    private:
     friend class CircuitBreaker;
@@ -158,13 +167,18 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
     // What the breaker wrote on the permit.
     struct Slip {
       uint64_t issued_in = 0;  // The breaker's state and generation.
-      int64_t time_ns = 0;     // When acquired; if refused, the retry-after.
+      // When acquired; if answered, how long that took; if refused, the
+      // retry-after.
+      int64_t time_ns = 0;
       uint32_t probe = 0;
       RejectionReason reason = RejectionReason::kOpen;
       BreakerState refused_in = BreakerState::kOpen;
       bool admitted = false;
       bool uncounted = false;
       bool in_bulkhead = false;
+      bool beyond_bulkhead = false;
+      bool answered = false;  // The response was noted, ...
+      bool counted = false;   // ... and counted already, as a probe's outcome.
     };
 
     // Admitted, and not specially.
@@ -216,32 +230,40 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
   virtual std::vector<BreakerTransition> History() const = 0;
 
   // Fails with InvalidArgument, naming the field. Replaces an earlier manual
-  // state. Every manual state starts with an empty window and ends with one.
+  // state; nobody is told if that is the same but for reason, actor and time.
+  // Every manual state starts with an empty window and ends with one.
   virtual absl::Status SetManualState(ManualState manual,
                                       MonotonicTime now) = 0;
 
   // Ends a manual state and anything else: CLOSED, with an empty window. The
-  // totals and the history stay. Texts are cut at 256 bytes.
+  // totals and the history stay. Texts are cut at 256 bytes. A breaker that is
+  // CLOSED anyway tells nobody.
   virtual void Reset(std::string reason, std::string actor,
                      MonotonicTime now) = 0;
 
   // Changes the options of a live breaker; fails with InvalidArgument if they
   // are not valid. State, manual state, probes and open duration under way
-  // stay. The window and the run of failures stay unless `window` changes, and
+  // stay, but the outcomes of probes are judged by the new options at once. The
+  // window and the run of failures stay unless `window` changes, and
   // the last calls stay unless `last_calls` changes: those start empty, and for
   // a new `window` the outcomes of calls under way are dropped. `enabled` moves
-  // a breaker to or from FORCED_CLOSED.
+  // a breaker to or from FORCED_CLOSED. Calls under way that no
+  // `max_concurrent_calls` counted when they began are not counted later.
   //
   // Calls may still be reading the former options, so a breaker keeps them,
   // some half a KiB each, until it is destroyed.
   virtual absl::Status Reconfigure(const BreakerOptions& options,
                                    MonotonicTime now) = 0;
 
+  // Those in force.
+  virtual BreakerOptions options() const = 0;
+
   virtual const std::string& name() const = 0;
 
   // Calls `function` if the breaker admits it, records what it returns by the
   // status table, and returns that; else returns RejectionStatus(). The
-  // function's result is of a type that StatusTraits knows.
+  // function's result is of a type that StatusTraits knows. If it throws, that
+  // counts as a failure, and the exception goes on to the caller.
   template <typename Function>
   std::invoke_result_t<Function> Execute(Function&& function);
 
@@ -252,6 +274,7 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
   // `details` may be null.
   virtual void Finish(const Permit::Slip& slip, Outcome outcome,
                       MonotonicTime now, const FailureDetails* details) = 0;
+  virtual void NoteResponse(Permit::Slip& slip, MonotonicTime now) = 0;
   virtual void Return(const Permit::Slip& slip) = 0;
   virtual Environment& environment() const = 0;
 };
@@ -263,6 +286,14 @@ std::invoke_result_t<Function> CircuitBreaker::Execute(Function&& function) {
   if (!permit.admitted()) {
     return Traits::FromStatus(RejectionStatus(name(), permit.rejection()));
   }
+  // Without try and catch, for those who compile without exceptions.
+  struct FailureIfThrown {
+    ~FailureIfThrown() {
+      if (permit.breaker_ == nullptr) return;
+      permit.Record(Outcome::kFailure, permit.breaker_->environment().Now());
+    }
+    Permit& permit;
+  } failure_if_thrown{permit};
   auto result = std::forward<Function>(function)();
   const ErrorClass error = Traits::Classify(result);
   permit.Record(error.outcome, environment().Now(),

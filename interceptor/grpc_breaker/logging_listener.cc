@@ -22,8 +22,9 @@ class LoggingListener : public BreakerListener {
         " breaker ", absl::Utf8SafeCEscape(transition.breaker), ": ",
         ToString(transition.from), " -> ", ToString(transition.to), " (",
         absl::Utf8SafeCEscape(transition.cause), "; ",
-        transition.counts.calls(), " calls, ", transition.counts.failures,
-        " failed)"));
+        transition.counts.calls(),
+        transition.counts.calls() == 1 ? " call, " : " calls, ",
+        transition.counts.failures, " failed)"));
   }
 
  private:

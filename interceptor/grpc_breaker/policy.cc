@@ -10,6 +10,8 @@
 namespace grpc_breaker {
 namespace {
 
+// gRPC counts deadlines in milliseconds.
+constexpr absl::Duration kShortestTimeout = absl::Milliseconds(1);
 // Far beyond any use, and far from overflowing a count of nanoseconds.
 constexpr absl::Duration kLongestTimeout = absl::Hours(24 * 365);
 constexpr int kMostMethods = 1'000'000;
@@ -26,12 +28,14 @@ absl::Status WithPrefix(absl::string_view prefix, const absl::Status& status) {
 absl::Status ValidateTimeout(absl::string_view field,
                              const std::optional<absl::Duration>& timeout) {
   if (!timeout ||
-      (*timeout > absl::ZeroDuration() && *timeout <= kLongestTimeout)) {
+      (*timeout >= kShortestTimeout && *timeout <= kLongestTimeout)) {
     return absl::OkStatus();
   }
-  return Invalid(field, absl::StrCat("must be greater than 0 and at most ",
-                                     absl::FormatDuration(kLongestTimeout),
-                                     ", got ", absl::FormatDuration(*timeout)));
+  return Invalid(
+      field,
+      absl::StrCat("must be from ", absl::FormatDuration(kShortestTimeout),
+                   " to ", absl::FormatDuration(kLongestTimeout), ", got ",
+                   absl::FormatDuration(*timeout)));
 }
 
 // What the admin service shows must be.

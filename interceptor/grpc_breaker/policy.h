@@ -92,10 +92,10 @@ struct GRPC_BREAKER_EXPORT Policy {
   std::optional<Idempotency> idempotency;
 
   // For the whole call, all attempts and backoffs, where the caller set no
-  // deadline. > 0, at most a year.
+  // deadline. From 1 ms to a year.
   std::optional<absl::Duration> timeout;
   // For each attempt; its expiry can be retried while the call's deadline
-  // lasts. > 0, at most a year. Unary calls only.
+  // lasts. From 1 ms to a year. Unary calls only.
   std::optional<absl::Duration> attempt_timeout;
 
   Fallback fallback;

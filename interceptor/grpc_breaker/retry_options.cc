@@ -27,8 +27,9 @@ absl::Status RetryOptions::Validate() const {
   if (max_retries < 0 || max_retries > kMaxRetriesLimit) {
     return Wrong("retry.max_retries", "from 0 to 100", max_retries);
   }
-  if (base_delay <= absl::ZeroDuration()) {
-    return Wrong("retry.base_delay", "greater than 0", base_delay);
+  // Less would be no delay at all, by clocks that count nanoseconds.
+  if (base_delay < absl::Nanoseconds(1)) {
+    return Wrong("retry.base_delay", "at least 1ns", base_delay);
   }
   if (base_delay == absl::InfiniteDuration()) {
     return Wrong("retry.base_delay", "finite", base_delay);

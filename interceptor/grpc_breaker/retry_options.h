@@ -5,7 +5,7 @@
 //
 // Validate() names the field and the value of the first thing that is wrong,
 // in an absl::InvalidArgumentError such as
-//   "retry.base_delay: must be greater than 0, got -1s".
+//   "retry.base_delay: must be at least 1ns, got -1s".
 //
 // Thread-compatible: plain values.
 
@@ -33,7 +33,7 @@ enum class Jitter {
 struct GRPC_BREAKER_EXPORT RetryOptions {
   // Attempts after the first one, 0 to 100; 0 turns retries off.
   int max_retries = 3;
-  // Backoff before the first retry. > 0.
+  // Backoff before the first retry. >= 1 ns, finite.
   absl::Duration base_delay = absl::Seconds(1);
   // No backoff is longer, jitter included. >= base_delay, finite.
   absl::Duration max_delay = absl::Seconds(60);

@@ -56,9 +56,9 @@ absl::Status ValidateManual(const ManualState& manual) {
         "got ",
         ToString(manual.state)));
   }
-  if (manual.time_to_live <= absl::ZeroDuration()) {
+  if (manual.time_to_live < absl::Milliseconds(1)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("manual.time_to_live: must be greater than 0, got ",
+        absl::StrCat("manual.time_to_live: must be at least 1ms, got ",
                      absl::FormatDuration(manual.time_to_live)));
   }
   if (manual.reason.size() > kMaxTextBytes) {
@@ -121,15 +121,21 @@ CircuitBreaker::Permit BreakerImpl::TryAcquireGuarded(int64_t now_ns) {
   const ThreadSlot slot = ThreadSlot::Current();
   Permit permit;
   StateWord state = LoadState();
+  const Plan* plan;
   Answer answer;
   do {
     state = Settle(now_ns);
     // After the state, so that the plan is not older than the generation.
-    answer = Ask(plan(), state, now_ns, permit);
+    plan = &this->plan();
+    answer = Ask(*plan, state, now_ns, permit);
   } while (answer.verdict == Verdict::kAskAgain);
   if (answer.verdict == Verdict::kRefused && state.shadow()) {
     Increment(would_have_rejected_);
     answer.verdict = Verdict::kAdmittedUncounted;
+    if (plan->options.max_concurrent_calls > 0) {
+      bulkhead_.EnterBeyond();
+      permit.slip_.beyond_bulkhead = true;
+    }
   }
   if (answer.verdict == Verdict::kRefused) {
     permit.slip_.time_ns = answer.retry_after_ns;
@@ -175,7 +181,8 @@ BreakerImpl::Answer BreakerImpl::Ask(const Plan& plan, StateWord state,
   switch (state.state()) {
     case BreakerState::kForcedClosed:
     case BreakerState::kMetricsOnly:  // Is a flag, never a state.
-      return {Verdict::kAdmittedUncounted};
+      answer = {Verdict::kAdmittedUncounted};
+      break;
     case BreakerState::kForcedOpen: {
       const int64_t ends_ns = manual_ends_ns_.load(std::memory_order_relaxed);
       // Without an end, come again at the pace of an OPEN breaker.
@@ -197,10 +204,11 @@ BreakerImpl::Answer BreakerImpl::Ask(const Plan& plan, StateWord state,
       answer = AskLoad(plan, state, now_ns);
       break;
   }
-  if (answer.verdict == Verdict::kAdmitted &&
-      plan.options.max_concurrent_calls > 0) {
-    permit.slip_.in_bulkhead =
-        bulkhead_.TryEnter(plan.options.max_concurrent_calls);
+  const bool admitted = answer.verdict == Verdict::kAdmitted ||
+                        answer.verdict == Verdict::kAdmittedUncounted;
+  if (admitted && plan.options.max_concurrent_calls > 0) {
+    permit.slip_.in_bulkhead = bulkhead_.TryEnter(
+        plan.options.max_concurrent_calls, /*count_beyond=*/!state.shadow());
     if (!permit.slip_.in_bulkhead) {
       if (state.state() == BreakerState::kHalfOpen) {
         gate_.Return(state.generation(), permit.slip_.probe);
@@ -223,6 +231,12 @@ BreakerImpl::Answer BreakerImpl::AskGate(const Plan& plan, StateWord state,
     case ProbeGate::Issued::kYes:
       return {Verdict::kAdmitted};
     case ProbeGate::Issued::kFull:
+      // A probe that was reported by former options may have been the last that
+      // these ones await.
+      if (FollowDecision(state, gate_.Judge(state.generation(), plan.probes),
+                         now_ns, std::nullopt)) {
+        break;
+      }
       return Refused(RejectionReason::kHalfOpenLimit);
     case ProbeGate::Issued::kOtherGeneration:
       break;
@@ -237,7 +251,7 @@ BreakerImpl::Answer BreakerImpl::AskLoad(const Plan& plan, StateWord state,
     return Refused(RejectionReason::kRamp);
   }
   if (plan.options.throttle_k > 0) {
-    const uint32_t epoch = plan.window.Epoch(now_ns, state.generation());
+    const uint64_t epoch = plan.window.Epoch(now_ns, state.generation());
     const double probability = ThrottleProbabilityNow(plan, epoch);
     if (probability > 0 && environment_.Uniform() < probability) {
       window_.AddShed(epoch);
@@ -254,7 +268,7 @@ double BreakerImpl::RampShareNow(const Plan& plan, int64_t now_ns) const {
 }
 
 double BreakerImpl::ThrottleProbabilityNow(const Plan& plan,
-                                           uint32_t epoch) const {
+                                           uint64_t epoch) const {
   const int64_t shed = window_.Shed(epoch);
   if (plan.options.throttle_k == 0 || shed + window_.Failures(epoch) == 0) {
     return 0;
@@ -300,23 +314,25 @@ void BreakerImpl::Finish(const Permit::Slip& slip, Outcome outcome,
 
 void BreakerImpl::FinishGuarded(const Permit::Slip& slip, Outcome outcome,
                                 int64_t now_ns, const FailureDetails* details) {
-  const StateWord issued_in(slip.issued_in);
-  if (slip.in_bulkhead) bulkhead_.Leave();
+  LeaveBulkhead(slip);
   if (slip.uncounted || outcome == Outcome::kIgnored) {
+    if (slip.counted) return;
     ReturnProbe(slip);
     Increment(ignored_);
     return;
   }
+  FinishCall(slip, {outcome == Outcome::kFailure, now_ns,
+                    slip.answered ? slip.time_ns : now_ns - slip.time_ns,
+                    details != nullptr ? *details : FailureDetails()});
+}
+
+void BreakerImpl::FinishCall(const Permit::Slip& slip, const Call& call) {
   const StateWord state = LoadState();
-  if (state.generation() != issued_in.generation()) {
+  if (state.generation() != StateWord(slip.issued_in).generation()) {
     Increment(stale_);
     return;
   }
   const Plan& plan = this->plan();
-  const Call call = {outcome == Outcome::kFailure,
-                     now_ns - slip.time_ns >= plan.slow_call_ns, now_ns,
-                     now_ns - slip.time_ns,
-                     details != nullptr ? *details : FailureDetails()};
   if (state.state() == BreakerState::kHalfOpen) {
     FinishProbe(plan, state, slip.probe, call);
   } else {
@@ -325,22 +341,45 @@ void BreakerImpl::FinishGuarded(const Permit::Slip& slip, Outcome outcome,
   events_.Deliver();
 }
 
+void BreakerImpl::NoteResponse(Permit::Slip& slip, MonotonicTime now) {
+  const StateWord issued_in(slip.issued_in);
+  const int64_t now_ns = Nanoseconds(now);
+  slip.answered = true;
+  slip.time_ns = now_ns - slip.time_ns;
+  // What is noted must be looked at: not by the short way of Finish().
+  slip.issued_in = issued_in.Guarded().bits();
+  if (issued_in.state() != BreakerState::kHalfOpen || slip.uncounted) return;
+  slip.uncounted = slip.counted = true;
+  FinishCall(slip, {/*failed=*/false, now_ns, slip.time_ns, {}});
+}
+
 void BreakerImpl::Return(const Permit::Slip& slip) {
-  if (slip.in_bulkhead) bulkhead_.Leave();
+  LeaveBulkhead(slip);
+  if (slip.counted) return;
   ReturnProbe(slip);
   Increment(returned_);
 }
 
+void BreakerImpl::LeaveBulkhead(const Permit::Slip& slip) {
+  if (slip.in_bulkhead) {
+    bulkhead_.Leave();
+  } else if (ABSL_PREDICT_FALSE(slip.beyond_bulkhead)) {
+    bulkhead_.LeaveBeyond();
+  }
+}
+
 void BreakerImpl::ReturnProbe(const Permit::Slip& slip) {
   const StateWord issued_in(slip.issued_in);
-  if (issued_in.state() == BreakerState::kHalfOpen && !slip.uncounted) {
+  if (issued_in.state() == BreakerState::kHalfOpen && !slip.uncounted &&
+      LoadState().generation() == issued_in.generation()) {
     gate_.Return(issued_in.generation(), slip.probe);
   }
 }
 
 void BreakerImpl::FinishProbe(const Plan& plan, StateWord state,
                               uint32_t ticket, const Call& call) {
-  const bool failed = call.failed || (call.slow && plan.options.slow_rate > 0);
+  const bool slow = call.took_ns >= plan.slow_call_ns;
+  const bool failed = call.failed || (slow && plan.options.slow_rate > 0);
   const ProbeGate::Reported reported =
       gate_.Report(state.generation(), ticket, !failed, plan.probes);
   if (reported == ProbeGate::Reported::kDropped) {
@@ -348,22 +387,33 @@ void BreakerImpl::FinishProbe(const Plan& plan, StateWord state,
     return;
   }
   Increment(call.failed ? failures_ : probe_successes_);
-  if (call.slow) TellSlowCall(call);
+  if (slow) TellSlowCall(call);
+  FollowDecision(state, reported, call.now_ns, call.details.server_delay);
+}
+
+// False if there is none.
+bool BreakerImpl::FollowDecision(StateWord state, ProbeGate::Reported reported,
+                                 int64_t now_ns,
+                                 std::optional<absl::Duration> server_delay) {
   if (reported == ProbeGate::Reported::kDecidedToClose) {
     Change(state, BreakerState::kClosed,
            CauseOf(Cause::Kind::kProbesSucceeded, gate_.Load().succeeded),
-           call.now_ns);
-  } else if (reported == ProbeGate::Reported::kDecidedToOpen) {
-    Change(state, BreakerState::kOpen,
-           CauseOf(Cause::Kind::kProbesFailed, gate_.Load().failed),
-           call.now_ns, call.details.server_delay);
+           now_ns);
+    return true;
   }
+  if (reported == ProbeGate::Reported::kDecidedToOpen) {
+    Change(state, BreakerState::kOpen,
+           CauseOf(Cause::Kind::kProbesFailed, gate_.Load().failed), now_ns,
+           server_delay);
+    return true;
+  }
+  return false;
 }
 
 void BreakerImpl::FinishCounted(const Plan& plan, StateWord state,
                                 const Call& call) {
   const uint64_t generation = state.generation();
-  const uint32_t epoch = plan.window.Epoch(call.now_ns, generation);
+  const uint64_t epoch = plan.window.Epoch(call.now_ns, generation);
   const bool critical =
       call.failed && call.details.severity == ErrorSeverity::kCritical;
   const uint32_t weight = critical ? plan.options.critical_weight : 1;
@@ -374,13 +424,14 @@ void BreakerImpl::FinishCounted(const Plan& plan, StateWord state,
     Increment(stale_);
     return;
   }
-  if (call.slow) {
+  const bool slow = call.took_ns >= plan.slow_call_ns;
+  if (slow) {
     window_.AddSlow(epoch);
     TellSlowCall(call);
   }
 
   std::optional<Trip> trip;
-  bool rates_may_have_crossed = call.slow;
+  bool rates_may_have_crossed = slow;
   if (call.failed) {
     Increment(failures_);
     const uint32_t run = run_.AddFailures(generation, weight);
@@ -403,7 +454,7 @@ void BreakerImpl::FinishCounted(const Plan& plan, StateWord state,
 
 std::optional<Trip> BreakerImpl::CheckRatesNow(const Plan& plan,
                                                uint64_t generation,
-                                               uint32_t epoch) {
+                                               uint64_t epoch) {
   RateVerdict verdict;
   if (RatesArePossible(plan.options, window_.Failures(epoch),
                        window_.Slow(epoch))) {
@@ -460,8 +511,14 @@ void BreakerImpl::EndRamp(StateWord from) {
 }
 
 void BreakerImpl::Enter(BreakerState to, bool shadow, const Cause& cause,
-                        const Moment& moment,
+                        Moment moment,
                         std::optional<absl::Duration> server_delay) {
+  // Threads read their clocks before they take the lock, hence in any order.
+  if (moment.now_ns < entered_ns_) {
+    moment.now_ns = entered_ns_;
+    moment.wall = std::max(moment.wall, since_wall_);
+  }
+  entered_ns_ = moment.now_ns;
   const StateWord from = LoadState();
   const uint64_t generation = from.generation() + 1;
   const Plan& plan = this->plan();
@@ -485,9 +542,7 @@ void BreakerImpl::Enter(BreakerState to, bool shadow, const Cause& cause,
       if (from.state() == BreakerState::kHalfOpen &&
           !plan.options.ramp.empty()) {
         ramp_began_ns = moment.now_ns;
-        ends_ns =
-            moment.now_ns +
-            plan.ramp_step_ns * static_cast<int64_t>(plan.options.ramp.size());
+        ends_ns = moment.now_ns + plan.ramp_ns();
       }
   }
   if (plan.last_calls) plan.last_calls->Clear();
@@ -504,9 +559,9 @@ void BreakerImpl::Tell(StateWord from, StateWord to, const Cause& cause,
   if (cause.kind == Cause::Kind::kRule) {
     events_.Push(BreakerThreshold{name_, cause.rule, counts_at_change_, at});
   }
-  const bool in_the_shadow =
-      from.shadow() && to.shadow() && cause.kind != Cause::Kind::kManual;
-  if (in_the_shadow) return;
+  // A move in the shadow, a reset of a CLOSED breaker, a manual state that is
+  // set anew.
+  if (from.shown() == to.shown()) return;
   since_ = at;
   since_wall_ = moment.wall;
   log_.Add(from.shown(), to.shown(), cause, counts_at_change_, at, moment.wall);
@@ -583,22 +638,40 @@ absl::Status BreakerImpl::Reconfigure(const BreakerOptions& options,
                                       MonotonicTime now) {
   absl::Status status = options.Validate();
   if (!status.ok()) return status;
-  const Moment moment = ReadMoment(BreakerState::kClosed, Nanoseconds(now));
+  const int64_t now_ns = Nanoseconds(now);
+  const Moment moment = ReadMoment(BreakerState::kClosed, now_ns);
+  StateWord state = LoadState();
+  const Plan* next;
   {
     absl::MutexLock lock(&mutex_);
     const Plan& old = plan();
     if (options.enabled != old.options.enabled && manual_ == nullptr) {
       Enter(Home(options), false, CauseOf(Cause::Kind::kReconfigured), moment);
     }
-    const StateWord state = LoadState();
-    const Plan& next = *Keep(std::make_unique<const Plan>(
-        options, old, moment.now_ns, state.generation()));
+    state = LoadState();
+    next = Keep(
+        std::make_unique<const Plan>(options, old, now_ns, state.generation()));
+    if (state.state() == BreakerState::kHalfOpen) {
+      state_ends_ns_.store(
+          AddSaturated(entered_ns_, next->half_open_max_wait_ns),
+          std::memory_order_relaxed);
+    }
+    const int64_t ramp_began_ns =
+        ramp_began_ns_.load(std::memory_order_relaxed);
+    if (ramp_began_ns != kNeverNs) {
+      state_ends_ns_.store(ramp_began_ns + next->ramp_ns(),
+                           std::memory_order_relaxed);
+    }
     // Only what is CLOSED counts in the window; a generation of its own keeps
     // what is under way from counting in a window of another shape.
     const bool new_window = state.state() == BreakerState::kClosed &&
-                            next.window.window_ns() != old.window.window_ns();
+                            next->window.window_ns() != old.window.window_ns();
     StoreState(state.state(), state.shadow(),
                state.generation() + (new_window ? 1 : 0));
+  }
+  if (state.state() == BreakerState::kHalfOpen) {
+    FollowDecision(state, gate_.Judge(state.generation(), next->probes), now_ns,
+                   std::nullopt);
   }
   events_.Deliver();
   return absl::OkStatus();

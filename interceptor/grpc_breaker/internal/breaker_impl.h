@@ -58,6 +58,7 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   void Reset(std::string reason, std::string actor, MonotonicTime now) override;
   absl::Status Reconfigure(const BreakerOptions& options,
                            MonotonicTime now) override;
+  BreakerOptions options() const override { return plan().options; }
   const std::string& name() const override { return name_; }
 
  private:
@@ -67,10 +68,9 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
     RejectionReason reason = RejectionReason::kOpen;
     int64_t retry_after_ns = 0;
   };
-  // A call that is over.
+  // A call that is over, or as good as.
   struct Call {
     bool failed;
-    bool slow;
     int64_t now_ns;
     int64_t took_ns;
     FailureDetails details;
@@ -99,7 +99,7 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   Answer AskLoad(const Plan& plan, StateWord state, int64_t now_ns);
   static Answer Refused(RejectionReason reason, int64_t retry_after_ns = 0);
   double RampShareNow(const Plan& plan, int64_t now_ns) const;
-  double ThrottleProbabilityNow(const Plan& plan, uint32_t epoch) const;
+  double ThrottleProbabilityNow(const Plan& plan, uint64_t epoch) const;
   void TellRejections(RejectionReason reason, int64_t now_ns)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -108,13 +108,19 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
               const FailureDetails* details) override;
   void FinishGuarded(const Permit::Slip& slip, Outcome outcome, int64_t now_ns,
                      const FailureDetails* details);
+  void NoteResponse(Permit::Slip& slip, MonotonicTime now) override;
   void Return(const Permit::Slip& slip) override;
   void ReturnProbe(const Permit::Slip& slip);
+  void LeaveBulkhead(const Permit::Slip& slip);
+  inline void FinishCall(const Permit::Slip& slip, const Call& call);
   void FinishProbe(const Plan& plan, StateWord state, uint32_t ticket,
                    const Call& call);
+  bool FollowDecision(StateWord state, ProbeGate::Reported reported,
+                      int64_t now_ns,
+                      std::optional<absl::Duration> server_delay);
   void FinishCounted(const Plan& plan, StateWord state, const Call& call);
   std::optional<Trip> CheckRatesNow(const Plan& plan, uint64_t generation,
-                                    uint32_t epoch);
+                                    uint64_t epoch);
   void TellSlowCall(const Call& call);
 
   // --- Changes of state; nothing happens if `from` has been left already ---
@@ -126,8 +132,7 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   void EndManual(StateWord from, int64_t now_ns) ABSL_LOCKS_EXCLUDED(mutex_);
   void ClearManual() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndRamp(StateWord from) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Enter(BreakerState to, bool shadow, const Cause& cause,
-             const Moment& moment,
+  void Enter(BreakerState to, bool shadow, const Cause& cause, Moment moment,
              std::optional<absl::Duration> server_delay = std::nullopt)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void StoreState(BreakerState state, bool shadow, uint64_t generation)
@@ -169,6 +174,9 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   std::vector<std::unique_ptr<const Plan>> plans_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<const ManualState> manual_ ABSL_GUARDED_BY(mutex_);
   TransitionLog log_ ABSL_GUARDED_BY(mutex_);
+  // When the state, shadows included, was entered.
+  int64_t entered_ns_ ABSL_GUARDED_BY(mutex_) = 0;
+  // When the state that is shown was.
   MonotonicTime since_ ABSL_GUARDED_BY(mutex_);
   absl::Time since_wall_ ABSL_GUARDED_BY(mutex_);
   WindowCounts counts_at_change_ ABSL_GUARDED_BY(mutex_);

@@ -6,23 +6,27 @@
 namespace grpc_breaker::internal {
 namespace {
 
-std::string Plural(uint32_t number, absl::string_view noun) {
+std::string Plural(int64_t number, absl::string_view noun) {
   return absl::StrCat(number, " ", noun, number == 1 ? "" : "s");
+}
+
+// "60 % of 5 calls"
+std::string Share(double rate, int64_t calls) {
+  return absl::StrFormat("%.0f %% of %s", rate * 100, Plural(calls, "call"));
 }
 
 std::string RuleText(TripRule rule, uint32_t number,
                      const WindowCounts& counts) {
   switch (rule) {
     case TripRule::kConsecutiveFailures:
-      return absl::StrCat(number, " consecutive failures");
+      return Plural(number, "consecutive failure");
     case TripRule::kLastCalls:
       return Plural(number, "failure") + " among the last calls";
     case TripRule::kFailureRate:
-      return absl::StrFormat("%.0f %% of %d calls failed",
-                             counts.failure_rate() * 100, counts.calls());
+      return Share(counts.failure_rate(), counts.calls()) + " failed";
     case TripRule::kSlowRate:
-      return absl::StrFormat("%.0f %% of %d calls were slow",
-                             counts.slow_rate() * 100, counts.calls());
+      return absl::StrCat(Share(counts.slow_rate(), counts.calls()),
+                          counts.slow == 1 ? " was slow" : " were slow");
     case TripRule::kCriticalFailure:
       return "a critical failure";
   }

@@ -1,5 +1,7 @@
 #include "grpc_breaker/internal/half_open.h"
 
+#include "grpc_breaker/internal/trip_rules.h"
+
 namespace grpc_breaker::internal {
 namespace {
 
@@ -10,7 +12,7 @@ constexpr uint64_t Bits(uint64_t word, int from, int count) {
 }  // namespace
 
 uint64_t ProbeWord::Pack() const {
-  return uint64_t{generation} << 52 | uint64_t{round} << 44 |
+  return uint64_t{generation} << 54 | uint64_t{round} << 42 |
          uint64_t{issues} << 31 | uint64_t{decided} << 30 |
          uint64_t{under_way} << 20 | uint64_t{succeeded} << 10 |
          uint64_t{failed};
@@ -18,9 +20,9 @@ uint64_t ProbeWord::Pack() const {
 
 ProbeWord ProbeWord::Unpack(uint64_t word) {
   ProbeWord probes;
-  probes.generation = static_cast<uint32_t>(Bits(word, 52, 12));
-  probes.round = static_cast<uint32_t>(Bits(word, 44, 8));
-  probes.issues = static_cast<uint32_t>(Bits(word, 31, 13));
+  probes.generation = static_cast<uint32_t>(Bits(word, 54, 10));
+  probes.round = static_cast<uint32_t>(Bits(word, 42, 12));
+  probes.issues = static_cast<uint32_t>(Bits(word, 31, 11));
   probes.decided = Bits(word, 30, 1) != 0;
   probes.under_way = static_cast<uint32_t>(Bits(word, 20, 10));
   probes.succeeded = static_cast<uint32_t>(Bits(word, 10, 10));
@@ -56,24 +58,34 @@ std::optional<ProbeWord> ProbeWord::Return(uint32_t ticket_round) const {
 std::optional<ProbeWord> ProbeWord::Report(uint32_t ticket_round, bool success,
                                            const ProbeLimits& limits,
                                            ProbeVerdict* verdict) const {
-  std::optional<ProbeWord> next = Return(ticket_round);
-  if (decided || !next) return std::nullopt;
-  ++(success ? next->succeeded : next->failed);
-  *verdict = ProbeVerdict::kUndecided;
-  if (limits.failure_rate > 0) {
-    const uint32_t outcomes = next->succeeded + next->failed;
-    if (outcomes >= limits.permits) {
-      *verdict = next->failed >= limits.failure_rate * outcomes
-                     ? ProbeVerdict::kOpen
-                     : ProbeVerdict::kClose;
-    }
-  } else if (!success) {
-    *verdict = ProbeVerdict::kOpen;
-  } else if (next->succeeded >= limits.successes) {
-    *verdict = ProbeVerdict::kClose;
-  }
-  next->decided = *verdict != ProbeVerdict::kUndecided;
+  if (decided) return std::nullopt;
+  ProbeWord next = Return(ticket_round).value_or(*this);
+  ++(success ? next.succeeded : next.failed);
+  *verdict = next.Judge(limits);
+  next.decided = *verdict != ProbeVerdict::kUndecided;
   return next;
+}
+
+std::optional<ProbeWord> ProbeWord::Decide(const ProbeLimits& limits,
+                                           ProbeVerdict* verdict) const {
+  *verdict = Judge(limits);
+  if (decided || *verdict == ProbeVerdict::kUndecided) return std::nullopt;
+  ProbeWord next = *this;
+  next.decided = true;
+  return next;
+}
+
+ProbeVerdict ProbeWord::Judge(const ProbeLimits& limits) const {
+  if (limits.failure_rate > 0) {
+    const uint32_t outcomes = succeeded + failed;
+    if (outcomes < limits.permits) return ProbeVerdict::kUndecided;
+    return ReachesRate(limits.failure_rate, failed, outcomes)
+               ? ProbeVerdict::kOpen
+               : ProbeVerdict::kClose;
+  }
+  if (failed > 0) return ProbeVerdict::kOpen;
+  return succeeded >= limits.successes ? ProbeVerdict::kClose
+                                       : ProbeVerdict::kUndecided;
 }
 
 void ProbeGate::Begin(uint64_t generation, int64_t now_ns) {
@@ -119,6 +131,18 @@ ProbeGate::Issued ProbeGate::TryIssue(uint64_t generation,
   }
 }
 
+ProbeGate::Reported ProbeGate::Told(ProbeVerdict verdict) {
+  switch (verdict) {
+    case ProbeVerdict::kClose:
+      return Reported::kDecidedToClose;
+    case ProbeVerdict::kOpen:
+      return Reported::kDecidedToOpen;
+    case ProbeVerdict::kUndecided:
+      break;
+  }
+  return Reported::kCounted;
+}
+
 ProbeGate::Reported ProbeGate::Report(uint64_t generation, uint32_t ticket,
                                       bool success, const ProbeLimits& limits) {
   uint64_t packed = word_.load(std::memory_order_acquire);
@@ -130,15 +154,22 @@ ProbeGate::Reported ProbeGate::Report(uint64_t generation, uint32_t ticket,
       next = word.Report(ticket, success, limits, &verdict);
     }
     if (!next) return Reported::kDropped;
-    if (!Replace(packed, *next)) continue;
-    switch (verdict) {
-      case ProbeVerdict::kUndecided:
-        return Reported::kCounted;
-      case ProbeVerdict::kClose:
-        return Reported::kDecidedToClose;
-      case ProbeVerdict::kOpen:
-        return Reported::kDecidedToOpen;
+    if (Replace(packed, *next)) return Told(verdict);
+  }
+}
+
+ProbeGate::Reported ProbeGate::Judge(uint64_t generation,
+                                     const ProbeLimits& limits) {
+  uint64_t packed = word_.load(std::memory_order_acquire);
+  for (;;) {
+    const ProbeWord word = ProbeWord::Unpack(packed);
+    ProbeVerdict verdict;
+    std::optional<ProbeWord> next;
+    if (word.generation == (generation & ProbeWord::kGenerationMask)) {
+      next = word.Decide(limits, &verdict);
     }
+    if (!next) return Reported::kDropped;
+    if (Replace(packed, *next)) return Told(verdict);
   }
 }
 

@@ -19,11 +19,14 @@ double ThrottleProbability(int64_t requests, int64_t accepts, double k);
 double RampShare(const std::vector<double>& ramp, int64_t step_ns,
                  int64_t elapsed_ns);
 
-// Bounds the calls under way. Thread-safe; relaxed order, as the count guards
-// no other data.
+// Bounds the calls under way. Those that METRICS_ONLY lets pass beyond the
+// bound are counted apart: they take no place while it lasts, as they would
+// have been refused, but are under way all the same when it is over.
+// Thread-safe; relaxed order, as the counts guard no other data.
 class Bulkhead {
  public:
-  bool TryEnter(int64_t limit) {
+  bool TryEnter(int64_t limit, bool count_beyond) {
+    if (count_beyond) limit -= beyond_.load(std::memory_order_relaxed);
     int64_t calls = calls_.load(std::memory_order_relaxed);
     while (calls < limit) {
       if (calls_.compare_exchange_weak(calls, calls + 1,
@@ -35,10 +38,18 @@ class Bulkhead {
   }
   void Leave() { calls_.fetch_sub(1, std::memory_order_relaxed); }
 
-  int64_t calls() const { return calls_.load(std::memory_order_relaxed); }
+  void EnterBeyond() { beyond_.fetch_add(1, std::memory_order_relaxed); }
+  void LeaveBeyond() { beyond_.fetch_sub(1, std::memory_order_relaxed); }
+
+  // All that are under way.
+  int64_t calls() const {
+    return calls_.load(std::memory_order_relaxed) +
+           beyond_.load(std::memory_order_relaxed);
+  }
 
  private:
   std::atomic<int64_t> calls_{0};
+  std::atomic<int64_t> beyond_{0};
 };
 
 }  // namespace grpc_breaker::internal

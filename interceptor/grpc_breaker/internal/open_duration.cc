@@ -4,6 +4,11 @@
 #include <cmath>
 
 namespace grpc_breaker::internal {
+namespace {
+
+constexpr absl::Duration kLeastOpenDuration = absl::Milliseconds(1);
+
+}  // namespace
 
 absl::Duration OpenDuration(const BreakerOptions& options, int reopened,
                             double uniform,
@@ -11,7 +16,9 @@ absl::Duration OpenDuration(const BreakerOptions& options, int reopened,
   const absl::Duration cap =
       std::max(options.max_open_duration, options.open_duration);
   if (options.use_server_delay && server_delay) {
-    return std::clamp(*server_delay, absl::ZeroDuration(), cap);
+    const absl::Duration floor =
+        std::max(options.open_duration / 10, kLeastOpenDuration);
+    return std::clamp(*server_delay, floor, cap);
   }
   // Grows step by step and stops at the cap, so that it cannot overflow.
   absl::Duration duration = options.open_duration;
@@ -23,7 +30,7 @@ absl::Duration OpenDuration(const BreakerOptions& options, int reopened,
   if (options.open_jitter > 0) {
     duration *= 1 + options.open_jitter * (2 * uniform - 1);
   }
-  return std::min(duration, cap);
+  return std::clamp(duration, kLeastOpenDuration, cap);
 }
 
 }  // namespace grpc_breaker::internal

@@ -35,6 +35,11 @@ struct Plan {
            last_calls != nullptr;
   }
 
+  // How long the whole ramp takes.
+  int64_t ramp_ns() const {
+    return ramp_step_ns * static_cast<int64_t>(options.ramp.size());
+  }
+
   bool SameAs(const Plan& other) const {
     return options == other.options && window == other.window &&
            last_calls == other.last_calls;

@@ -26,6 +26,8 @@ class StateWord {
   BreakerState state() const { return static_cast<BreakerState>(bits_ & 7); }
   bool shadow() const { return (bits_ & 16) != 0; }
 
+  StateWord Guarded() const { return StateWord(bits_ | 8); }
+
   // CLOSED, and nothing else to ask.
   bool plainly_closed() const {
     static_assert(static_cast<int>(BreakerState::kClosed) == 0);

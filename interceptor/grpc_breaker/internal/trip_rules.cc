@@ -1,14 +1,17 @@
 #include "grpc_breaker/internal/trip_rules.h"
 
+#include <limits>
+
 namespace grpc_breaker::internal {
-namespace {
 
-bool Reached(double rate, int64_t part, int64_t whole) {
+// The rate's nearest double and the product are each off by half an epsilon at
+// most, while with d decimals a part that falls short does so by 10^-d.
+bool ReachesRate(double rate, int64_t part, int64_t whole) {
+  constexpr double kRounding = 1 - 2 * std::numeric_limits<double>::epsilon();
   return rate > 0 && part > 0 &&
-         static_cast<double>(part) >= rate * static_cast<double>(whole);
+         static_cast<double>(part) >=
+             rate * static_cast<double>(whole) * kRounding;
 }
-
-}  // namespace
 
 std::optional<Trip> CheckSequence(const BreakerOptions& options, bool critical,
                                   uint32_t consecutive_failures,
@@ -31,17 +34,17 @@ std::optional<Trip> CheckSequence(const BreakerOptions& options, bool critical,
 
 bool RatesArePossible(const BreakerOptions& options, int64_t failures,
                       int64_t slow) {
-  return Reached(options.failure_rate, failures, options.minimum_calls) ||
-         Reached(options.slow_rate, slow, options.minimum_calls);
+  return ReachesRate(options.failure_rate, failures, options.minimum_calls) ||
+         ReachesRate(options.slow_rate, slow, options.minimum_calls);
 }
 
 RateVerdict CheckRates(const BreakerOptions& options,
                        const WindowCounts& counts) {
   RateVerdict verdict;
   std::optional<Trip> reached;
-  if (Reached(options.failure_rate, counts.failures, counts.calls())) {
+  if (ReachesRate(options.failure_rate, counts.failures, counts.calls())) {
     reached = Trip{TripRule::kFailureRate, 0};
-  } else if (Reached(options.slow_rate, counts.slow, counts.calls())) {
+  } else if (ReachesRate(options.slow_rate, counts.slow, counts.calls())) {
     reached = Trip{TripRule::kSlowRate, 0};
   }
   if (counts.calls() >= options.minimum_calls) {

@@ -13,6 +13,11 @@
 
 namespace grpc_breaker::internal {
 
+// Whether `part` of `whole` is at least `rate`, which is off at 0. Exact for
+// rates as people write them: 55 of 100 reach 0.55, whose nearest double is a
+// little more, but 54.99999999 % do not.
+bool ReachesRate(double rate, int64_t part, int64_t whole);
+
 struct Trip {
   TripRule rule;
   uint32_t number;  // Failures, for the rules that count them.

@@ -2,7 +2,7 @@
 
 namespace grpc_breaker::internal {
 
-WindowShape::WindowShape(int64_t window_ns, uint32_t epoch_offset)
+WindowShape::WindowShape(int64_t window_ns, uint64_t epoch_offset)
     : window_ns_(window_ns), epoch_offset_(epoch_offset) {
   const uint64_t bucket = static_cast<uint64_t>(window_ns) / kBuckets;
   // 2^shift < bucket <= 2^(shift + 1), so that the reciprocal has 64 bits.
@@ -14,22 +14,23 @@ WindowShape::WindowShape(int64_t window_ns, uint32_t epoch_offset)
 
 WindowShape WindowShape::After(int64_t window_ns, int64_t now_ns,
                                uint64_t generation) const {
-  const uint32_t next = Epoch(now_ns, generation) + kBuckets;
+  const uint64_t next = Epoch(now_ns, generation) + kBuckets;
   WindowShape shape(window_ns);
   shape.epoch_offset_ = next - shape.Epoch(now_ns, generation + 1);
   return shape;
 }
 
-int64_t Window::Sum(const Buckets& buckets, uint32_t epoch) {
+int64_t Window::Sum(const Buckets& buckets, uint64_t epoch) {
+  const uint64_t lap = epoch / kBuckets;
+  const uint64_t begun = epoch % kBuckets + 1;  // Buckets of this lap.
   int64_t sum = 0;
-  for (const TaggedCounter& bucket : buckets) {
-    const TaggedCount tagged = bucket.Load();
-    if (epoch - tagged.epoch < kBuckets) sum += tagged.count;
-  }
+  uint64_t i = 0;
+  for (; i < begun; ++i) sum += buckets[i].count_of(lap);
+  for (; i < kBuckets; ++i) sum += buckets[i].count_of(lap - 1);
   return sum;
 }
 
-WindowCounts Window::Counts(uint32_t epoch) const {
+WindowCounts Window::Counts(uint64_t epoch) const {
   WindowCounts counts;
   for (const Shard& shard : shards_) {
     counts.successes += Sum(shard.successes, epoch);
@@ -51,7 +52,7 @@ uint64_t Window::total_successes() const {
   uint64_t total = Total(&Shard::evicted_successes);
   for (const Shard& shard : shards_) {
     for (const TaggedCounter& bucket : shard.successes) {
-      total += bucket.Load().count;
+      total += bucket.count();
     }
   }
   return total;

@@ -6,19 +6,21 @@
 //
 // Time is cut into buckets of a tenth of the window, and a bucket into one
 // counter per shard for what happens often -- successes -- and one counter for
-// all threads for what does not. Every counter carries the epoch it counts for
-// (see TaggedCounter), so that old buckets need no sweeping: readers skip them
-// and writers overwrite them.
+// all threads for what does not. An epoch is the number of the time bucket plus
+// kBuckets times the breaker's generation: each change of state moves it past
+// everything that was counted before, so the window empties by itself, and an
+// outcome of an older generation can only land in an older epoch.
 //
-// An epoch is the number of the time bucket plus kBuckets times the breaker's
-// generation. Each change of state hence moves the epoch past everything that
-// was counted before: the window empties by itself, at no cost, and an outcome
-// that belongs to an older generation can only land in an older epoch.
+// Every counter carries the lap it counts for (see TaggedCounter): how often
+// the epochs have gone round the ring of kBuckets counters. Old buckets hence
+// need no sweeping; readers skip them and writers overwrite them.
 //
 // What this gives up: the window's length is exact to one bucket, and a reader
-// may miss what other threads are counting at that moment. Epochs wrap after
-// 2^32 buckets, more than a year with the shortest window there is; what is
-// counted just then may be off.
+// may miss what other threads are counting at that moment. Laps wrap after 2^35
+// windows, each change of state counted as one: 109 years of uptime with the
+// shortest window there is. A counter stops at 2^29 - 1 calls per bucket; such
+// a rate takes a thread more than a million calls per second even where a
+// bucket lasts six minutes.
 //
 // Thread-safe.
 
@@ -40,16 +42,15 @@ class GRPC_BREAKER_EXPORT WindowShape {
  public:
   // `window_ns` >= kBuckets. `epoch_offset` lets a new shape go on after an old
   // one; see After().
-  explicit WindowShape(int64_t window_ns, uint32_t epoch_offset = 0);
+  explicit WindowShape(int64_t window_ns, uint64_t epoch_offset = 0);
 
   // A shape of another length whose epochs under `generation` + 1, from `now`
   // on, are all later than those of this shape under `generation`.
   WindowShape After(int64_t window_ns, int64_t now_ns,
                     uint64_t generation) const;
 
-  uint32_t Epoch(int64_t now_ns, uint64_t generation) const {
-    return TimeBucket(now_ns) + kBuckets * static_cast<uint32_t>(generation) +
-           epoch_offset_;
+  uint64_t Epoch(int64_t now_ns, uint64_t generation) const {
+    return TimeBucket(now_ns) + kBuckets * generation + epoch_offset_;
   }
 
   int64_t window_ns() const { return window_ns_; }
@@ -63,18 +64,17 @@ class GRPC_BREAKER_EXPORT WindowShape {
   // reciprocal: a division would be the most expensive step of recording
   // (Granlund and Montgomery, "Division by Invariant Integers using
   // Multiplication", 1994).
-  uint32_t TimeBucket(int64_t now_ns) const {
+  uint64_t TimeBucket(int64_t now_ns) const {
     const auto product =
         static_cast<unsigned __int128>(static_cast<uint64_t>(now_ns)) *
         reciprocal_;
-    return static_cast<uint32_t>(static_cast<uint64_t>(product >> 64) >>
-                                 shift_);
+    return static_cast<uint64_t>(product >> 64) >> shift_;
   }
 
   int64_t window_ns_;
   uint64_t reciprocal_;
   uint32_t shift_;
-  uint32_t epoch_offset_;
+  uint64_t epoch_offset_;
 };
 
 class GRPC_BREAKER_EXPORT Window {
@@ -84,26 +84,27 @@ class GRPC_BREAKER_EXPORT Window {
   Window& operator=(const Window&) = delete;
 
   // False if the epoch is over, and nothing was counted.
-  bool AddSuccess(ThreadSlot slot, uint32_t epoch) {
+  bool AddSuccess(ThreadSlot slot, uint64_t epoch) {
     Shard& shard = shards_[slot.shard];
     TaggedCounter& bucket = shard.successes[epoch % kBuckets];
+    const uint64_t lap = epoch / kBuckets;
     const TaggedCounter::AddResult result =
-        slot.exclusive() ? bucket.AddExclusive(epoch, 1) : bucket.Add(epoch, 1);
+        slot.exclusive() ? bucket.AddExclusive(lap, 1) : bucket.Add(lap, 1);
     if (result.evicted != 0) Add(slot, shard.evicted_successes, result.evicted);
     return result.counted;
   }
-  bool AddFailures(uint32_t epoch, uint32_t n) {
-    return failures_[epoch % kBuckets].Add(epoch, n).counted;
+  bool AddFailures(uint64_t epoch, uint32_t n) {
+    return Add(failures_, epoch, n);
   }
-  void AddSlow(uint32_t epoch) { slow_[epoch % kBuckets].Add(epoch, 1); }
-  void AddShed(uint32_t epoch) { shed_[epoch % kBuckets].Add(epoch, 1); }
+  void AddSlow(uint64_t epoch) { Add(slow_, epoch, 1); }
+  void AddShed(uint64_t epoch) { Add(shed_, epoch, 1); }
 
   // The counts of the window that ends with `epoch`. Those without successes
   // cost a few loads; the successes are summed over all shards.
-  WindowCounts Counts(uint32_t epoch) const;
-  int64_t Failures(uint32_t epoch) const { return Sum(failures_, epoch); }
-  int64_t Slow(uint32_t epoch) const { return Sum(slow_, epoch); }
-  int64_t Shed(uint32_t epoch) const { return Sum(shed_, epoch); }
+  WindowCounts Counts(uint64_t epoch) const;
+  int64_t Failures(uint64_t epoch) const { return Sum(failures_, epoch); }
+  int64_t Slow(uint64_t epoch) const { return Sum(slow_, epoch); }
+  int64_t Shed(uint64_t epoch) const { return Sum(shed_, epoch); }
 
   // Since construction; sharded like successes.
   void AddIssued(ThreadSlot slot) { Add(slot, shards_[slot.shard].issued, 1); }
@@ -136,7 +137,11 @@ class GRPC_BREAKER_EXPORT Window {
     }
   }
 
-  static int64_t Sum(const Buckets& buckets, uint32_t epoch);
+  static bool Add(Buckets& buckets, uint64_t epoch, uint32_t n) {
+    return buckets[epoch % kBuckets].Add(epoch / kBuckets, n).counted;
+  }
+
+  static int64_t Sum(const Buckets& buckets, uint64_t epoch);
   uint64_t Total(std::atomic<uint64_t> Shard::*counter) const;
 
   std::array<Shard, kShards> shards_;
