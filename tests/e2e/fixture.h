@@ -9,9 +9,11 @@
 // very thing that they wait for.
 
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "grpc_breaker/breaker_events.h"
 #include "grpc_breaker/channel.h"
@@ -52,9 +54,13 @@ class E2eTest : public ::testing::Test {
   // With options_ as they are now.
   std::shared_ptr<grpc::Channel> MakeChannel(
       const grpc::ChannelArguments& arguments = grpc::ChannelArguments()) {
-    auto channel =
-        CreateChannel(server_.target(), grpc::InsecureChannelCredentials(),
-                      options_, arguments);
+    return MakeChannelTo(server_.target(), arguments);
+  }
+  std::shared_ptr<grpc::Channel> MakeChannelTo(
+      const std::string& target,
+      const grpc::ChannelArguments& arguments = grpc::ChannelArguments()) {
+    auto channel = CreateChannel(target, grpc::InsecureChannelCredentials(),
+                                 options_, arguments);
     EXPECT_TRUE(channel.ok()) << channel.status();
     return channel.ok() ? *channel : BareChannel();
   }
@@ -94,6 +100,21 @@ class E2eTest : public ::testing::Test {
       }
     }
     return BreakerSnapshot();
+  }
+
+  // What the last failed attempt was taken for: "NETWORK MEDIUM FAILURE", with
+  // " retryable" and " never sent" as they apply; "" if none failed.
+  std::string LastClass(const std::string& method) {
+    for (const std::shared_ptr<Registry>& registry : directory_.Registries()) {
+      const Method* entry = registry->Peek(method);
+      if (entry == nullptr || !entry->last_error().has_value()) continue;
+      const ErrorClass error = entry->last_error()->error_class;
+      return absl::StrCat(
+          ToString(error.category), " ", ToString(error.severity), " ",
+          ToString(error.outcome), error.retryable ? " retryable" : "",
+          error.never_sent ? " never sent" : "");
+    }
+    return "";
   }
 
   // Destroyed last to first: calls end before the clock that they use.

@@ -1,0 +1,488 @@
+// What an application, its interceptors and its messages may be like without
+// noticing that a breaker is there.
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/synchronization/notification.h"
+#include "gmock/gmock.h"
+#include "grpc_breaker/trailing_metadata.h"
+#include "grpcpp/generic/generic_stub.h"
+#include "grpcpp/impl/client_unary_call.h"
+#include "grpcpp/support/client_callback.h"
+#include "tests/e2e/fixture.h"
+#include "tests/e2e/queue.h"
+#include "tests/e2e/stream_flavours.h"
+
+namespace grpc_breaker {
+namespace e2e {
+namespace {
+
+// A message that is no protobuf, as those of other serializers.
+struct Bytes {
+  std::string bytes;
+};
+
+}  // namespace
+}  // namespace e2e
+}  // namespace grpc_breaker
+
+namespace grpc {
+
+template <>
+class SerializationTraits<grpc_breaker::e2e::Bytes> {
+ public:
+  static Status Serialize(const grpc_breaker::e2e::Bytes& message,
+                          ByteBuffer* buffer, bool* own_buffer) {
+    Slice slice(message.bytes);
+    *buffer = ByteBuffer(&slice, 1);
+    *own_buffer = true;
+    return Status::OK;
+  }
+  static Status Deserialize(ByteBuffer* buffer,
+                            grpc_breaker::e2e::Bytes* message) {
+    Slice slice;
+    if (!buffer->DumpToSingleSlice(&slice).ok()) {
+      return Status(StatusCode::INTERNAL, "no slice");
+    }
+    message->bytes.assign(reinterpret_cast<const char*>(slice.begin()),
+                          slice.size());
+    buffer->Clear();
+    return Status::OK;
+  }
+};
+
+}  // namespace grpc
+
+namespace grpc_breaker {
+namespace e2e {
+namespace {
+
+using ::grpc::StatusCode;
+using ::grpc::experimental::ClientInterceptorFactoryInterface;
+using ::grpc::experimental::ClientRpcInfo;
+using ::grpc::experimental::InterceptorBatchMethods;
+using Hook = ::grpc::experimental::InterceptionHookPoints;
+using ::testing::ElementsAre;
+
+class FidelityTest : public E2eTest {
+ protected:
+  std::string Hello() const {
+    Request request;
+    request.set_text("hello");
+    return request.SerializeAsString();
+  }
+};
+
+// ---- Messages
+
+TEST_F(FidelityTest, MessagesThatAreNoProtobufsPass) {
+  const auto channel = MakeChannel();
+  const grpc::internal::RpcMethod method(
+      kUnary, grpc::internal::RpcMethod::NORMAL_RPC, channel);
+  grpc::ClientContext context;
+  Bytes reply;
+
+  const grpc::Status status =
+      grpc::internal::BlockingUnaryCall<Bytes, Bytes, Bytes, Bytes>(
+          channel.get(), method, &context, Bytes{Hello()}, &reply);
+
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(reply.bytes, Hello());
+  EXPECT_EQ(Breaker(kUnary).counts.successes, 1);
+}
+
+// Their type is not known beforehand, so that such a call runs natively.
+TEST_F(FidelityTest, FailureOfACallWithoutProtobufsIsCountedAndToldOnce) {
+  int told = 0;
+  policy().on_final_failure = [&](const FailedCall&) { ++told; };
+  const auto channel = MakeChannel();
+  server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
+  const grpc::internal::RpcMethod method(
+      kUnary, grpc::internal::RpcMethod::NORMAL_RPC, channel);
+  grpc::ClientContext context;
+  Bytes reply;
+
+  const grpc::Status status =
+      grpc::internal::BlockingUnaryCall<Bytes, Bytes, Bytes, Bytes>(
+          channel.get(), method, &context, Bytes{Hello()}, &reply);
+
+  EXPECT_EQ(status.error_code(), StatusCode::UNAVAILABLE);
+  EXPECT_EQ(Breaker(kUnary).counts.failures, 1);
+  EXPECT_EQ(told, 1);
+}
+
+TEST_F(FidelityTest, ReactorsWithMessagesThatAreNoProtobufsAreRetried) {
+  struct Reactor final : grpc::ClientUnaryReactor {
+    void OnDone(const grpc::Status& status) override { done.Put(status); }
+    Slot<grpc::Status> done;
+  };
+  const auto channel = MakeChannel();
+  server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
+  const grpc::internal::RpcMethod method(
+      kUnary, grpc::internal::RpcMethod::NORMAL_RPC, channel);
+  grpc::ClientContext context;
+  const Bytes request{Hello()};
+  Bytes reply;
+  Reactor reactor;
+
+  grpc::internal::ClientCallbackUnaryFactory::Create(
+      channel.get(), method, &context, &request, &reply, &reactor);
+  reactor.StartCall();
+  FinishBackoff();
+
+  EXPECT_TRUE(reactor.done.Take("a reactor's status").ok());
+  EXPECT_EQ(reply.bytes, Hello());
+}
+
+TEST_F(FidelityTest, GenericAndGeneratedStubsShareAChannel) {
+  const auto channel = MakeChannel();
+  for (const Flavour flavour : AllFlavours()) {
+    EXPECT_EQ(Call(flavour, channel, "hello").text, "hello")
+        << ToString(flavour);
+  }
+}
+
+TEST_F(FidelityTest, CallWithoutARequestEndsAsOnABareChannel) {
+  policy().breaker.enabled = false;
+  std::vector<std::string> seen;
+  for (const auto& channel : {BareChannel(), MakeChannel()}) {
+    grpc::GenericStub stub(channel);
+    grpc::ClientContext context;
+    Queue queue;
+    grpc::ByteBuffer reply;
+    grpc::Status status;
+    context.set_deadline(std::chrono::system_clock::now() +
+                         std::chrono::milliseconds(50));
+    auto reader = stub.PrepareUnaryCall(&context, kUnary, grpc::ByteBuffer(),
+                                        queue.get());
+    reader->StartCall();
+    reader->Finish(&reply, &status, &status);
+    queue.Next(&status, "a call without a request");
+    seen.push_back(
+        absl::StrCat(status.error_code(), " ", status.error_message()));
+  }
+  EXPECT_EQ(seen[1], seen[0]);
+}
+
+// ---- Initial metadata
+
+class MetadataTagTest : public FidelityTest {
+ protected:
+  // What the application hears of initial metadata, and of the end.
+  struct Heard {
+    bool queue = false;
+    bool reactor = false;
+    StatusCode code = StatusCode::OK;
+  };
+
+  Heard Listen(const std::shared_ptr<grpc::Channel>& channel,
+               const Configure& configure) {
+    struct Reactor final : grpc::ClientUnaryReactor {
+      void OnReadInitialMetadataDone(bool ok) override { metadata = ok; }
+      void OnDone(const grpc::Status& status) override { done.Put(status); }
+      std::atomic<bool> metadata{false};
+      Slot<grpc::Status> done;
+    };
+    const auto stub = TestService::NewStub(channel);
+    Heard heard;
+    {
+      grpc::ClientContext context;
+      configure(&context);
+      Request request;
+      Reply reply;
+      Reactor reactor;
+      stub->async()->Unary(&context, &request, &reply, &reactor);
+      reactor.StartCall();
+      heard.code = reactor.done.Take("a reactor's status").error_code();
+      heard.reactor = reactor.metadata;
+    }
+    grpc::ClientContext context;
+    configure(&context);
+    Queue queue;
+    Reply reply;
+    grpc::Status status;
+    const auto reader = stub->AsyncUnary(&context, Request(), queue.get());
+    reader->ReadInitialMetadata(&reply);
+    heard.queue = queue.Next(&reply, "ReadInitialMetadata");
+    reader->Finish(&reply, &status, &status);
+    EXPECT_TRUE(queue.Next(&status, "Finish"));
+    EXPECT_EQ(status.error_code(), heard.code);
+    return heard;
+  }
+
+  void ExpectAsBare(
+      const std::string& what, const std::shared_ptr<grpc::Channel>& channel,
+      const std::shared_ptr<grpc::Channel>& bare,
+      const Configure& configure = [](auto*) {}) {
+    const Heard ours = Listen(channel, configure);
+    const Heard bares = Listen(bare, configure);
+    EXPECT_EQ(ours.code, bares.code) << what;
+    EXPECT_EQ(ours.queue, bares.queue) << what;
+    EXPECT_EQ(ours.reactor, bares.reactor) << what;
+  }
+};
+
+TEST_F(MetadataTagTest, SaysOfFailedCallsWhatItSaysOnABareChannel) {
+  policy().retry.max_retries = 1;
+  policy().idempotency = Idempotency::kAsDeclared;  // So that nothing waits.
+  policy().breaker.enabled = false;
+  const auto channel = MakeChannel();
+  const auto bare = BareChannel();
+  ExpectAsBare("OK", channel, bare);
+
+  server_.SetDefault(Answer::Error(StatusCode::NOT_FOUND));
+  ExpectAsBare("trailers only", channel, bare);
+
+  Answer answer = Answer::Error(StatusCode::NOT_FOUND);
+  answer.initial_metadata = {{"key", "value"}};
+  server_.SetDefault(answer);
+  ExpectAsBare("metadata and an error", channel, bare);
+
+  ExpectAsBare("a deadline in the past", channel, bare, [](auto* context) {
+    context->set_deadline(std::chrono::system_clock::now() -
+                          std::chrono::seconds(1));
+  });
+  ExpectAsBare("cancelled before it starts", channel, bare,
+               [](auto* context) { context->TryCancel(); });
+  policy().retry.max_retries = 0;
+  policy().fallback =
+      Fallback::Fixed(grpc::Status(StatusCode::UNAVAILABLE, ""));
+  const std::string nobody = "127.0.0.1:1";
+  ExpectAsBare("no connection", MakeChannelTo(nobody),
+               grpc::CreateChannel(nobody, grpc::InsecureChannelCredentials()));
+}
+
+TEST_F(MetadataTagTest, SaysThatARefusedCallHasNone) {
+  policy().breaker.consecutive_failures = 1;
+  for (const int retries : {0, 3}) {  // Natively, and not.
+    policy().retry.max_retries = retries;
+    policy().idempotency = Idempotency::kAsDeclared;
+    const auto channel = MakeChannel();
+    server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
+    EXPECT_FALSE(Call(Flavour::kSync, channel, "opens").status.ok());
+
+    const Heard heard = Listen(channel, [](auto*) {});
+
+    EXPECT_EQ(heard.code, StatusCode::UNAVAILABLE);
+    EXPECT_FALSE(heard.queue);
+    EXPECT_FALSE(heard.reactor);
+  }
+}
+
+TEST_F(MetadataTagTest, SaysThatARefusedStreamHasNone) {
+  policy().breaker.consecutive_failures = 1;
+  const auto channel = MakeChannel();
+  const auto stub = TestService::NewStub(channel);
+  server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
+  auto opens = StartStream({StreamKind::kBidi, StreamApi::kSync}, channel);
+  EXPECT_FALSE(RunStream(*opens, StreamKind::kBidi, {"a"}).call.status.ok());
+
+  grpc::ClientContext context;
+  Queue queue;
+  int started, metadata;
+  grpc::Status status;
+  const auto stream = stub->AsyncBidi(&context, queue.get(), &started);
+  queue.Next(&started, "the start of a stream");
+  stream->ReadInitialMetadata(&metadata);
+  EXPECT_FALSE(queue.Next(&metadata, "ReadInitialMetadata"));
+  stream->Finish(&status, &status);
+  queue.Next(&status, "Finish");
+  EXPECT_TRUE(IsBreakerRejection(status)) << status.error_message();
+}
+
+// ---- Contexts
+
+// For the whole process, hence the last of all.
+class GlobalCallbacks final : public grpc::ClientContext::GlobalCallbacks {
+ public:
+  void DefaultConstructor(grpc::ClientContext* context) override {
+    if (enabled) context->AddMetadata("x-global", "1");
+  }
+  void Destructor(grpc::ClientContext*) override {}
+
+  std::atomic<bool> enabled{false};
+};
+
+GlobalCallbacks* const global_callbacks = [] {
+  auto* callbacks = new GlobalCallbacks;
+  grpc::ClientContext::SetGlobalCallbacks(callbacks);
+  return callbacks;
+}();
+
+TEST_F(FidelityTest, MetadataOfGlobalCallbacksAreSentOnce) {
+  const auto channel = MakeChannel();
+  global_callbacks->enabled = true;
+  server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
+
+  auto call = StartCall(Flavour::kQueue, channel, "hello",
+                        [](grpc::ClientContext* context) {
+                          context->AddMetadata("x-own", "1");
+                          context->AddMetadata("x-own", "2");
+                        });
+  FinishBackoff();
+  EXPECT_TRUE(call->Wait().status.ok());
+  global_callbacks->enabled = false;
+
+  ASSERT_EQ(server_.received().size(), 2u);
+  for (const ReceivedCall& received : server_.received()) {
+    EXPECT_EQ(received.metadata.count("x-global"), 1u);
+    EXPECT_EQ(received.metadata.count("x-own"), 2u);
+  }
+}
+
+// ---- User code that throws
+
+TEST_F(FidelityTest, HookThatThrowsChangesNothing) {
+  policy().on_final_failure = [](const FailedCall&) {
+    throw std::runtime_error("no disk space");
+  };
+  policy().breaker.consecutive_failures = 1;
+  const auto channel = MakeChannel();
+  server_.Push(Answer::Error(StatusCode::INTERNAL));
+
+  EXPECT_EQ(Call(Flavour::kQueue, channel, "fails").status.error_code(),
+            StatusCode::INTERNAL);
+  EXPECT_TRUE(
+      IsBreakerRejection(Call(Flavour::kQueue, channel, "refused").status));
+  for (const StreamKind kind : {StreamKind::kServer, StreamKind::kBidi}) {
+    server_.Push(Answer::Error(StatusCode::INTERNAL));
+    auto stream = StartStream({kind, StreamApi::kReactor}, channel);
+    EXPECT_EQ(RunStream(*stream, kind, {"fails"}).call.status.error_code(),
+              StatusCode::INTERNAL);
+  }
+}
+
+TEST_F(FidelityTest, FallbackThatThrowsIsAFailedFallback) {
+  policy().fallback.function = [](const FailedCall&) -> FallbackResult {
+    throw std::runtime_error("no cache");
+  };
+  const auto channel = MakeChannel();
+  for (const Flavour flavour : AllFlavours()) {
+    server_.Push(Answer::Error(StatusCode::NOT_FOUND, "not here"));
+    const CallResult result = Call(flavour, channel, "hello");
+    EXPECT_EQ(result.status.error_code(), StatusCode::NOT_FOUND);
+    EXPECT_EQ(result.status.error_message(), "not here");
+  }
+}
+
+// ---- Interceptors of the application
+
+using Look = std::function<void(InterceptorBatchMethods*)>;
+
+// Looks at the batches of one method's calls.
+class LookingFactory final : public ClientInterceptorFactoryInterface {
+ public:
+  LookingFactory(std::string method, Look look)
+      : method_(std::move(method)), look_(std::move(look)) {}
+
+  grpc::experimental::Interceptor* CreateClientInterceptor(
+      ClientRpcInfo* info) override {
+    return new Interceptor(info->method() == method_ ? look_
+                                                     : Look([](auto*) {}));
+  }
+
+ private:
+  class Interceptor final : public grpc::experimental::Interceptor {
+   public:
+    explicit Interceptor(Look look) : look_(std::move(look)) {}
+    void Intercept(InterceptorBatchMethods* batch) override {
+      look_(batch);
+      batch->Proceed();
+    }
+
+   private:
+    const Look look_;
+  };
+
+  const std::string method_;
+  const Look look_;
+};
+
+class InterceptorTest : public FidelityTest {
+ protected:
+  // For kUnary, after ours.
+  std::shared_ptr<grpc::Channel> MakeChannelWith(Look look) {
+    FactoryList after;
+    after.push_back(std::make_unique<LookingFactory>(kUnary, std::move(look)));
+    return MakeChannelBetween({}, std::move(after));
+  }
+};
+
+// As one that fetches a token does. The inner call is retried as well, which
+// takes what the outer one waits on.
+TEST_F(InterceptorTest, CallMadeInsideAnInterceptorHasABreakerAndRetries) {
+  options_.environment = &Environment::Default();
+  policy().retry.base_delay = absl::Milliseconds(1);
+  for (const Hook hook :
+       {Hook::PRE_SEND_INITIAL_METADATA, Hook::POST_RECV_STATUS}) {
+    std::shared_ptr<grpc::Channel> channel;
+    std::vector<std::string> attempts;
+    channel = MakeChannelWith([&](InterceptorBatchMethods* batch) {
+      if (!batch->QueryInterceptionHookPoint(hook)) return;
+      server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
+      grpc::ClientContext context;
+      Reply reply;
+      EXPECT_TRUE(TestService::NewStub(channel)
+                      ->UnaryIdempotent(&context, Request(), &reply)
+                      .ok());
+      attempts.push_back(ValueOf(
+          ResultOf(context, grpc::Status()).trailing_metadata, kAttemptsKey));
+    });
+    if (hook == Hook::POST_RECV_STATUS) {
+      server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
+    }
+
+    EXPECT_TRUE(Call(Flavour::kSync, channel, "hello").status.ok());
+
+    for (const std::string& number : attempts) EXPECT_EQ(number, "2");
+    EXPECT_EQ(attempts.size(), hook == Hook::POST_RECV_STATUS ? 2u : 1u);
+  }
+}
+
+TEST_F(InterceptorTest, OneThatBlocksHoldsUpNoOtherCall) {
+  constexpr int kBlocked = 10;
+  options_.environment = &Environment::Default();
+  policy().retry.base_delay = absl::Milliseconds(1);
+  policy().breaker.enabled = false;
+  for (const Hook hook :
+       {Hook::PRE_SEND_INITIAL_METADATA, Hook::POST_RECV_STATUS}) {
+    absl::Notification go_on;
+    std::atomic<int> blocked{0};
+    const auto channel = MakeChannelWith([&](InterceptorBatchMethods* batch) {
+      if (!batch->QueryInterceptionHookPoint(hook)) return;
+      // Not where the application's own thread starts the first attempt.
+      const bool first = hook == Hook::PRE_SEND_INITIAL_METADATA &&
+                         batch->GetSendInitialMetadata()->count(
+                             "grpc-previous-rpc-attempts") == 0;
+      if (first) return;
+      ++blocked;
+      go_on.WaitForNotification();
+    });
+    std::vector<std::unique_ptr<UnderWay>> calls;
+    for (int i = 0; i < kBlocked; ++i) {
+      server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
+      calls.push_back(StartCall(Flavour::kQueue, channel, "hello"));
+      WaitUntil([&] { return blocked == i + 1; }, "a blocked interceptor");
+    }
+
+    server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
+    grpc::ClientContext context;
+    Reply reply;
+    EXPECT_TRUE(TestService::NewStub(channel)
+                    ->UnaryIdempotent(&context, Request(), &reply)
+                    .ok());
+
+    go_on.Notify();
+    for (const auto& call : calls) EXPECT_TRUE(call->Wait().status.ok());
+  }
+}
+
+}  // namespace
+}  // namespace e2e
+}  // namespace grpc_breaker

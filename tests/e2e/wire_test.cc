@@ -1,0 +1,328 @@
+// What comes from the wire that no well-kept server sends: broken streams and
+// connections, statuses of other implementations and of proxies, replies that
+// are none. Each is the same to the application as on a bare channel, but for
+// what is said here, and told to the breaker for what it is.
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "grpc_breaker/trailing_metadata.h"
+#include "tests/e2e/fixture.h"
+#include "tests/e2e/raw_server.h"
+#include "tests/e2e/stream_flavours.h"
+
+namespace grpc_breaker {
+namespace e2e {
+namespace {
+
+using ::grpc::StatusCode;
+
+// A message of 32 bytes that breaks off.
+const absl::string_view kHalfAMessage("\0\0\0\0\x20half", 9);
+
+struct WireCase {
+  std::string name;
+  RawServer::Script script;
+  StatusCode code;  // As the application sees it.
+  std::string error_class;
+};
+
+RawServer::Script Says(int code, const std::string& message) {
+  return [=](RawCall call) { call.SendTrailersOnly(code, message); };
+}
+
+RawServer::Script AfterHeaders(std::function<void(RawCall)> then) {
+  return [then = std::move(then)](RawCall call) {
+    call.SendHeaders(ResponseHeaders());
+    then(call);
+  };
+}
+
+std::vector<WireCase> AllWireCases() {
+  const std::string lost = "NETWORK MEDIUM FAILURE retryable";
+  const std::string too_large = "RESOURCE HIGH IGNORED";
+  const std::string rate_limit = "RATE_LIMIT MEDIUM FAILURE retryable";
+  return {
+      // Nothing was done.
+      {"Refused", [](RawCall call) { call.Reset(Http2Error::kRefusedStream); },
+       StatusCode::UNAVAILABLE, lost + " never sent"},
+      {"GoAwayUnseen", [](RawCall call) { call.GoAway(0); },
+       StatusCode::UNAVAILABLE, lost + " never sent"},
+      // Perhaps something was.
+      {"Reset", [](RawCall call) { call.Reset(Http2Error::kInternalError); },
+       StatusCode::INTERNAL, lost},
+      {"Cancelled", [](RawCall call) { call.Reset(Http2Error::kCancel); },
+       StatusCode::CANCELLED, lost},
+      {"ResetAfterHeaders",
+       AfterHeaders([](RawCall call) { call.Reset(Http2Error::kNoError); }),
+       StatusCode::INTERNAL, lost},
+      {"CancelledAfterHeaders",
+       AfterHeaders([](RawCall call) { call.Reset(Http2Error::kCancel); }),
+       StatusCode::CANCELLED, lost},
+      {"Closed", [](RawCall call) { call.CloseConnection(); },
+       StatusCode::UNAVAILABLE, lost},
+      {"ConnectionReset", [](RawCall call) { call.ResetConnection(); },
+       StatusCode::UNAVAILABLE, lost},
+      {"ClosedInAMessage", AfterHeaders([](RawCall call) {
+         call.SendData(kHalfAMessage);
+         call.CloseConnection();
+       }),
+       StatusCode::UNAVAILABLE, lost},
+      {"EndedInAMessage", AfterHeaders([](RawCall call) {
+         call.SendData(kHalfAMessage, /*end_stream=*/true);
+       }),
+       StatusCode::UNKNOWN, lost},
+      {"EndedWithoutAStatus", AfterHeaders([](RawCall call) {
+         call.SendData("", /*end_stream=*/true);
+       }),
+       StatusCode::UNKNOWN, lost},
+      {"EnhanceYourCalm",
+       [](RawCall call) { call.Reset(Http2Error::kEnhanceYourCalm); },
+       StatusCode::RESOURCE_EXHAUSTED, rate_limit},
+      // Larger than a limit, in the words of Go, Java, .NET, Rust, Connect.
+      {"TooLargeGo",
+       Says(8, "grpc: received message larger than max (5 vs. 4)"),
+       StatusCode::RESOURCE_EXHAUSTED, too_large},
+      {"TooLargeJava", Says(8, "gRPC message exceeds maximum size 4: 5"),
+       StatusCode::RESOURCE_EXHAUSTED, too_large},
+      {"TooLargeDotNet",
+       Says(8, "Received message exceeds the maximum configured message size."),
+       StatusCode::RESOURCE_EXHAUSTED, too_large},
+      {"TooLargeRust",
+       Says(8,
+            "Error, message length too large: found 5 bytes, the limit is: 4 "
+            "bytes"),
+       StatusCode::RESOURCE_EXHAUSTED, too_large},
+      {"TooLargeConnect",
+       Says(8, "message size 5 is larger than configured max 4"),
+       StatusCode::RESOURCE_EXHAUSTED, too_large},
+      {"TrailersTooLarge",
+       [](RawCall call) {
+         call.SendTrailersOnly(StatusCode::NOT_FOUND, "no",
+                               {{"x-large", std::string(20'000, 'x')}});
+       },
+       StatusCode::RESOURCE_EXHAUSTED, too_large},
+      {"QuotaOfMessages", Says(8, "message quota exceeded, slow down"),
+       StatusCode::RESOURCE_EXHAUSTED, rate_limit},
+      // Codes that there are not.
+      {"Code99", Says(99, "what?"), StatusCode::UNKNOWN,
+       "PERMANENT HIGH FAILURE"},
+      {"Code17", Says(17, "what?"), StatusCode::UNKNOWN,
+       "PERMANENT HIGH FAILURE"},
+  };
+}
+
+class WireTest : public E2eTest {
+ protected:
+  // One call of each kind: made by the library, native, and a stream.
+  void CallEachWay(const WireCase& wire) {
+    RawServer server(wire.script);
+    policy().retry.max_retries = 0;
+    int failures_told = 0;
+    policy().on_final_failure = [&](const FailedCall&) { ++failures_told; };
+    Check(wire, kUnary,
+          Call(Flavour::kSync, MakeChannelTo(server.target()), "hello").status);
+    EXPECT_EQ(failures_told, 1);
+
+    policy().on_final_failure = nullptr;
+    Check(wire, kUnary,
+          Call(Flavour::kSync, MakeChannelTo(server.target()), "hello").status);
+    auto stream = StartStream({StreamKind::kServer, StreamApi::kSync},
+                              MakeChannelTo(server.target()));
+    Check(wire, MethodOf(StreamKind::kServer),
+          RunStream(*stream, StreamKind::kServer, {"hello"}).call.status);
+  }
+
+  void Check(const WireCase& wire, const std::string& method,
+             const grpc::Status& status) {
+    EXPECT_EQ(status.error_code(), wire.code) << status.error_message();
+    EXPECT_EQ(LastClass(method), wire.error_class) << status.error_message();
+  }
+};
+
+class WireStatusTest : public WireTest,
+                       public ::testing::WithParamInterface<WireCase> {};
+
+TEST_P(WireStatusTest, IsTakenForWhatItIsHoweverTheCallIsMade) {
+  CallEachWay(GetParam());
+}
+
+INSTANTIATE_TEST_SUITE_P(All, WireStatusTest,
+                         ::testing::ValuesIn(AllWireCases()),
+                         [](const auto& info) { return info.param.name; });
+
+TEST_F(WireTest, CallThatAServerRefusedUnseenIsRepeatedThoughItMayNotBe) {
+  policy().idempotency = Idempotency::kAsDeclared;
+  for (const bool by_goaway : {false, true}) {
+    // The core repeats what a GOAWAY says nobody saw once by itself.
+    const int refusals = by_goaway ? 6 : 3;
+    RawServer server([=](RawCall call) {
+      if (call.number() > refusals) return call.SendReply("");
+      by_goaway ? call.GoAway(0) : call.Reset(Http2Error::kRefusedStream);
+    });
+
+    auto call = StartCall(Flavour::kQueue, MakeChannelTo(server.target()), "x");
+    for (int i = 0; i < 3; ++i) FinishBackoff();
+
+    EXPECT_TRUE(call->Wait().status.ok());
+    EXPECT_EQ(server.requests(), refusals + 1);
+  }
+}
+
+TEST_F(WireTest, CallThatAServerMayHaveSeenIsNotRepeatedUnlessItMayBe) {
+  policy().idempotency = Idempotency::kAsDeclared;
+  RawServer server(
+      [](RawCall call) { call.Reset(Http2Error::kInternalError); });
+
+  Call(Flavour::kQueue, MakeChannelTo(server.target()), "x");
+
+  EXPECT_EQ(server.requests(), 1);
+}
+
+// gRPC 1.51 does not always tell of the initial metadata of such an answer
+// where the application asks for them alone: not to a bare channel, and not
+// past the deadline.
+TEST_F(WireTest, PagesOfAProxyEndCallsThatReadInitialMetadata) {
+  RawServer server([](RawCall call) {
+    call.SendHeaders({{":status", "401"}, {"content-type", "text/html"}});
+    call.SendData("<html>who are you?</html>", /*end_stream=*/true);
+  });
+  policy().breaker.enabled = false;
+  const auto channel = MakeChannelTo(server.target());
+  for (int i = 0; i < 200; ++i) {
+    ASSERT_EQ(
+        Call(Flavour::kQueueMetadata, channel, "hello").status.error_code(),
+        StatusCode::UNAUTHENTICATED);
+  }
+}
+
+// ---- Replies that are none
+
+class BadReplyTest : public WireTest,
+                     public ::testing::WithParamInterface<Flavour> {
+ protected:
+  // For a generic stub, any bytes are a reply.
+  static std::vector<RawServer::Script> BadReplies() {
+    std::vector<RawServer::Script> scripts = {
+        [](RawCall call) { call.SendTrailersOnly(StatusCode::OK); },
+        AfterHeaders(
+            [](RawCall call) { call.SendTrailers(StatusTrailers(0)); }),
+        AfterHeaders([](RawCall call) {
+          call.SendData(kHalfAMessage);
+          call.SendTrailers(StatusTrailers(0));
+        }),
+    };
+    if (!IsGeneric(GetParam())) {
+      scripts.push_back([](RawCall call) { call.SendReply("\xff\xff\xff"); });
+    }
+    return scripts;
+  }
+};
+
+TEST_P(BadReplyTest, IsAFailureOfTheServerWithTheStatusThatGrpcGives) {
+  for (const RawServer::Script& script : BadReplies()) {
+    RawServer server(script);
+    std::vector<grpc::Status> told;
+    policy().on_final_failure = [&](const FailedCall& call) {
+      told.push_back(call.status);
+    };
+
+    const auto channel = MakeChannelTo(server.target());
+    const CallResult result = Call(GetParam(), channel, "hello");
+
+    EXPECT_EQ(result.status.error_code(), StatusCode::UNIMPLEMENTED);
+    EXPECT_EQ(result.status.error_message(),
+              "No message returned for unary request");
+    EXPECT_EQ(LastClass(kUnary), "PERMANENT HIGH FAILURE");
+    EXPECT_EQ(Breaker(kUnary).counts.failures, 1);
+    EXPECT_EQ(Breaker(kUnary).counts.successes, 0);
+    ASSERT_EQ(told.size(), 1u);
+    EXPECT_EQ(told[0].error_code(), StatusCode::UNIMPLEMENTED);
+    EXPECT_EQ(server.requests(), 1);
+  }
+}
+
+TEST_P(BadReplyTest, IsAnsweredByTheFallback) {
+  Reply reply;
+  reply.set_text("from the fallback");
+  policy().fallback =
+      Fallback::Fixed(grpc::Status::OK, reply.SerializeAsString());
+  for (const RawServer::Script& script : BadReplies()) {
+    RawServer server(script);
+
+    const auto channel = MakeChannelTo(server.target());
+    const CallResult result = Call(GetParam(), channel, "hello");
+
+    EXPECT_TRUE(result.status.ok()) << result.status.error_message();
+    EXPECT_EQ(result.text, "from the fallback");
+    EXPECT_EQ(Breaker(kUnary).counts.failures, 1);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Flavours, BadReplyTest,
+                         ::testing::ValuesIn(AllFlavours()),
+                         [](const auto& info) { return ToString(info.param); });
+
+TEST_F(WireTest, OkWithoutAReplyIsAFailureOfANativeCallAsWell) {
+  policy().retry.max_retries = 0;
+  RawServer server([](RawCall call) { call.SendTrailersOnly(StatusCode::OK); });
+
+  const auto channel = MakeChannelTo(server.target());
+  const CallResult result = Call(Flavour::kSync, channel, "hello");
+
+  EXPECT_EQ(result.status.error_code(), StatusCode::UNIMPLEMENTED);
+  EXPECT_EQ(LastClass(kUnary), "PERMANENT HIGH FAILURE");
+  EXPECT_EQ(Breaker(kUnary).counts.failures, 1);
+}
+
+// ---- What servers pass on from further down
+
+TEST_F(WireTest, RejectionThatAServerPassesOnIsNoneOfThisCall) {
+  // The server is a client, too, whose breaker refuses.
+  Directory hidden;
+  Options options;
+  options.environment = &env_;
+  options.directory = &hidden;
+  options.default_policy.breaker.consecutive_failures = 1;
+  options.default_policy.retry.max_retries = 0;
+  auto further =
+      CreateChannel("127.0.0.1:1", grpc::InsecureChannelCredentials(), options);
+  ASSERT_TRUE(further.ok());
+  EXPECT_FALSE(Call(Flavour::kSync, *further, "opens").status.ok());
+  Answer pass_on;
+  pass_on.handler = [&](grpc::ServerContext& context) {
+    grpc::ClientContext inner;
+    Reply reply;
+    const grpc::Status status =
+        TestService::NewStub(*further)->Unary(&inner, Request(), &reply);
+    EXPECT_TRUE(IsBreakerRejection(status));
+    for (const auto& [key, value] : inner.GetServerTrailingMetadata()) {
+      context.AddTrailingMetadata({key.data(), key.size()},
+                                  {value.data(), value.size()});
+    }
+    return status;
+  };
+  for (const int retries : {0, 1}) {  // Natively, and not.
+    policy().retry.max_retries = retries;
+    policy().idempotency = Idempotency::kAsDeclared;
+    server_.Push(pass_on);
+
+    const auto channel = MakeChannel();
+    const CallResult result = Call(Flavour::kSync, channel, "hello");
+
+    EXPECT_EQ(result.status.error_code(), StatusCode::UNAVAILABLE);
+    EXPECT_FALSE(IsBreakerRejection(result.status));
+    ASSERT_TRUE(RejectionDetailOf(result.status).has_value());
+    EXPECT_EQ(RejectionDetailOf(result.status)->state, "OPEN");
+    EXPECT_EQ(result.trailing_metadata.count(kRejectedKey), 0u);
+    EXPECT_EQ(result.trailing_metadata.count(kRetryAfterKey), 0u);
+    EXPECT_EQ(Breaker(kUnary).counts.failures, 1);
+    EXPECT_EQ(LastClass(kUnary), "TRANSIENT MEDIUM FAILURE retryable");
+  }
+}
+
+}  // namespace
+}  // namespace e2e
+}  // namespace grpc_breaker
