@@ -32,6 +32,9 @@ class BreakerRecorder final : public BreakerListener {
   void OnThreshold(const BreakerThreshold& threshold) override {
     events.push_back(absl::StrCat("threshold: ", ToString(threshold.rule)));
   }
+  void OnEventsDropped(const BreakerEventsDropped& dropped) override {
+    events.push_back(absl::StrCat(dropped.dropped, " dropped"));
+  }
 
   std::vector<BreakerTransition> transitions;
   std::vector<std::string> events;

@@ -118,6 +118,7 @@ class ReferenceBreaker {
   }
 
   void SetManualState(const ManualState& manual, MonotonicTime now) {
+    EndManualIfOver(now);
     manual_until_ = After(now, manual.time_to_live);
     by_hand_ = true;
     const bool shadow = manual.state == BreakerState::kMetricsOnly;
@@ -125,11 +126,20 @@ class ReferenceBreaker {
   }
 
   void Reset(MonotonicTime now) {
+    EndManualIfOver(now);
     by_hand_ = false;
     Enter(Home(), false, now);
   }
 
+  // Also without anybody asking.
+  void EndManualIfOver(MonotonicTime now) {
+    if (!by_hand_ || now < manual_until_) return;
+    by_hand_ = false;
+    Enter(Home(), false, manual_until_);
+  }
+
   void Reconfigure(const BreakerOptions& options, MonotonicTime now) {
+    EndManualIfOver(now);
     if (options_.enabled != options.enabled && !by_hand_) {
       Enter(
           options.enabled ? BreakerState::kClosed : BreakerState::kForcedClosed,
@@ -200,10 +210,7 @@ class ReferenceBreaker {
   }
 
   void Settle(MonotonicTime now) {
-    if (by_hand_ && now >= manual_until_) {
-      by_hand_ = false;
-      Enter(Home(), false, now);
-    }
+    EndManualIfOver(now);
     if (now < state_until_) return;
     if (state_ == BreakerState::kOpen) {
       Enter(BreakerState::kHalfOpen, shadow_, now);
@@ -626,6 +633,7 @@ class Script {
     if (dice < 990) {
       environment_.Advance(
           absl::Milliseconds(OneIn(20) ? Random(2000) : Random(60)));
+      reference_.EndManualIfOver(environment_.Now());
       if (OneIn(10)) failing_ = OneOf({0, 5, 30, 60, 100});
       return "advance";
     }

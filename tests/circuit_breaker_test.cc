@@ -1,7 +1,9 @@
 #include "grpc_breaker/circuit_breaker.h"
 
 #include <deque>
+#include <functional>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -1023,9 +1025,95 @@ TEST_F(CircuitBreakerTest, ForcedOpenReturnsToClosedByItself) {
   EXPECT_EQ(Snapshot().manual->time_to_live, absl::Seconds(10));
   Advance(absl::Seconds(10));
   EXPECT_EQ(state(), BreakerState::kClosed);
-  EXPECT_EQ(recorder_.transitions.size(), 1u);  // Nobody has asked yet.
   EXPECT_TRUE(Acquire().admitted());
+}
+
+TEST_F(CircuitBreakerTest, AManualStateEndsForEveryoneThoughNobodyCalls) {
+  Make({});
+  for (BreakerState manual :
+       {BreakerState::kForcedOpen, BreakerState::kForcedClosed,
+        BreakerState::kMetricsOnly}) {
+    ASSERT_TRUE(breaker_
+                    ->SetManualState({manual, "", "", absl::Seconds(30)},
+                                     environment_.Now())
+                    .ok());
+    const MonotonicTime end = environment_.Now() + std::chrono::seconds(30);
+    const absl::Time wall_end = environment_.WallNow() + absl::Seconds(30);
+    Advance(absl::Minutes(5));
+    const BreakerTransition& told = recorder_.transitions.back();
+    const BreakerTransition entered = breaker_->History().back();
+    for (const BreakerTransition& transition : {told, entered}) {
+      EXPECT_EQ(transition.from, manual);
+      EXPECT_EQ(transition.to, BreakerState::kClosed);
+      EXPECT_EQ(transition.cause, "time by hand over");
+      EXPECT_EQ(transition.at, end);
+      EXPECT_EQ(transition.wall_time, wall_end);
+    }
+    EXPECT_EQ(state(), BreakerState::kClosed);
+    EXPECT_EQ(Snapshot().since, end);
+    EXPECT_EQ(Snapshot().since_wall, wall_end);
+    EXPECT_EQ(Snapshot().transitions, recorder_.transitions.size());
+    EXPECT_FALSE(Snapshot().manual.has_value());
+  }
+  EXPECT_EQ(environment_.pending_timers(), 0u);
+}
+
+TEST_F(CircuitBreakerTest, OnlyTheLastManualStateHasATimer) {
+  Make({});
+  const auto hold = [&](BreakerState manual, absl::Duration time) {
+    ASSERT_TRUE(
+        breaker_->SetManualState({manual, "", "", time}, environment_.Now())
+            .ok());
+  };
+  hold(BreakerState::kForcedOpen, absl::Seconds(10));
+  hold(BreakerState::kForcedClosed, absl::Seconds(20));
+  EXPECT_EQ(environment_.pending_timers(), 1u);
+  Advance(absl::Seconds(10));
+  EXPECT_EQ(state(), BreakerState::kForcedClosed);
+  hold(BreakerState::kForcedOpen, absl::Seconds(1));
+  Advance(absl::Seconds(1));
   EXPECT_EQ(recorder_.events.back(), "FORCED_OPEN -> CLOSED");
+  hold(BreakerState::kForcedOpen, absl::Seconds(1));
+  breaker_->Reset("", "", environment_.Now());
+  EXPECT_EQ(environment_.pending_timers(), 0u);
+  // For ever, and so without one.
+  hold(BreakerState::kForcedOpen, absl::Seconds(1));
+  hold(BreakerState::kForcedOpen, absl::InfiniteDuration());
+  Advance(absl::Hours(1));
+  EXPECT_EQ(state(), BreakerState::kForcedOpen);
+}
+
+TEST_F(CircuitBreakerTest, AManualStateThatIsOverEndsBeforeTheNextBegins) {
+  Make({});
+  const MonotonicTime now = environment_.Now();
+  ASSERT_TRUE(
+      breaker_
+          ->SetManualState(
+              {BreakerState::kForcedOpen, "", "", absl::Seconds(10)}, now)
+          .ok());
+  // The timer has not come yet.
+  const MonotonicTime later = now + std::chrono::seconds(11);
+  ASSERT_TRUE(
+      breaker_->SetManualState({BreakerState::kForcedOpen, "", ""}, later)
+          .ok());
+  EXPECT_THAT(recorder_.events,
+              ElementsAre("CLOSED -> FORCED_OPEN", "FORCED_OPEN -> CLOSED",
+                          "CLOSED -> FORCED_OPEN"));
+  EXPECT_EQ(recorder_.transitions[1].at, now + std::chrono::seconds(10));
+  EXPECT_EQ(recorder_.transitions[2].at, later);
+}
+
+TEST_F(CircuitBreakerTest, ABreakerTakesTheTimerOfItsManualStateAlong) {
+  Make({});
+  ASSERT_TRUE(breaker_
+                  ->SetManualState(
+                      {BreakerState::kForcedOpen, "", "", absl::Seconds(1)},
+                      environment_.Now())
+                  .ok());
+  breaker_.reset();
+  EXPECT_EQ(environment_.pending_timers(), 0u);
+  Advance(absl::Seconds(1));
+  EXPECT_EQ(recorder_.events.size(), 1u);
 }
 
 TEST_F(CircuitBreakerTest, ForcedClosedRecordsNothingAndAdmits) {
@@ -1243,6 +1331,74 @@ TEST(CircuitBreakerListenerTest, AListenerMayCallTheBreaker) {
   }
   EXPECT_THAT(meddler.states,
               ElementsAre(BreakerState::kOpen, BreakerState::kClosed));
+}
+
+// Does what a test wants when it hears of a change.
+class Actor final : public BreakerListener {
+ public:
+  explicit Actor(std::function<void(const BreakerTransition&)> act)
+      : act_(std::move(act)) {}
+  void OnTransition(const BreakerTransition& transition) override {
+    ++changes;
+    act_(transition);
+  }
+  int changes = 0;
+
+ private:
+  const std::function<void(const BreakerTransition&)> act_;
+};
+
+TEST(CircuitBreakerListenerTest, OneThatThrowsIsContainedAndCounted) {
+  ManualEnvironment environment;
+  Actor actor([](const BreakerTransition& transition) {
+    if (transition.to == BreakerState::kOpen) throw std::bad_alloc();
+  });
+  BreakerOptions options;
+  options.consecutive_failures = options.half_open_successes = 1;
+  auto breaker = *CircuitBreaker::Create("x", options, environment, &actor);
+  for (int i = 0; i < 100; ++i) {
+    breaker->TryAcquire(environment.Now())
+        .Record(i % 2 == 0 ? Outcome::kFailure : Outcome::kSuccess,
+                environment.Now());
+    environment.Advance(absl::Minutes(1));
+  }
+  const BreakerSnapshot snapshot = breaker->Snapshot(environment.Now());
+  EXPECT_EQ(snapshot.permits.failures, 50u);
+  EXPECT_EQ(snapshot.transitions, 50u * 3);
+  EXPECT_EQ(actor.changes, 50 * 3);
+  EXPECT_EQ(snapshot.events_failed, 50u);
+  EXPECT_EQ(snapshot.events_dropped, 0u);
+}
+
+TEST(CircuitBreakerListenerTest, AListenerMayDestroyTheBreaker) {
+  ManualEnvironment environment;
+  std::unique_ptr<CircuitBreaker> breaker;
+  Actor actor([&](const BreakerTransition&) { breaker.reset(); });
+  breaker = *CircuitBreaker::Create("x", {}, environment, &actor);
+  ASSERT_TRUE(breaker
+                  ->SetManualState(
+                      {BreakerState::kForcedOpen, "", "", absl::Seconds(1)},
+                      environment.Now())
+                  .ok());
+  EXPECT_EQ(breaker, nullptr);
+  EXPECT_EQ(environment.pending_timers(), 0u);
+}
+
+TEST(CircuitBreakerListenerTest, AlsoWhenItHearsThatAManualStateIsOver) {
+  ManualEnvironment environment;
+  std::unique_ptr<CircuitBreaker> breaker;
+  Actor actor([&](const BreakerTransition& transition) {
+    if (transition.to == BreakerState::kClosed) breaker.reset();
+  });
+  breaker = *CircuitBreaker::Create("x", {}, environment, &actor);
+  ASSERT_TRUE(breaker
+                  ->SetManualState(
+                      {BreakerState::kForcedOpen, "", "", absl::Seconds(1)},
+                      environment.Now())
+                  .ok());
+  environment.Advance(absl::Seconds(1));
+  EXPECT_EQ(breaker, nullptr);
+  EXPECT_EQ(actor.changes, 2);
 }
 
 TEST_F(CircuitBreakerTest, WorksWithoutAListener) {

@@ -1,15 +1,18 @@
 // The breaker under many threads: what must hold whatever they do. Runs under
 // ThreadSanitizer as well.
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <random>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/synchronization/notification.h"
 #include "grpc_breaker/circuit_breaker.h"
 #include "grpc_breaker/internal/thread_slot.h"
 #include "grpc_breaker/testing/manual_environment.h"
@@ -60,8 +63,8 @@ class ChainListener final : public BreakerListener {
   std::atomic<bool> inside_{false};
   // Guarded by the promise under test: never two at once.
   BreakerState state_ = BreakerState::kClosed;
-  uint64_t transitions_ = 0;
   uint64_t rejections_ = 0;
+  std::atomic<uint64_t> transitions_{0};  // Also read meanwhile.
 };
 
 std::unique_ptr<CircuitBreaker> Make(const BreakerOptions& options,
@@ -286,15 +289,161 @@ TEST(CircuitBreakerThreadsTest, AccountsForEveryPermitInAStorm) {
   EXPECT_EQ(snapshot.calls_under_way, 0);
 }
 
+// As if a log were on a disk that hangs.
+TEST(CircuitBreakerThreadsTest, NoCallPaysForEventsThatOthersCaused) {
+  struct Blocking final : BreakerListener {
+    void OnSlowCall(const BreakerSlowCall&) override {
+      if (heard++ == 0) {
+        blocked.Notify();
+        go_on.WaitForNotification();
+      }
+    }
+    std::atomic<int> heard{0};
+    absl::Notification blocked;
+    absl::Notification go_on;
+  } listener;
+  ManualEnvironment environment;
+  BreakerOptions options;
+  options.slow_call = absl::Nanoseconds(1);
+  std::unique_ptr<CircuitBreaker> breaker =
+      Make(options, environment, &listener);
+  const MonotonicTime now = environment.Now();
+  const auto slow_call = [&] {
+    breaker->TryAcquire(now).Record(Outcome::kSuccess,
+                                    now + std::chrono::seconds(1));
+  };
+  std::thread unlucky(slow_call);
+  listener.blocked.WaitForNotification();
+  // All of them come back, although the first event is still being told.
+  for (int i = 0; i < 1000; ++i) slow_call();
+  EXPECT_EQ(listener.heard, 1);
+  const BreakerSnapshot snapshot =
+      breaker->Snapshot(now + std::chrono::seconds(1));
+  EXPECT_EQ(snapshot.counts.slow, 1001);
+  EXPECT_EQ(snapshot.events_dropped, 1000u - 256);
+  listener.go_on.Notify();
+  unlucky.join();
+  EXPECT_EQ(listener.heard, 257);
+}
+
+// In the real environment, where other threads tell what came meanwhile.
+TEST(CircuitBreakerThreadsTest, EventsComeOneAtATimeAndInOrderOnAnyThread) {
+  ChainListener listener;
+  BreakerOptions options;
+  options.consecutive_failures = 1;
+  std::unique_ptr<CircuitBreaker> breaker =
+      Make(options, Environment::Default(), &listener);
+  RunThreads(8, [&](int thread) {
+    for (int i = 0; i < 300; ++i) {
+      const MonotonicTime now = Environment::Default().Now();
+      if (thread % 2 == 0) {
+        breaker->Reset("", "", now);
+      } else {
+        CircuitBreaker::Permit permit = breaker->TryAcquire(now);
+        if (permit.admitted()) permit.Record(Outcome::kFailure, now);
+      }
+      std::this_thread::yield();
+    }
+  });
+  // Everything is told soon, without another call.
+  const auto told = [&] {
+    const BreakerSnapshot snapshot =
+        breaker->Snapshot(Environment::Default().Now());
+    return listener.transitions() + snapshot.events_dropped >=
+           snapshot.transitions;
+  };
+  while (!told()) std::this_thread::yield();
+  EXPECT_EQ(breaker->Snapshot(Environment::Default().Now()).events_dropped, 0u);
+}
+
+// The listener and the breaker go while threads of the environment are about to
+// tell events, or to end a manual state.
+TEST(CircuitBreakerThreadsTest, MayBeDestroyedWhateverTheEnvironmentIsDoing) {
+  for (int round = 0; round < 200; ++round) {
+    auto listener = std::make_unique<ChainListener>();
+    BreakerOptions options;
+    options.consecutive_failures = 1;
+    std::unique_ptr<CircuitBreaker> breaker =
+        Make(options, Environment::Default(), listener.get());
+    RunThreads(4, [&](int thread) {
+      for (int i = 0; i < 20; ++i) {
+        const MonotonicTime now = Environment::Default().Now();
+        if (thread == 0) {
+          EXPECT_TRUE(breaker
+                          ->SetManualState({BreakerState::kForcedOpen, "", "",
+                                            absl::Milliseconds(1)},
+                                           now)
+                          .ok());
+        } else {
+          breaker->Reset("", "", now);
+        }
+      }
+    });
+    // In some rounds when the last timer rings.
+    const MonotonicTime end =
+        Environment::Default().Now() + std::chrono::microseconds(round * 7);
+    while (Environment::Default().Now() < end) std::this_thread::yield();
+    breaker.reset();
+    listener.reset();
+  }
+}
+
+// A thread that reports by the options of before must not leave a breaker
+// undecided.
+TEST(CircuitBreakerThreadsTest, ComesToADecisionWhileOptionsChange) {
+  for (int round = 0; round < 200; ++round) {
+    ManualEnvironment environment;
+    BreakerOptions many;
+    many.consecutive_failures = 1;
+    many.half_open_permits = 10;
+    many.half_open_failure_rate = 0.5;
+    BreakerOptions few = many;
+    few.half_open_permits = 4;
+    std::unique_ptr<CircuitBreaker> breaker = Make(many, environment);
+    Trip(*breaker, environment.Now());
+    environment.Advance(absl::Seconds(60));
+    const MonotonicTime now = environment.Now();
+    RunThreads(4, [&](int thread) {
+      if (thread == 0) {
+        EXPECT_TRUE(breaker->Reconfigure(few, now).ok());
+        return;
+      }
+      for (int i = 0; i < 2; ++i) {
+        CircuitBreaker::Permit permit = breaker->TryAcquire(now);
+        if (permit.admitted()) permit.Record(Outcome::kSuccess, now);
+      }
+    });
+    CircuitBreaker::Permit permit = breaker->TryAcquire(now);
+    EXPECT_TRUE(permit.admitted());
+    EXPECT_EQ(breaker->Snapshot(now).state, BreakerState::kClosed) << round;
+  }
+}
+
 TEST(ThreadSlotTest, ThreadsBeyondTheExclusiveOnesShare) {
-  std::atomic<int> exclusive{0};
+  std::vector<internal::ThreadSlot> slots(kThreads);
   std::atomic<int> asked{0};
-  RunThreads(kThreads, [&](int) {
-    if (internal::ThreadSlot::Current().exclusive()) ++exclusive;
+  RunThreads(kThreads, [&](int thread) {
+    slots[thread] = internal::ThreadSlot::Current();
     ++asked;
+    // All at once, so that none takes over what another one had.
     while (asked < kThreads) std::this_thread::yield();
   });
-  EXPECT_LE(exclusive, static_cast<int>(internal::kExclusiveShards));
+  std::map<uint32_t, int> threads_of;
+  for (const internal::ThreadSlot slot : slots) ++threads_of[slot.shard];
+  int exclusive = 0;
+  int most_sharing = 0;
+  for (const auto& [shard, threads] : threads_of) {
+    ASSERT_LT(shard, internal::kShards);
+    if (internal::ThreadSlot{shard}.exclusive()) {
+      EXPECT_EQ(threads, 1) << "an exclusive shard with two threads";
+      ++exclusive;
+    } else {
+      most_sharing = std::max(most_sharing, threads);
+    }
+  }
+  // The main thread may have one already.
+  EXPECT_GE(exclusive, static_cast<int>(internal::kExclusiveShards) - 1);
+  EXPECT_GE(most_sharing, 2);
 }
 
 }  // namespace

@@ -44,6 +44,31 @@ TEST(LoggingListenerTest, SaysWhenWhatAndWhyOnOneLine) {
                           "failed)"));
 }
 
+TEST(LoggingListenerTest, NamesTheChannel) {
+  BreakerTransition transition = Opening();
+  transition.channel = "prices\n";
+  EXPECT_THAT(LinesOf(transition),
+              ElementsAre(HasSubstr("Z breaker prices\\n /pkg.S/M: CLOSED")));
+}
+
+TEST(LoggingListenerTest, SaysWhatWasDropped) {
+  BreakerEventsDropped dropped;
+  dropped.breaker = "/pkg.S/M";
+  dropped.channel = "prices";
+  dropped.dropped = 7;
+  dropped.wall_time = Opening().wall_time;
+  std::string line;
+  const auto listener = MakeLoggingListener(
+      [&line](absl::string_view l) { line = std::string(l); });
+  listener->OnEventsDropped(dropped);
+  EXPECT_EQ(line,
+            "2025-12-03T10:15:00.250Z breaker prices /pkg.S/M: 7 events were "
+            "dropped, as listeners are too slow");
+  dropped.dropped = 1;
+  listener->OnEventsDropped(dropped);
+  EXPECT_THAT(line, HasSubstr("1 event was dropped"));
+}
+
 TEST(LoggingListenerTest, SpeaksOfOneCallInTheSingular) {
   BreakerTransition transition = Opening();
   transition.counts = {0, 1, 0};

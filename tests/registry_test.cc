@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -268,32 +269,111 @@ TEST_F(RegistryTest, TellsListenersInTheirOrderAndThenSubscribers) {
                                  "backend /pkg.S/M"));
 }
 
-TEST_F(RegistryTest, ListenersHearEveryKindOfEvent) {
+TEST_F(RegistryTest, ListenersHearEveryKindOfEventAndOfWhichChannel) {
   struct Kinds : BreakerListener {
-    void OnTransition(const BreakerTransition&) override {
-      kinds.insert("transition");
+    void OnTransition(const BreakerTransition& e) override {
+      kinds.insert(absl::StrCat("transition in ", e.channel));
     }
-    void OnRejections(const BreakerRejections&) override {
-      kinds.insert("rejections");
+    void OnRejections(const BreakerRejections& e) override {
+      kinds.insert(absl::StrCat("rejections in ", e.channel));
     }
-    void OnSlowCall(const BreakerSlowCall&) override { kinds.insert("slow"); }
-    void OnThreshold(const BreakerThreshold&) override {
-      kinds.insert("threshold");
+    void OnSlowCall(const BreakerSlowCall& e) override {
+      kinds.insert(absl::StrCat("slow in ", e.channel));
+      // More than can wait.
+      for (; more_slow_calls > 0; --more_slow_calls) slow_call();
+    }
+    void OnThreshold(const BreakerThreshold& e) override {
+      kinds.insert(absl::StrCat("threshold in ", e.channel));
+    }
+    void OnEventsDropped(const BreakerEventsDropped& e) override {
+      kinds.insert(absl::StrCat("dropped in ", e.channel));
     }
     std::set<std::string> kinds;
+    std::function<void()> slow_call;
+    int more_slow_calls = 300;
   };
   auto listener = std::make_shared<Kinds>();
+  options_.channel_name = "backend";
+  auto first_of_the_name = Make();
   options_.listeners = {listener};
-  options_.default_policy.breaker.slow_rate = 0.5;
   options_.default_policy.breaker.slow_call = absl::Seconds(1);
   auto registry = Make();
   CircuitBreaker& breaker = registry->Find("/pkg.S/M").breaker();
-  CircuitBreaker::Permit permit = breaker.TryAcquire(environment_.Now());
-  environment_.Advance(absl::Seconds(2));
-  permit.Record(Outcome::kFailure, environment_.Now());
+  listener->slow_call = [&] {
+    breaker.TryAcquire(environment_.Now())
+        .Record(Outcome::kSuccess,
+                TimeAfter(environment_.Now(), absl::Seconds(2)));
+  };
+  listener->slow_call();
+  Trip(registry->Find("/pkg.S/M"));
   EXPECT_FALSE(breaker.TryAcquire(environment_.Now()).admitted());
   EXPECT_THAT(listener->kinds,
-              ElementsAre("rejections", "slow", "threshold", "transition"));
+              ElementsAre("dropped in backend#2", "rejections in backend#2",
+                          "slow in backend#2", "threshold in backend#2",
+                          "transition in backend#2"));
+}
+
+TEST_F(RegistryTest, AListenerThatThrowsKeepsNoOtherFromHearing) {
+  struct Throwing : BreakerListener {
+    void OnTransition(const BreakerTransition&) override {
+      throw std::runtime_error("log disk full");
+    }
+  };
+  std::vector<std::string> notes;
+  options_.listeners = {std::make_shared<Throwing>(),
+                        std::make_shared<Notes>("second", &notes)};
+  auto registry = Make();
+  OnEachTransition broken([](const Registry&, const Method&) {
+    throw std::runtime_error("so is this one");
+  });
+  OnEachTransition well([&](const Registry&, const Method& method) {
+    notes.push_back(absl::StrCat("directory ", method.name()));
+  });
+  auto broken_subscription = directory_.Subscribe(broken);
+  auto subscription = directory_.Subscribe(well);
+  Method& method = registry->Find("/pkg.S/M");
+  Trip(method);
+  method.breaker().Reset("", "", environment_.Now());
+  EXPECT_THAT(notes,
+              ElementsAre("second /pkg.S/M OPEN", "directory /pkg.S/M",
+                          "second /pkg.S/M CLOSED", "directory /pkg.S/M"));
+  EXPECT_EQ(method.breaker().Snapshot(environment_.Now()).events_failed, 2u);
+  broken_subscription.reset();  // Nothing of it is left running.
+}
+
+TEST_F(RegistryTest, AFailureOfADirectorysListenerIsCountedAsWell) {
+  auto registry = Make();
+  OnEachTransition broken(
+      [](const Registry&, const Method&) { throw std::runtime_error(""); });
+  auto subscription = directory_.Subscribe(broken);
+  Method& method = registry->Find("/pkg.S/M");
+  Trip(method);
+  EXPECT_EQ(method.breaker().Snapshot(environment_.Now()).events_failed, 1u);
+}
+
+// The event comes on a thread that no call holds the registry for.
+TEST_F(RegistryTest, AListenerMayDropTheLastReferenceToTheRegistry) {
+  struct Dropping : BreakerListener {
+    void OnTransition(const BreakerTransition& transition) override {
+      if (transition.to == BreakerState::kClosed) registry.reset();
+    }
+    std::shared_ptr<Registry> registry;
+  };
+  std::vector<std::string> notes;
+  auto dropping = std::make_shared<Dropping>();
+  options_.listeners = {dropping, std::make_shared<Notes>("next", &notes)};
+  dropping->registry = Make();
+  const std::weak_ptr<Registry> registry = dropping->registry;
+  ASSERT_TRUE(
+      dropping->registry->Find("/pkg.S/M")
+          .breaker()
+          .SetManualState({BreakerState::kForcedOpen, "", "", absl::Seconds(1)},
+                          environment_.Now())
+          .ok());
+  environment_.Advance(absl::Seconds(1));
+  EXPECT_EQ(registry.lock(), nullptr);
+  EXPECT_THAT(notes,
+              ElementsAre("next /pkg.S/M FORCED_OPEN", "next /pkg.S/M CLOSED"));
 }
 
 TEST_F(RegistryTest, AListenerMayUseTheRegistry) {

@@ -66,10 +66,13 @@ enum class TripRule : uint8_t {
   kCriticalFailure,
 };
 
-// One change of state, told to listeners exactly once and in order; `from` and
-// `to` differ.
+// One change of state, told to listeners once and in order; `from` and `to`
+// differ.
 struct BreakerTransition {
   std::string breaker;  // The breaker's name.
+  // In which channel, as its registry names it; empty for a breaker of one's
+  // own and in its History().
+  std::string channel;
   BreakerState from = BreakerState::kClosed;
   BreakerState to = BreakerState::kClosed;
   std::string cause;    // For people: "5 consecutive failures", ...
@@ -83,6 +86,7 @@ struct BreakerTransition {
 // last one.
 struct BreakerRejections {
   std::string breaker;
+  std::string channel;
   RejectionReason last_reason = RejectionReason::kOpen;
   uint64_t rejections = 0;  // Since the last event.
   MonotonicTime at;
@@ -91,7 +95,8 @@ struct BreakerRejections {
 // A counted call that took slow_call or longer.
 struct BreakerSlowCall {
   std::string breaker;
-  absl::Duration took;
+  std::string channel;
+  absl::Duration took;  // Until its response began, where that was noted.
   bool failed = false;
   MonotonicTime at;
 };
@@ -100,14 +105,33 @@ struct BreakerSlowCall {
 // breaker is METRICS_ONLY.
 struct BreakerThreshold {
   std::string breaker;
+  std::string channel;
   TripRule rule = TripRule::kConsecutiveFailures;
   WindowCounts counts;
   MonotonicTime at;
 };
 
-// Hears what breakers do. Called on a thread that caused an event of that
-// breaker, one event at a time per breaker and in their order, after all locks
-// are released; must not block. May call the breaker.
+// Events that are not told, because the listener was too slow and too many
+// waited: other events first, changes of state last.
+struct BreakerEventsDropped {
+  std::string breaker;
+  std::string channel;
+  uint64_t dropped = 0;  // Since the last event of this kind.
+  MonotonicTime at;
+  absl::Time wall_time;
+};
+
+// Hears what breakers do: one event at a time per breaker and in their order,
+// after all locks are released. May call the breaker, and destroy it.
+//
+// A call tells what it caused itself on its own thread, unless another event of
+// that breaker is being told; the others come on a thread of the environment.
+// So a listener that blocks delays the call that caused the event, and the
+// events after it. At most 256 events of a breaker wait; see
+// BreakerEventsDropped.
+//
+// Should not throw. An event whose listener throws counts as told; the breaker
+// counts it (BreakerSnapshot::events_failed), and everything else goes on.
 class GRPC_BREAKER_EXPORT BreakerListener {
  public:
   virtual ~BreakerListener() = default;
@@ -115,6 +139,7 @@ class GRPC_BREAKER_EXPORT BreakerListener {
   virtual void OnRejections(const BreakerRejections& /*rejections*/) {}
   virtual void OnSlowCall(const BreakerSlowCall& /*call*/) {}
   virtual void OnThreshold(const BreakerThreshold& /*threshold*/) {}
+  virtual void OnEventsDropped(const BreakerEventsDropped& /*dropped*/) {}
 };
 
 // The status of a call that was refused: UNAVAILABLE, with a message for people

@@ -18,8 +18,8 @@
 // outcome that arrives after the breaker has changed state since is dropped.
 // Probes count however late, as long as HALF_OPEN lasts.
 //
-// There is no thread behind a breaker: what is due by time (OPEN is over, a
-// manual state has ended) happens when the next call asks.
+// There is no thread behind a breaker: what is due by time happens when the
+// next call asks. Only the end of a manual state is a timer of the environment.
 //
 // Memory: at most 4 KiB per breaker with the default options, its history full,
 // not counting its name and the texts of manual states; most of it are the
@@ -29,7 +29,8 @@
 // Memory order: acquiring a permit and recording it synchronise nothing but the
 // breaker's own state.
 //
-// Lifetime: the breaker outlives its permits.
+// Lifetime: the breaker outlives its permits. Its destructor drops the events
+// that wait, and waits for one that another thread is telling.
 //
 // Thread-safe: every method of CircuitBreaker. Permit and the value types are
 // Thread-compatible; a permit may be recorded on another thread than the one
@@ -66,7 +67,8 @@ struct ManualState {
   // For people; at most 256 bytes each.
   std::string reason;
   std::string actor;
-  // >= 1 ms. Afterwards the breaker returns to CLOSED by itself.
+  // >= 1 ms. Afterwards the breaker returns to CLOSED by itself, whether it is
+  // called or not.
   absl::Duration time_to_live = absl::InfiniteDuration();
 };
 
@@ -108,6 +110,11 @@ struct BreakerSnapshot {
   // Since construction: calls that METRICS_ONLY let pass and that would have
   // been refused.
   uint64_t would_have_rejected = 0;
+
+  // Since construction: events that were not told, because too many waited for
+  // the listener, and those whose listener threw.
+  uint64_t events_dropped = 0;
+  uint64_t events_failed = 0;
 
   PermitTotals permits;
 };
@@ -223,7 +230,8 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
   // caller, and never negative; a coarse clock will do.
   virtual Permit TryAcquire(MonotonicTime now) = 0;
 
-  // A manual state whose time is over is shown as over.
+  // A manual state whose time is over is shown as over, even in the moment
+  // until the timer comes.
   virtual BreakerSnapshot Snapshot(MonotonicTime now) const = 0;
 
   // The last 32 changes of state, the oldest first.

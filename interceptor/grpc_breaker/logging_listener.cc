@@ -16,18 +16,31 @@ class LoggingListener : public BreakerListener {
   explicit LoggingListener(LogSink sink) : sink_(std::move(sink)) {}
 
   void OnTransition(const BreakerTransition& transition) override {
-    sink_(absl::StrCat(
-        absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", transition.wall_time,
-                         absl::UTCTimeZone()),
-        " breaker ", absl::Utf8SafeCEscape(transition.breaker), ": ",
-        ToString(transition.from), " -> ", ToString(transition.to), " (",
-        absl::Utf8SafeCEscape(transition.cause), "; ",
-        transition.counts.calls(),
-        transition.counts.calls() == 1 ? " call, " : " calls, ",
-        transition.counts.failures, " failed)"));
+    sink_(absl::StrCat(Beginning(transition), ToString(transition.from), " -> ",
+                       ToString(transition.to), " (",
+                       absl::Utf8SafeCEscape(transition.cause), "; ",
+                       transition.counts.calls(),
+                       transition.counts.calls() == 1 ? " call, " : " calls, ",
+                       transition.counts.failures, " failed)"));
+  }
+
+  void OnEventsDropped(const BreakerEventsDropped& dropped) override {
+    sink_(absl::StrCat(Beginning(dropped), dropped.dropped,
+                       dropped.dropped == 1 ? " event was" : " events were",
+                       " dropped, as listeners are too slow"));
   }
 
  private:
+  // "TIME breaker CHANNEL METHOD: "
+  template <typename Event>
+  static std::string Beginning(const Event& event) {
+    return absl::StrCat(absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ",
+                                         event.wall_time, absl::UTCTimeZone()),
+                        " breaker ", absl::Utf8SafeCEscape(event.channel),
+                        event.channel.empty() ? "" : " ",
+                        absl::Utf8SafeCEscape(event.breaker), ": ");
+  }
+
   const LogSink sink_;
 };
 

@@ -1,12 +1,15 @@
 #ifndef GRPC_BREAKER_LOGGING_LISTENER_H_
 #define GRPC_BREAKER_LOGGING_LISTENER_H_
 
-// A listener that writes a line for each change of state of a breaker:
+// A listener that writes a line for each change of state of a breaker, with the
+// channel's name where it is one of a channel:
 //
 //   options.listeners.push_back(grpc_breaker::MakeLoggingListener());
 //
-//   2025-12-03T10:15:00.250Z breaker /pkg.S/M: CLOSED -> OPEN (5 consecutive
-//   failures; 12 calls, 5 failed)                          -- on one line
+//   2025-12-03T10:15:00.250Z breaker prices /pkg.S/M: CLOSED -> OPEN (5
+//   consecutive failures; 12 calls, 5 failed)              -- on one line
+//
+// and one where events were dropped.
 //
 // Thread-safe if the sink is.
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <list>
+#include <type_traits>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -11,6 +12,7 @@
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/descriptor.pb.h"
 #include "grpc_breaker/internal/method_name.h"
+#include "grpc_breaker/internal/user_code.h"
 
 namespace grpc_breaker {
 namespace {
@@ -49,18 +51,20 @@ class Subscriber {
 
   explicit Subscriber(DirectoryListener& listener) : listener_(listener) {}
 
-  void Tell(Event event) {
+  // False if the listener threw.
+  bool Tell(Event event) {
     {
       absl::MutexLock lock(&mutex_);
-      if (stopped_) return;
+      if (stopped_) return true;
       ++running_;
     }
     Frame frame{this, innermost_frame_};
     innermost_frame_ = &frame;
-    event(listener_);
+    const bool well = internal::CallUserCode([&] { event(listener_); });
     innermost_frame_ = frame.outer;
     absl::MutexLock lock(&mutex_);
     --running_;
+    return well;
   }
 
   // Waits until no other thread is telling. Those that this thread does are
@@ -93,6 +97,8 @@ class Subscriber {
 };
 
 thread_local const Subscriber::Frame* Subscriber::innermost_frame_ = nullptr;
+
+struct ListenerThrew {};
 
 }  // namespace
 
@@ -146,13 +152,16 @@ struct Directory::State {
         [registry](const Entry& entry) { return entry.registry == registry; });
   }
 
-  void Tell(Subscriber::Event event) {
+  // False if a listener threw.
+  bool Tell(Subscriber::Event event) {
     std::vector<std::shared_ptr<Subscriber>> copy;
     {
       absl::MutexLock lock(&mutex);
       copy = subscribers;
     }
-    for (const auto& subscriber : copy) subscriber->Tell(event);
+    bool well = true;
+    for (const auto& subscriber : copy) well = subscriber->Tell(event) && well;
+    return well;
   }
 };
 
@@ -207,35 +216,58 @@ std::unique_ptr<Directory::Subscription> Directory::Subscribe(
 Options::Options()
     : directory(&Directory::Default()), environment(&Environment::Default()) {}
 
-void Registry::FanOut::OnTransition(const BreakerTransition& transition) {
-  for (const auto& listener : registry_.options_.listeners) {
-    listener->OnTransition(transition);
+// To all listeners of the channel, and then to those of the directory where the
+// event is for them as well, also if some of them throw. An event may come on a
+// thread that no call of the channel holds the registry for, and a listener may
+// drop what does.
+template <typename Event>
+void Registry::FanOut::Tell(void (BreakerListener::*on_event)(const Event&),
+                            const Event& event) {
+  const std::shared_ptr<Registry> registry = registry_.weak_from_this().lock();
+  if (registry == nullptr) return;  // Is being destroyed.
+  Event told = event;
+  told.channel = registry->channel_name();
+  bool well = true;
+  for (const auto& listener : registry->options_.listeners) {
+    well = internal::CallUserCode([&] { (*listener.*on_event)(told); }) && well;
   }
-  if (registry_.directory_ == nullptr) return;
-  const Method* method =
-      registry_.Lookup(transition.breaker, HashOf(transition.breaker));
-  if (method == nullptr) method = registry_.other_.get();
-  registry_.directory_->Tell([&](DirectoryListener& listener) {
-    listener.OnTransition(registry_, *method, transition);
-  });
+  if constexpr (std::is_same_v<Event, BreakerTransition>) {
+    well = registry->TellDirectory(told) && well;
+  }
+#ifdef __cpp_exceptions
+  // What has thrown is counted by the breaker, whose listener this is.
+  if (!well) throw ListenerThrew();
+#endif
+}
+
+void Registry::FanOut::OnTransition(const BreakerTransition& transition) {
+  Tell(&BreakerListener::OnTransition, transition);
 }
 
 void Registry::FanOut::OnRejections(const BreakerRejections& rejections) {
-  for (const auto& listener : registry_.options_.listeners) {
-    listener->OnRejections(rejections);
-  }
+  Tell(&BreakerListener::OnRejections, rejections);
 }
 
 void Registry::FanOut::OnSlowCall(const BreakerSlowCall& call) {
-  for (const auto& listener : registry_.options_.listeners) {
-    listener->OnSlowCall(call);
-  }
+  Tell(&BreakerListener::OnSlowCall, call);
 }
 
 void Registry::FanOut::OnThreshold(const BreakerThreshold& threshold) {
-  for (const auto& listener : registry_.options_.listeners) {
-    listener->OnThreshold(threshold);
-  }
+  Tell(&BreakerListener::OnThreshold, threshold);
+}
+
+void Registry::FanOut::OnEventsDropped(const BreakerEventsDropped& dropped) {
+  Tell(&BreakerListener::OnEventsDropped, dropped);
+}
+
+// False if a listener threw.
+bool Registry::TellDirectory(const BreakerTransition& transition) {
+  if (directory_ == nullptr) return true;
+  const Method* method = Lookup(transition.breaker, HashOf(transition.breaker));
+  if (method == nullptr) method = other_.get();
+  return directory_->Tell([&](DirectoryListener& listener) {
+    listener.OnTransition(*this, *method, transition);
+  });
 }
 
 Registry::Registry(Options options) : options_(std::move(options)) {

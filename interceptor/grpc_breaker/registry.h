@@ -70,9 +70,11 @@ class GRPC_BREAKER_EXPORT Method {
   std::optional<LastError> last_error_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Hears what happens in a directory, on the thread that caused it, after all
-// locks are released; must not block. Events of one registry's different
-// methods may come at the same time.
+// Hears what happens in a directory, after all locks are released: of changes
+// of state on the threads that a BreakerListener hears of them on, else on the
+// thread that caused it. Events of one registry's different methods may come at
+// the same time. Should not throw; if it does, the others hear the event
+// anyway.
 class GRPC_BREAKER_EXPORT DirectoryListener {
  public:
   virtual ~DirectoryListener() = default;
@@ -153,8 +155,8 @@ class GRPC_BREAKER_EXPORT Registry
   const Options& options() const { return options_; }
 
  private:
-  // Tells events of this registry's breakers to the channel's listeners, and
-  // transitions then to those of the directory.
+  // Tells events of this registry's breakers to the channel's listeners, with
+  // its name, and transitions then to those of the directory.
   class FanOut : public BreakerListener {
    public:
     explicit FanOut(Registry& registry) : registry_(registry) {}
@@ -162,8 +164,13 @@ class GRPC_BREAKER_EXPORT Registry
     void OnRejections(const BreakerRejections& rejections) override;
     void OnSlowCall(const BreakerSlowCall& call) override;
     void OnThreshold(const BreakerThreshold& threshold) override;
+    void OnEventsDropped(const BreakerEventsDropped& dropped) override;
 
    private:
+    template <typename Event>
+    void Tell(void (BreakerListener::*on_event)(const Event&),
+              const Event& event);
+
     Registry& registry_;
   };
 
@@ -183,6 +190,7 @@ class GRPC_BREAKER_EXPORT Registry
       ABSL_LOCKS_EXCLUDED(mutex_);
   Method& Other();
   void TellAdded(const Method& method);
+  bool TellDirectory(const BreakerTransition& transition);
 
   const Options options_;
   std::string channel_name_;

@@ -87,12 +87,67 @@ BreakerImpl::BreakerImpl(std::string name, const BreakerOptions& options,
       next_rejection_event_ns_(listener == nullptr ? kNeverNs : 0),
       name_(std::move(name)),
       environment_(environment),
-      events_(listener),
+      events_(listener == nullptr
+                  ? nullptr
+                  : std::make_shared<EventQueue>(*listener, environment)),
       since_(environment.Now()),
       since_wall_(environment.WallNow()) {
   absl::MutexLock lock(&mutex_);
   const Plan* plan = Keep(std::make_unique<const Plan>(options));
   state_ = StateWord(Home(options), plan->guarded(), false, 1).bits();
+}
+
+// What the timer of a manual state holds, as it may ring when the breaker is
+// being destroyed.
+struct BreakerImpl::Alarm {
+  explicit Alarm(BreakerImpl& impl) : breaker(&impl) {}
+
+  static void Ring(Alarm& alarm) {
+    BreakerImpl* breaker;
+    {
+      absl::MutexLock lock(&alarm.mutex);
+      breaker = alarm.breaker;
+      if (breaker == nullptr) return;
+      ++alarm.ringing;
+    }
+    // No listener is called meanwhile, so the destructor waits for nobody else.
+    breaker->EndManualIfOver(Nanoseconds(breaker->environment_.Now()));
+    const std::shared_ptr<EventQueue> events = breaker->events_;
+    {
+      absl::MutexLock lock(&alarm.mutex);
+      --alarm.ringing;
+    }
+    if (events != nullptr) events->Deliver();
+  }
+
+  // The breaker is not used any more when this returns.
+  void Mute() {
+    absl::MutexLock lock(&mutex);
+    breaker = nullptr;
+    const auto is_silent = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+      return ringing == 0;
+    };
+    mutex.Await(absl::Condition(&is_silent));
+  }
+
+  absl::Mutex mutex;
+  BreakerImpl* breaker ABSL_GUARDED_BY(mutex);
+  int ringing ABSL_GUARDED_BY(mutex) = 0;
+};
+
+BreakerImpl::~BreakerImpl() {
+  std::shared_ptr<Alarm> alarm;
+  Environment::TimerId timer;
+  {
+    absl::MutexLock lock(&mutex_);
+    alarm = alarm_;
+    timer = alarm_timer_;
+  }
+  if (alarm != nullptr) {
+    alarm->Mute();
+    environment_.Cancel(timer);
+  }
+  if (events_ != nullptr) events_->Close();
 }
 
 // --- Admission ---
@@ -151,7 +206,7 @@ CircuitBreaker::Permit BreakerImpl::TryAcquireGuarded(int64_t now_ns) {
     permit.slip_.uncounted = answer.verdict == Verdict::kAdmittedUncounted;
     window_.AddIssued(slot);
   }
-  events_.Deliver();
+  DeliverEvents();
   return permit;
 }
 
@@ -285,8 +340,10 @@ void BreakerImpl::TellRejections(RejectionReason reason, int64_t now_ns) {
   next_rejection_event_ns_.store(now_ns + plan().rejection_event_interval_ns,
                                  std::memory_order_relaxed);
   const uint64_t rejected = window_.total_rejected();
-  events_.Push(BreakerRejections{name_, reason, rejected - rejections_told_,
-                                 AtNanoseconds(now_ns)});
+  if (events_ != nullptr) {
+    events_->Push(BreakerRejections{
+        name_, "", reason, rejected - rejections_told_, AtNanoseconds(now_ns)});
+  }
   rejections_told_ = rejected;
 }
 
@@ -338,7 +395,7 @@ void BreakerImpl::FinishCall(const Permit::Slip& slip, const Call& call) {
   } else {
     FinishCounted(plan, state, call);
   }
-  events_.Deliver();
+  DeliverEvents();
 }
 
 void BreakerImpl::NoteResponse(Permit::Slip& slip, MonotonicTime now) {
@@ -465,9 +522,9 @@ std::optional<Trip> BreakerImpl::CheckRatesNow(const Plan& plan,
 }
 
 void BreakerImpl::TellSlowCall(const Call& call) {
-  if (!events_.has_listener()) return;
-  events_.Push(BreakerSlowCall{name_, absl::Nanoseconds(call.took_ns),
-                               call.failed, AtNanoseconds(call.now_ns)});
+  if (events_ == nullptr) return;
+  events_->Push(BreakerSlowCall{name_, "", absl::Nanoseconds(call.took_ns),
+                                call.failed, AtNanoseconds(call.now_ns)});
 }
 
 // --- Changes of state ---
@@ -488,10 +545,24 @@ void BreakerImpl::Change(StateWord from, BreakerState to, const Cause& cause,
   Enter(to, from.shadow(), cause, moment, server_delay);
 }
 
+void BreakerImpl::EndManualIfOver(int64_t now_ns) {
+  for (;;) {
+    const StateWord state = LoadState();
+    if (!state.manual() ||
+        now_ns < manual_ends_ns_.load(std::memory_order_relaxed)) {
+      return;
+    }
+    EndManual(state, now_ns);
+  }
+}
+
+// Dated at the end itself, whoever notices it and when.
 void BreakerImpl::EndManual(StateWord from, int64_t now_ns) {
-  const Moment moment = ReadMoment(BreakerState::kClosed, now_ns);
+  Moment moment = ReadMoment(BreakerState::kClosed, now_ns);
   absl::MutexLock lock(&mutex_);
   if (LoadState().generation() != from.generation()) return;
+  moment.now_ns = manual_ends_ns_.load(std::memory_order_relaxed);
+  moment.wall -= absl::Nanoseconds(now_ns - moment.now_ns);
   ClearManual();
   Enter(Home(plan().options), false, CauseOf(Cause::Kind::kManualOver), moment);
 }
@@ -499,6 +570,27 @@ void BreakerImpl::EndManual(StateWord from, int64_t now_ns) {
 void BreakerImpl::ClearManual() {
   manual_.reset();
   manual_ends_ns_.store(kNeverNs, std::memory_order_relaxed);
+}
+
+// Asks the environment to end the manual state of that end.
+void BreakerImpl::SetAlarm(int64_t manual_ends_ns) {
+  std::shared_ptr<Alarm> alarm;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (alarm_ == nullptr) alarm_ = std::make_shared<Alarm>(*this);
+    alarm = alarm_;
+  }
+  Environment::TimerId timer =
+      environment_.RunAt(AtNanoseconds(manual_ends_ns),
+                         [alarm = std::move(alarm)] { Alarm::Ring(*alarm); });
+  {
+    absl::MutexLock lock(&mutex_);
+    // Else it is over, or replaced by one that sets an alarm of its own.
+    if (manual_ends_ns_.load(std::memory_order_relaxed) == manual_ends_ns) {
+      std::swap(timer, alarm_timer_);
+    }
+  }
+  environment_.Cancel(timer);
 }
 
 // Not a change of state: what was counted and who is under way stay.
@@ -556,8 +648,9 @@ void BreakerImpl::Enter(BreakerState to, bool shadow, const Cause& cause,
 void BreakerImpl::Tell(StateWord from, StateWord to, const Cause& cause,
                        const Moment& moment) {
   const MonotonicTime at = AtNanoseconds(moment.now_ns);
-  if (cause.kind == Cause::Kind::kRule) {
-    events_.Push(BreakerThreshold{name_, cause.rule, counts_at_change_, at});
+  if (cause.kind == Cause::Kind::kRule && events_ != nullptr) {
+    events_->Push(
+        BreakerThreshold{name_, "", cause.rule, counts_at_change_, at});
   }
   // A move in the shadow, a reset of a CLOSED breaker, a manual state that is
   // set anew.
@@ -565,7 +658,7 @@ void BreakerImpl::Tell(StateWord from, StateWord to, const Cause& cause,
   since_ = at;
   since_wall_ = moment.wall;
   log_.Add(from.shown(), to.shown(), cause, counts_at_change_, at, moment.wall);
-  if (events_.has_listener()) events_.Push(log_.Last(name_));
+  if (events_ != nullptr) events_->Push(log_.Last(name_));
 }
 
 // Makes all that was stored before visible to whoever loads the state.
@@ -604,19 +697,21 @@ absl::Status BreakerImpl::SetManualState(ManualState manual,
   absl::Status status = ValidateManual(manual);
   if (!status.ok()) return status;
   const int64_t now_ns = Nanoseconds(now);
-  const Moment moment = ReadMoment(BreakerState::kClosed, now_ns);
+  const int64_t ends_ns =
+      AddSaturated(now_ns, absl::ToInt64Nanoseconds(manual.time_to_live));
   const bool shadow = manual.state == BreakerState::kMetricsOnly;
+  EndManualIfOver(now_ns);
+  const Moment moment = ReadMoment(BreakerState::kClosed, now_ns);
   {
     absl::MutexLock lock(&mutex_);
-    manual_ends_ns_.store(
-        AddSaturated(now_ns, absl::ToInt64Nanoseconds(manual.time_to_live)),
-        std::memory_order_relaxed);
+    manual_ends_ns_.store(ends_ns, std::memory_order_relaxed);
     Enter(shadow ? BreakerState::kClosed : manual.state, shadow,
           ManualCause(Cause::Kind::kManual, manual.reason, manual.actor),
           moment);
     manual_ = std::make_unique<const ManualState>(std::move(manual));
   }
-  events_.Deliver();
+  if (ends_ns != kNeverNs) SetAlarm(ends_ns);
+  DeliverEvents();
   return absl::OkStatus();
 }
 
@@ -624,14 +719,19 @@ void BreakerImpl::Reset(std::string reason, std::string actor,
                         MonotonicTime now) {
   reason.resize(std::min(reason.size(), kMaxTextBytes));
   actor.resize(std::min(actor.size(), kMaxTextBytes));
-  const Moment moment = ReadMoment(BreakerState::kClosed, Nanoseconds(now));
+  const int64_t now_ns = Nanoseconds(now);
+  EndManualIfOver(now_ns);
+  const Moment moment = ReadMoment(BreakerState::kClosed, now_ns);
+  Environment::TimerId timer;
   {
     absl::MutexLock lock(&mutex_);
     ClearManual();
+    timer = std::exchange(alarm_timer_, Environment::kNoTimer);
     Enter(Home(plan().options), false,
           ManualCause(Cause::Kind::kReset, reason, actor), moment);
   }
-  events_.Deliver();
+  environment_.Cancel(timer);
+  DeliverEvents();
 }
 
 absl::Status BreakerImpl::Reconfigure(const BreakerOptions& options,
@@ -639,6 +739,7 @@ absl::Status BreakerImpl::Reconfigure(const BreakerOptions& options,
   absl::Status status = options.Validate();
   if (!status.ok()) return status;
   const int64_t now_ns = Nanoseconds(now);
+  EndManualIfOver(now_ns);
   const Moment moment = ReadMoment(BreakerState::kClosed, now_ns);
   StateWord state = LoadState();
   const Plan* next;
@@ -673,7 +774,7 @@ absl::Status BreakerImpl::Reconfigure(const BreakerOptions& options,
     FollowDecision(state, gate_.Judge(state.generation(), next->probes), now_ns,
                    std::nullopt);
   }
-  events_.Deliver();
+  DeliverEvents();
   return absl::OkStatus();
 }
 
@@ -721,6 +822,10 @@ BreakerSnapshot BreakerImpl::Snapshot(MonotonicTime now) const {
   snapshot.would_have_rejected =
       would_have_rejected_.load(std::memory_order_relaxed);
   snapshot.transitions = log_.total();
+  if (events_ != nullptr) {
+    snapshot.events_dropped = events_->dropped();
+    snapshot.events_failed = events_->failed();
+  }
   snapshot.permits.issued = window_.total_issued();
   snapshot.permits.successes = window_.total_successes() +
                                probe_successes_.load(std::memory_order_relaxed);

@@ -50,6 +50,7 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   // `options` must be valid.
   BreakerImpl(std::string name, const BreakerOptions& options,
               Environment& environment, BreakerListener* listener);
+  ~BreakerImpl() override;
 
   Permit TryAcquire(MonotonicTime now) override;
   BreakerSnapshot Snapshot(MonotonicTime now) const override;
@@ -81,6 +82,8 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
     absl::Time wall;
     double uniform;  // For the jitter of the open duration.
   };
+
+  struct Alarm;
 
   Environment& environment() const override { return environment_; }
 
@@ -122,6 +125,9 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   std::optional<Trip> CheckRatesNow(const Plan& plan, uint64_t generation,
                                     uint64_t epoch);
   void TellSlowCall(const Call& call);
+  void DeliverEvents() {
+    if (events_ != nullptr) events_->Deliver();
+  }
 
   // --- Changes of state; nothing happens if `from` has been left already ---
   Moment ReadMoment(BreakerState to, int64_t now_ns) const;
@@ -129,8 +135,10 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
               int64_t now_ns,
               std::optional<absl::Duration> server_delay = std::nullopt)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  void EndManualIfOver(int64_t now_ns) ABSL_LOCKS_EXCLUDED(mutex_);
   void EndManual(StateWord from, int64_t now_ns) ABSL_LOCKS_EXCLUDED(mutex_);
   void ClearManual() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SetAlarm(int64_t manual_ends_ns) ABSL_LOCKS_EXCLUDED(mutex_);
   void EndRamp(StateWord from) ABSL_LOCKS_EXCLUDED(mutex_);
   void Enter(BreakerState to, bool shadow, const Cause& cause, Moment moment,
              std::optional<absl::Duration> server_delay = std::nullopt)
@@ -167,12 +175,16 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
 
   const std::string name_;
   Environment& environment_;
-  EventQueue events_;
+  const std::shared_ptr<EventQueue> events_;  // Null without a listener.
 
   mutable absl::Mutex mutex_;
   // All that there were: calls may still read an older one.
   std::vector<std::unique_ptr<const Plan>> plans_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<const ManualState> manual_ ABSL_GUARDED_BY(mutex_);
+  // Made for the first manual state that ends by itself.
+  std::shared_ptr<Alarm> alarm_ ABSL_GUARDED_BY(mutex_);
+  Environment::TimerId alarm_timer_ ABSL_GUARDED_BY(mutex_) =
+      Environment::kNoTimer;
   TransitionLog log_ ABSL_GUARDED_BY(mutex_);
   // When the state, shadows included, was entered.
   int64_t entered_ns_ ABSL_GUARDED_BY(mutex_) = 0;
