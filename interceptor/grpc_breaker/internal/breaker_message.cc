@@ -196,9 +196,13 @@ admin::v1::Transition ToMessage(const BreakerTransition& transition) {
 }
 
 admin::v1::Breaker ToMessage(const Registry& registry, const Method& method) {
-  Environment& environment = registry.environment();
-  const BreakerSnapshot snapshot = method.breaker().Snapshot(environment.Now());
-  const absl::Time now = environment.WallNow();
+  return ToMessage(registry, method,
+                   method.breaker().Snapshot(registry.environment().Now()));
+}
+
+admin::v1::Breaker ToMessage(const Registry& registry, const Method& method,
+                             const BreakerSnapshot& snapshot) {
+  const absl::Time now = registry.environment().WallNow();
 
   admin::v1::Breaker message;
   message.set_channel(registry.channel_name());

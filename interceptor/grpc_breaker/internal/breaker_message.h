@@ -21,6 +21,9 @@ admin::v1::Transition ToMessage(const BreakerTransition& transition);
 // The breaker of `method`, which is one of `registry`, as it is now; without
 // its history.
 admin::v1::Breaker ToMessage(const Registry& registry, const Method& method);
+// As above, where its snapshot was just taken.
+admin::v1::Breaker ToMessage(const Registry& registry, const Method& method,
+                             const BreakerSnapshot& snapshot);
 
 }  // namespace internal
 }  // namespace grpc_breaker
