@@ -15,13 +15,13 @@
 
 namespace grpc_breaker {
 
-// Passes everything on to a ManualEnvironment.
+// Passes everything on to a ManualEnvironment, whose wall clock can be set.
 //
-// Thread-safe.
+// Thread-safe, but for StepWallClock().
 class DelegatingEnvironment : public Environment {
  public:
   MonotonicTime Now() override { return manual_.Now(); }
-  absl::Time WallNow() override { return manual_.WallNow(); }
+  absl::Time WallNow() override { return manual_.WallNow() + wall_step_; }
   double Uniform() override { return manual_.Uniform(); }
   TimerId RunAt(MonotonicTime when,
                 absl::AnyInvocable<void() &&> function) override {
@@ -33,10 +33,13 @@ class DelegatingEnvironment : public Environment {
   }
   void Sleep(absl::Duration duration) override { manual_.Sleep(duration); }
 
-  ManualEnvironment& manual() { return manual_; }
+  void Advance(absl::Duration duration) { manual_.Advance(duration); }
+  // As if somebody set the wall clock forward or back.
+  void StepWallClock(absl::Duration step) { wall_step_ += step; }
 
  private:
   ManualEnvironment manual_;
+  absl::Duration wall_step_;
 };
 
 // Keeps the functions given to Run() until the test runs them.

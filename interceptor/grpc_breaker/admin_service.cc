@@ -60,8 +60,8 @@ void FillPage(const Directory& directory, const BreakerFilter& filter,
   internal::VisitBreakers(
       directory, filter, after,
       [&](const std::shared_ptr<Registry>& registry, const Method& method) {
-        const BreakerSnapshot snapshot =
-            method.breaker().Snapshot(registry->environment().Now());
+        const MonotonicTime now = registry->environment().Now();
+        const BreakerSnapshot snapshot = method.breaker().Snapshot(now);
         if (!filter.MatchesState(internal::ToMessage(snapshot.state))) {
           return true;
         }
@@ -71,7 +71,7 @@ void FillPage(const Directory& directory, const BreakerFilter& filter,
           return false;
         }
         *response->add_breakers() =
-            internal::ToMessage(*registry, method, snapshot);
+            internal::ToMessage(*registry, method, snapshot, now);
         return true;
       });
 }
@@ -158,7 +158,8 @@ class AdminService final
       if (candidates.size() > 1) return true;
       *response = internal::ToMessage(*registry, *method);
       for (const BreakerTransition& transition : method->breaker().History()) {
-        *response->add_history() = internal::ToMessage(transition);
+        *response->add_history() = internal::ToMessage(
+            *registry, *method, transition, registry->environment().Now());
       }
       return true;
     };

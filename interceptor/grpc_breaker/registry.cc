@@ -99,14 +99,16 @@ thread_local const Subscriber::Frame* Subscriber::innermost_frame_ = nullptr;
 
 Method::Method(absl::string_view name, const Policy& policy, bool repeatable,
                std::unique_ptr<CircuitBreaker> breaker,
-               RetryBudget* retry_budget)
+               RetryBudget* retry_budget, Environment& environment)
     : name_(name),
       policy_(policy),
       repeatable_(repeatable),
       breaker_(std::move(breaker)),
-      retry_budget_(retry_budget) {}
+      retry_budget_(retry_budget),
+      environment_(environment) {}
 
 void Method::RecordError(LastError error) {
+  error.at = environment_.Now();
   absl::MutexLock lock(&mutex_);
   last_error_ = std::move(error);
 }
@@ -375,7 +377,7 @@ absl::StatusOr<std::unique_ptr<Method>> Registry::MakeMethod(
   if (!breaker.ok()) return breaker.status();
   return std::unique_ptr<Method>(new Method(
       name, policy, IsRepeatable(options_, policy, name), *std::move(breaker),
-      retry_budget_ ? &*retry_budget_ : nullptr));
+      retry_budget_ ? &*retry_budget_ : nullptr, *options_.environment));
 }
 
 Method* Registry::Lookup(absl::string_view name, size_t hash) const {

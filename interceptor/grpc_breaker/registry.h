@@ -40,7 +40,8 @@ struct LastError {
   grpc::StatusCode code = grpc::StatusCode::OK;
   std::string message;
   ErrorClass error_class;
-  absl::Time time;
+  absl::Time time;     // By the wall clock, for people.
+  MonotonicTime at{};  // Set by RecordError: now.
 };
 
 class GRPC_BREAKER_EXPORT Method {
@@ -61,13 +62,15 @@ class GRPC_BREAKER_EXPORT Method {
  private:
   friend class Registry;
   Method(absl::string_view name, const Policy& policy, bool repeatable,
-         std::unique_ptr<CircuitBreaker> breaker, RetryBudget* retry_budget);
+         std::unique_ptr<CircuitBreaker> breaker, RetryBudget* retry_budget,
+         Environment& environment);
 
   const std::string name_;
   const Policy& policy_;  // In the registry's options.
   const bool repeatable_;
   const std::unique_ptr<CircuitBreaker> breaker_;
   RetryBudget* const retry_budget_;
+  Environment& environment_;
   mutable absl::Mutex mutex_;
   std::optional<LastError> last_error_ ABSL_GUARDED_BY(mutex_);
 };

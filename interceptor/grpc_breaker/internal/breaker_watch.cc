@@ -193,8 +193,8 @@ bool BreakerWatch::Fill(const BreakerName& name, const Entry& entry) {
   // Perhaps the last reference: let go of below, when no lock is held.
   const std::shared_ptr<const Registry> registry = entry.registry.lock();
   if (registry == nullptr) return false;
-  const BreakerSnapshot snapshot =
-      entry.method->breaker().Snapshot(registry->environment().Now());
+  const MonotonicTime now = registry->environment().Now();
+  const BreakerSnapshot snapshot = entry.method->breaker().Snapshot(now);
   if (!entry.was_in_filter &&
       !filter_.MatchesState(ToMessage(snapshot.state))) {
     return false;
@@ -212,7 +212,8 @@ bool BreakerWatch::Fill(const BreakerName& name, const Entry& entry) {
     current.written = true;
     current.written_transitions = snapshot.transitions;
   }
-  *response_.mutable_breaker() = ToMessage(*registry, *entry.method, snapshot);
+  *response_.mutable_breaker() =
+      ToMessage(*registry, *entry.method, snapshot, now);
   if (entry.kind == Response::KIND_CHANGED) {
     response_.set_cause(ToUtf8(entry.cause));
   }
