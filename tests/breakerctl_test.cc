@@ -636,10 +636,10 @@ TEST_F(BreakerctlTest, GetShowsHowABreakerRecovers) {
   Method& method = by_rate->Find("/pkg.S/ByRate");
   EXPECT_EQ(Got("/pkg.S/ByRate", "stays open"),
             "1m, 2 x as long after each failed recovery, give or take 10.0%, "
-            "or as long as the server asks, up to 10m");
+            "or as long as the server asks, at least 6s, up to 10m");
   EXPECT_EQ(Got("/pkg.S/ByRate", "recovers"),
-            "10 probes, all awaited: opens again if at least 50.0% failed, "
-            "else closes; a probe holds its place for 1m at most; opens again "
+            "10 outcomes awaited: opens again if at least 50.0% failed, else "
+            "closes; a probe holds its place for 1m at most; opens again "
             "if undecided after 7s");
   EXPECT_EQ(Got("/pkg.S/ByRate", "ramp"),
             "admits 10.0%, 50.0% of the calls after recovery, each for 10s");

@@ -324,7 +324,11 @@ std::string FormatStaysOpen(const config::v1::BreakerPolicy& breaker) {
     absl::StrAppend(&text, ", give or take ", Percent(breaker.open_jitter()));
   }
   if (breaker.use_server_delay()) {
-    absl::StrAppend(&text, ", or as long as the server asks");
+    // As the breaker does; see BreakerOptions::use_server_delay.
+    absl::StrAppend(
+        &text, ", or as long as the server asks, at least ",
+        absl::FormatDuration(std::max(ToDuration(breaker.open_duration()) / 10,
+                                      absl::Milliseconds(1))));
   }
   if (breaker.open_multiplier() != 1 || breaker.open_jitter() > 0 ||
       breaker.use_server_delay()) {
@@ -339,8 +343,8 @@ std::string FormatStaysOpen(const config::v1::BreakerPolicy& breaker) {
 std::string FormatRecovery(const config::v1::BreakerPolicy& breaker) {
   std::string text =
       breaker.half_open_failure_rate() > 0
-          ? absl::StrCat(Count(breaker.half_open_permits(), "probe"),
-                         ", all awaited: opens again if at least ",
+          ? absl::StrCat(Count(breaker.half_open_permits(), "outcome"),
+                         " awaited: opens again if at least ",
                          Percent(breaker.half_open_failure_rate()),
                          " failed, else closes")
           : absl::StrCat(Count(breaker.half_open_permits(), "probe"),

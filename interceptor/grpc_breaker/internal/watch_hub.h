@@ -81,7 +81,6 @@ class WatchHub : public std::enable_shared_from_this<WatchHub>,
 
   Directory& directory_;
   Environment& environment_;
-  std::unique_ptr<Directory::Subscription> subscription_;
 
   absl::Mutex mutex_;
   std::set<Watcher*> watchers_ ABSL_GUARDED_BY(mutex_);
@@ -93,6 +92,9 @@ class WatchHub : public std::enable_shared_from_this<WatchHub>,
   // Who is being told, and on which thread.
   Watcher* told_ ABSL_GUARDED_BY(mutex_) = nullptr;
   std::thread::id teller_ ABSL_GUARDED_BY(mutex_);
+
+  // Ends first: its functions use all of the above.
+  std::unique_ptr<Directory::Subscription> subscription_;
 };
 
 }  // namespace internal
