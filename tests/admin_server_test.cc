@@ -1,24 +1,40 @@
 #include "grpc_breaker/admin_server.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "grpc_breaker/admin/v1/admin.grpc.pb.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+
+// Told of a file that is about to be removed; by default nothing is.
+static std::function<void(const std::string&)> before_unlink;
+
+// In the place of the system's, for the library as well.
+extern "C" __attribute__((visibility("default"))) int unlink(
+    const char* path) noexcept {
+  if (before_unlink) before_unlink(path);
+  return static_cast<int>(syscall(SYS_unlinkat, AT_FDCWD, path, 0));
+}
 
 namespace grpc_breaker {
 namespace {
@@ -38,6 +54,17 @@ class AdminServerTest : public ::testing::Test {
 
   std::string SocketPath() const { return path_ + "/admin.sock"; }
   std::string SocketAddress() const { return "unix:" + SocketPath(); }
+
+  // As a server leaves it that dies.
+  void LeaveSocket() const {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    SocketPath().copy(address.sun_path, sizeof(address.sun_path) - 1);
+    const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    ASSERT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)),
+              0);
+    close(fd);
+  }
 
   std::vector<std::string> FilesLeft() const {
     std::vector<std::string> names;
@@ -81,16 +108,105 @@ TEST_F(AdminServerTest, RemovesItsSocketAtTheEnd) {
 }
 
 TEST_F(AdminServerTest, ReplacesTheSocketOfAServerThatHasDied) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  SocketPath().copy(address.sun_path, sizeof(address.sun_path) - 1);
-  const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-  ASSERT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)),
-            0);
-  close(fd);
+  LeaveSocket();
   auto server = AdminServer::Start(SocketAddress(), directory_);
   ASSERT_TRUE(server.ok()) << server.status();
   EXPECT_TRUE(List(SocketAddress()).ok());
+}
+
+// The second one comes when the first one has found out that nobody listens.
+TEST_F(AdminServerTest, OfTwoThatReplaceASocketOneServes) {
+  LeaveSocket();
+  absl::Status second;
+  absl::Notification second_is_done;
+  std::thread thread;
+  before_unlink = [&](const std::string& path) {
+    if (path != SocketPath() || thread.joinable()) return;
+    thread = std::thread([&] {
+      const auto server = AdminServer::Start(SocketAddress(), directory_);
+      second = server.status();
+      second_is_done.Notify();
+      // If it believed to serve, it would have served on.
+    });
+    // Goes as far as it can.
+    second_is_done.WaitForNotificationWithTimeout(absl::Milliseconds(300));
+  };
+  const auto first = AdminServer::Start(SocketAddress(), directory_);
+  thread.join();
+  before_unlink = nullptr;
+  EXPECT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(second.code(), absl::StatusCode::kAlreadyExists) << second;
+  EXPECT_TRUE(List(SocketAddress()).ok());
+  EXPECT_THAT(FilesLeft(), ElementsAre("admin.sock"));
+}
+
+TEST_F(AdminServerTest, OfManyThatReplaceASocketAtOnceOneServes) {
+  for (int round = 0; round < 10; ++round) {
+    LeaveSocket();
+    std::vector<absl::StatusOr<std::unique_ptr<AdminServer>>> servers(4);
+    std::vector<std::thread> threads;
+    for (auto& server : servers) {
+      threads.emplace_back([this, &server] {
+        server = AdminServer::Start(SocketAddress(), directory_);
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    int serving = 0;
+    for (const auto& server : servers) {
+      if (server.ok()) ++serving;
+      EXPECT_TRUE(server.ok() || absl::IsAlreadyExists(server.status()))
+          << server.status();
+    }
+    EXPECT_EQ(serving, 1);
+    EXPECT_TRUE(List(SocketAddress()).ok());
+  }
+}
+
+TEST_F(AdminServerTest, RefusesPathsThatGrpcWouldReadAsOthers) {
+  auto living = AdminServer::Start(SocketAddress(), directory_);
+  ASSERT_TRUE(living.ok()) << living.status();
+  for (const char* suffix : {"#2", "?x", "%", "%41"}) {
+    const absl::Status status =
+        AdminServer::Start(SocketAddress() + suffix, directory_).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(std::string(status.message()),
+              absl::StrCat("address: the path of a socket must not have the "
+                           "character ",
+                           std::string(1, suffix[0]),
+                           ", which has a meaning of its own in gRPC's "
+                           "addresses, got \"",
+                           SocketAddress(), suffix, "\""));
+  }
+  EXPECT_TRUE(List(SocketAddress()).ok());
+  EXPECT_THAT(FilesLeft(), ElementsAre("admin.sock"));
+}
+
+TEST_F(AdminServerTest, ServesOnPathsWithAllOtherCharacters) {
+  for (const char* name :
+       {"a b", "caf\xC3\xA9", "a:b[1]@c&d=e;f+g", "\"<>^`{|}\\"}) {
+    auto server =
+        AdminServer::Start(absl::StrCat("unix:", path_, "/", name), directory_);
+    ASSERT_TRUE(server.ok()) << server.status();
+    EXPECT_TRUE(List((*server)->address()).ok()) << name;
+    EXPECT_THAT(FilesLeft(), ElementsAre(name));
+  }
+}
+
+TEST_F(AdminServerTest, ServesOnAnAbsolutePathInTheLongForm) {
+  auto server = AdminServer::Start("unix://" + SocketPath(), directory_);
+  ASSERT_TRUE(server.ok()) << server.status();
+  EXPECT_EQ((*server)->address(), SocketAddress());
+  EXPECT_TRUE(List("unix://" + SocketPath()).ok());
+  for (const std::string address :
+       {"unix://", "unix://relative", "unix:////two"}) {
+    const absl::Status status =
+        AdminServer::Start(address, directory_).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(std::string(status.message()),
+              "address: unix:// must be followed by an absolute path, as in "
+              "unix:///run/app/admin.sock, got \"" +
+                  address + "\"");
+  }
 }
 
 TEST_F(AdminServerTest, LeavesTheSocketOfALivingServerAlone) {

@@ -14,6 +14,7 @@
 #include "grpc_breaker/testing/manual_environment.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "tests/environments.h"
 
 namespace grpc_breaker {
 namespace {
@@ -207,6 +208,77 @@ TEST_F(AdminServiceTest, PagesHaveAHundredBreakersByDefaultAndAThousandAtMost) {
   admin::v1::ListBreakersRequest request;
   request.set_page_size(100000);
   EXPECT_EQ(ListNames(request, &token).size(), 1000u);
+}
+
+TEST_F(AdminServiceTest, APageLooksAtNoMoreBreakersThanItShowsAndOneMore) {
+  CountingEnvironment counting;
+  Options options;
+  options.channel_name = "a";
+  options.directory = &directory_;
+  options.environment = &counting;
+  auto channel = *Registry::Create(options);
+  for (int i = 100; i < 600; ++i) channel->Find(absl::StrCat("/pkg.S/M", i));
+  admin::v1::ListBreakersRequest request;
+  request.set_page_size(10);
+  const auto next_page = [&] {
+    const int messages_before = counting.wall_clock_reads();
+    const int looks_before = counting.clock_reads();
+    std::string token;
+    const std::vector<std::string> page = ListNames(request, &token);
+    EXPECT_EQ(counting.wall_clock_reads() - messages_before, 10);
+    EXPECT_LE(counting.clock_reads() - looks_before, 11);
+    request.set_page_token(token);
+    return page.empty() ? "" : page.front();
+  };
+  EXPECT_EQ(next_page(), "a /pkg.S/M100");
+  EXPECT_EQ(next_page(), "a /pkg.S/M110");
+  request.mutable_filter()->set_method_prefix("/pkg.S/M4");
+  EXPECT_EQ(next_page(), "a /pkg.S/M400");
+  request.mutable_filter()->set_channel("a");
+  EXPECT_EQ(next_page(), "a /pkg.S/M410");
+}
+
+TEST_F(AdminServiceTest, BuildsNoMessageForABreakerInAnotherState) {
+  CountingEnvironment counting;
+  Options options;
+  options.channel_name = "a";
+  options.directory = &directory_;
+  options.environment = &counting;
+  options.default_policy.breaker.consecutive_failures = 1;
+  auto channel = *Registry::Create(options);
+  for (int i = 0; i < 300; ++i) channel->Find(absl::StrCat("/pkg.S/M", i));
+  channel->Find("/pkg.S/M7")
+      .breaker()
+      .TryAcquire(counting.Now())
+      .Record(Outcome::kFailure, counting.Now());
+  admin::v1::ListBreakersRequest request;
+  request.mutable_filter()->add_states(admin::v1::STATE_OPEN);
+  const int before = counting.wall_clock_reads();
+  EXPECT_THAT(ListNames(request), ElementsAre("a /pkg.S/M7"));
+  EXPECT_EQ(counting.wall_clock_reads() - before, 1);
+}
+
+TEST_F(AdminServiceTest, PagesOfManyChannelsShowEveryBreakerOnce) {
+  std::vector<std::shared_ptr<Registry>> channels;
+  for (int c = 0; c < 250; ++c) {
+    channels.push_back(MakeChannel(absl::StrCat("channel ", c)));
+    channels.back()->Find("/pkg.S/A");
+    channels.back()->Find("/pkg.S/B");
+  }
+  std::set<std::string> all;
+  size_t listed = 0;
+  admin::v1::ListBreakersRequest request;
+  request.set_page_size(99);
+  do {
+    std::string token;
+    for (const std::string& name : ListNames(request, &token)) {
+      all.insert(name);
+      ++listed;
+    }
+    request.set_page_token(token);
+  } while (!request.page_token().empty());
+  EXPECT_EQ(listed, 500u);
+  EXPECT_EQ(all.size(), 500u);
 }
 
 TEST_F(AdminServiceTest, NamesFieldAndValueOfABadListRequest) {

@@ -1,14 +1,19 @@
 #include "grpc_breaker/internal/breaker_message.h"
 
+#include <functional>
 #include <memory>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "google/protobuf/util/time_util.h"
-#include "grpc_breaker/testing/manual_environment.h"
+#include "grpc_breaker/internal/policy_fields.h"
 #include "gtest/gtest.h"
+#include "tests/change_option.h"
+#include "tests/environments.h"
 
 namespace grpc_breaker {
 namespace internal {
@@ -41,41 +46,111 @@ TEST(PolicyMessageTest, HasTheDefaults) {
   EXPECT_EQ(message.authority(), "");
 }
 
-TEST(PolicyMessageTest, HasWhatIsSet) {
-  Policy policy;
-  policy.idempotency = Idempotency::kAsDeclared;
-  policy.timeout = absl::Milliseconds(1500);
-  policy.attempt_timeout = absl::Nanoseconds(7);
-  policy.fallback = Fallback::Fixed(grpc::Status::OK);
-  policy.fallback.on_exhaustion = false;
-  policy.on_final_failure = [](const FailedCall&) {};
-  policy.wait_for_ready = false;
-  policy.authority = "example.com";
-  ClassOverride& override = policy.classification[grpc::StatusCode::ABORTED];
-  override.category = ErrorCategory::kRateLimit;
-  override.severity = ErrorSeverity::kCritical;
-  override.outcome = Outcome::kIgnored;
-  override.retryable = false;
+using ::google::protobuf::FieldDescriptor;
+using ::google::protobuf::Message;
 
-  const config::v1::Policy message = ToMessage(policy);
-  EXPECT_EQ(message.idempotency(), config::v1::IDEMPOTENCY_AS_DECLARED);
-  EXPECT_EQ(message.timeout(), TimeUtil::MillisecondsToDuration(1500));
-  EXPECT_EQ(message.attempt_timeout(), TimeUtil::NanosecondsToDuration(7));
-  EXPECT_FALSE(message.fallback().on_exhaustion());
-  EXPECT_TRUE(message.fallback().on_not_retryable());
-  EXPECT_TRUE(message.fallback().on_rejection());
-  EXPECT_TRUE(message.has_final_failure_hook());
-  EXPECT_TRUE(message.has_wait_for_ready());
-  EXPECT_FALSE(message.wait_for_ready());
-  EXPECT_EQ(message.authority(), "example.com");
-  ASSERT_EQ(message.classification_size(), 1);
-  EXPECT_EQ(message.classification(0).code(), 10);
-  EXPECT_EQ(message.classification(0).category(),
-            config::v1::ERROR_CATEGORY_RATE_LIMIT);
-  EXPECT_EQ(message.classification(0).severity(),
-            config::v1::ERROR_SEVERITY_CRITICAL);
-  EXPECT_EQ(message.classification(0).outcome(), config::v1::OUTCOME_IGNORED);
-  EXPECT_TRUE(message.classification(0).has_retryable());
+std::vector<const FieldDescriptor*> FieldsOfType(const Message& message) {
+  std::vector<const FieldDescriptor*> fields;
+  for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
+    fields.push_back(message.GetDescriptor()->field(i));
+  }
+  return fields;
+}
+
+// What the message of a policy says of some of its options.
+using Part = std::function<const Message&(const config::v1::Policy&)>;
+
+// Each field of `options`, which are a part of `policy`, is in the field of its
+// own of that part of the message, which has no others but `extra`.
+template <typename Options>
+void ExpectAFieldForEachField(Policy& policy, Options& options,
+                              const Part& part,
+                              std::vector<std::string> extra = {}) {
+  const config::v1::Policy before = ToMessage(policy);
+  std::set<std::string> told(extra.begin(), extra.end());
+  ForEachField(options, [&](const auto& field) {
+    const Options kept = options;
+    Change(field.value);
+    const config::v1::Policy after = ToMessage(policy);
+    std::vector<std::string> changed;
+    google::protobuf::util::MessageDifferencer differencer;
+    for (const FieldDescriptor* of_message : FieldsOfType(part(before))) {
+      if (!differencer.CompareWithFields(part(before), part(after),
+                                         {of_message}, {of_message})) {
+        changed.push_back(of_message->name());
+      }
+    }
+    if (changed.size() == 1) told.insert(changed[0]);
+    EXPECT_EQ(changed.size(), 1u) << field.name;
+    const std::string name(field.name == "on_final_failure"
+                               ? "has_final_failure_hook"
+                               : field.name);
+    EXPECT_THAT(changed, testing::Contains(name));
+    options = kept;
+  });
+  for (const FieldDescriptor* of_message : FieldsOfType(part(before))) {
+    EXPECT_EQ(told.count(of_message->name()), 1u)
+        << of_message->full_name() << " has no field of the options";
+  }
+}
+
+TEST(PolicyMessageTest, HasEachFieldOfAPolicyInAFieldOfItsOwn) {
+  Policy policy;
+  const auto whole = [](const config::v1::Policy& m) -> const Message& {
+    return m;
+  };
+  ExpectAFieldForEachField(policy, policy, whole);
+}
+
+TEST(PolicyMessageTest, HasEachFieldOfTheBreakersOptionsInAFieldOfItsOwn) {
+  Policy policy;
+  const auto part = [](const config::v1::Policy& m) -> const Message& {
+    return m.breaker();
+  };
+  ExpectAFieldForEachField(policy, policy.breaker, part);
+}
+
+TEST(PolicyMessageTest, HasEachFieldOfTheRetryOptionsInAFieldOfItsOwn) {
+  Policy policy;
+  const auto part = [](const config::v1::Policy& m) -> const Message& {
+    return m.retry();
+  };
+  ExpectAFieldForEachField(policy, policy.retry, part);
+}
+
+TEST(PolicyMessageTest, HasEachFieldOfAnOverrideInAFieldOfItsOwn) {
+  Policy policy;
+  const auto part = [](const config::v1::Policy& m) -> const Message& {
+    return m.classification(0);
+  };
+  ExpectAFieldForEachField(
+      policy, policy.classification[grpc::StatusCode::ABORTED], part, {"code"});
+  EXPECT_EQ(ToMessage(policy).classification(0).code(), 10);
+}
+
+TEST(PolicyMessageTest, HasEachConditionOfAFallbackAndWhetherThereIsOne) {
+  Policy policy;
+  EXPECT_FALSE(ToMessage(policy).has_fallback());
+  policy.fallback = Fallback::Fixed(grpc::Status::OK);
+  EXPECT_TRUE(ToMessage(policy).fallback().on_exhaustion());
+  policy.fallback.on_exhaustion = false;
+  EXPECT_FALSE(ToMessage(policy).fallback().on_exhaustion());
+  EXPECT_TRUE(ToMessage(policy).fallback().on_not_retryable());
+  policy.fallback.on_not_retryable = false;
+  EXPECT_FALSE(ToMessage(policy).fallback().on_not_retryable());
+  EXPECT_TRUE(ToMessage(policy).fallback().on_rejection());
+  policy.fallback.on_rejection = false;
+  EXPECT_FALSE(ToMessage(policy).fallback().on_rejection());
+  EXPECT_TRUE(ToMessage(policy).has_fallback());
+}
+
+TEST(PolicyMessageTest, LeavesEndlessDurationsUnset) {
+  Policy policy;
+  EXPECT_FALSE(ToMessage(policy).breaker().has_slow_call());
+  EXPECT_FALSE(ToMessage(policy).breaker().has_half_open_max_wait());
+  policy.breaker.slow_call = absl::Seconds(2);
+  EXPECT_EQ(ToMessage(policy).breaker().slow_call(),
+            TimeUtil::SecondsToDuration(2));
 }
 
 // Each enumerator of the library has one of the message of its own.
@@ -101,46 +176,6 @@ TEST(PolicyMessageTest, KnowsEveryEnumerator) {
   for (int i = 0; i <= static_cast<int>(BreakerState::kMetricsOnly); ++i) {
     EXPECT_EQ(ToMessage(static_cast<BreakerState>(i)), i + 1);
   }
-}
-
-TEST(PolicyMessageTest, HasEveryRuleOfTheBreaker) {
-  Policy policy;
-  BreakerOptions& breaker = policy.breaker;
-  breaker.last_calls = 100;
-  breaker.last_calls_failures = 60;
-  breaker.slow_rate = 0.75;
-  breaker.slow_call = absl::Seconds(2);
-  breaker.critical_weight = 4;
-  breaker.open_on_critical = true;
-  breaker.throttle_k = 2;
-  breaker.max_concurrent_calls = 17;
-  breaker.open_multiplier = 1.5;
-  breaker.max_open_duration = absl::Minutes(3);
-  breaker.open_jitter = 0.25;
-  breaker.use_server_delay = true;
-  breaker.half_open_failure_rate = 0.5;
-  breaker.ramp = {0.1, 0.5};
-  breaker.ramp_step = absl::Seconds(7);
-  breaker.rejection_event_interval = absl::Seconds(8);
-
-  const config::v1::BreakerPolicy message = ToMessage(policy).breaker();
-  EXPECT_EQ(message.last_calls(), 100);
-  EXPECT_EQ(message.last_calls_failures(), 60);
-  EXPECT_EQ(message.slow_rate(), 0.75);
-  EXPECT_EQ(message.slow_call(), TimeUtil::SecondsToDuration(2));
-  EXPECT_EQ(message.critical_weight(), 4);
-  EXPECT_TRUE(message.open_on_critical());
-  EXPECT_EQ(message.throttle_k(), 2);
-  EXPECT_EQ(message.max_concurrent_calls(), 17);
-  EXPECT_EQ(message.open_multiplier(), 1.5);
-  EXPECT_EQ(message.max_open_duration(), TimeUtil::SecondsToDuration(180));
-  EXPECT_EQ(message.open_jitter(), 0.25);
-  EXPECT_TRUE(message.use_server_delay());
-  EXPECT_EQ(message.half_open_failure_rate(), 0.5);
-  EXPECT_FALSE(message.has_half_open_max_wait()) << "endless";
-  EXPECT_THAT(message.ramp(), testing::ElementsAre(0.1, 0.5));
-  EXPECT_EQ(message.ramp_step(), TimeUtil::SecondsToDuration(7));
-  EXPECT_EQ(message.rejection_event_interval(), TimeUtil::SecondsToDuration(8));
 }
 
 TEST(PolicyMessageTest, KeepsLargeAndSmallDurationsExact) {
@@ -169,7 +204,7 @@ class BreakerMessageTest : public ::testing::Test {
         .Record(outcome, environment_.Now());
   }
 
-  ManualEnvironment environment_;
+  DelegatingEnvironment environment_;
   std::shared_ptr<Registry> registry_;
   Method* method_;
 };
@@ -190,6 +225,8 @@ TEST_F(BreakerMessageTest, ShowsAClosedBreaker) {
   EXPECT_EQ(message.transitions(), 0u);
   EXPECT_FALSE(message.repeatable());
   EXPECT_EQ(message.retry_budget_tokens(), 10);
+  EXPECT_EQ(message.retry_budget().max_tokens(), 10);
+  EXPECT_EQ(message.retry_budget().token_ratio(), 0.1);
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(
       message.policy(), ToMessage(method_->policy())));
 }
@@ -207,6 +244,8 @@ TEST_F(BreakerMessageTest, ShowsWhenAnOpenBreakerProbes) {
             TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(opened)));
   EXPECT_EQ(message.next_probe() - message.since(),
             TimeUtil::SecondsToDuration(60));
+  EXPECT_EQ(message.in_state(), TimeUtil::SecondsToDuration(20));
+  EXPECT_EQ(message.next_probe_in(), TimeUtil::SecondsToDuration(40));
   EXPECT_EQ(message.rejections(), 1u);
   EXPECT_EQ(message.transitions(), 1u);
 }
@@ -245,12 +284,41 @@ TEST_F(BreakerMessageTest, ShowsWhoHoldsTheStateWhyAndForHowLong) {
   EXPECT_EQ(message.manual().actor(), "alice");
   EXPECT_EQ(message.manual().expires() - message.since(),
             TimeUtil::SecondsToDuration(300));
+  EXPECT_EQ(message.manual().remaining(), TimeUtil::SecondsToDuration(180));
   EXPECT_FALSE(message.has_next_probe());
 
   manual.time_to_live = absl::InfiniteDuration();
   ASSERT_TRUE(
       method_->breaker().SetManualState(manual, environment_.Now()).ok());
   EXPECT_FALSE(ToMessage(*registry_, *method_).manual().has_expires());
+  EXPECT_FALSE(ToMessage(*registry_, *method_).manual().has_remaining());
+}
+
+TEST_F(BreakerMessageTest, DurationsStandWhereSomebodySetsTheWallClock) {
+  LastError error;
+  error.time = environment_.WallNow();
+  method_->RecordError(error);
+  for (int i = 0; i < 3; ++i) Record(Outcome::kFailure);
+  environment_.Advance(absl::Seconds(10));
+  environment_.StepWallClock(absl::Hours(8760));
+  const admin::v1::Breaker message = ToMessage(*registry_, *method_);
+  EXPECT_EQ(message.in_state(), TimeUtil::SecondsToDuration(10));
+  EXPECT_EQ(message.next_probe_in(), TimeUtil::SecondsToDuration(50));
+  EXPECT_EQ(message.last_error().age(), TimeUtil::SecondsToDuration(10));
+  const BreakerTransition opened = method_->breaker().History().back();
+  EXPECT_EQ(ToMessage(*registry_, *method_, opened, environment_.Now()).age(),
+            TimeUtil::SecondsToDuration(10));
+}
+
+TEST_F(BreakerMessageTest, ShowsTheOptionsThatTheBreakerHasNow) {
+  BreakerOptions options = method_->policy().breaker;
+  options.consecutive_failures = 99;
+  options.ramp = {0.5};
+  ASSERT_TRUE(method_->breaker().Reconfigure(options, environment_.Now()).ok());
+  const config::v1::Policy message = ToMessage(*registry_, *method_).policy();
+  EXPECT_EQ(message.breaker().consecutive_failures(), 99);
+  EXPECT_THAT(message.breaker().ramp(), testing::ElementsAre(0.5));
+  EXPECT_EQ(message.retry().max_retries(), 3) << "the rest of the policy";
 }
 
 TEST_F(BreakerMessageTest, ShowsWhatMetricsOnlyWouldHaveDone) {
@@ -272,7 +340,10 @@ TEST_F(BreakerMessageTest, ShowsATransition) {
   for (int i = 0; i < 3; ++i) Record(Outcome::kFailure);
   const std::vector<BreakerTransition> history = method_->breaker().History();
   ASSERT_EQ(history.size(), 1u);
-  const admin::v1::Transition message = ToMessage(history[0]);
+  const admin::v1::Transition message =
+      ToMessage(*registry_, *method_, history[0], environment_.Now());
+  EXPECT_EQ(message.channel(), "backend");
+  EXPECT_EQ(message.method(), "/pkg.S/M");
   EXPECT_EQ(message.from(), admin::v1::STATE_CLOSED);
   EXPECT_EQ(message.to(), admin::v1::STATE_OPEN);
   EXPECT_EQ(message.cause(), history[0].cause);

@@ -12,6 +12,7 @@
 #include "grpc_breaker/internal/breaker_message.h"
 #include "grpc_breaker/testing/manual_environment.h"
 #include "gtest/gtest.h"
+#include "tests/environments.h"
 
 namespace grpc_breaker {
 namespace internal {
@@ -101,7 +102,7 @@ class BreakerWatchTest : public ::testing::Test {
 
   std::unique_ptr<FakeCall> Watch(const admin::v1::BreakerFilter& filter = {}) {
     return std::make_unique<FakeCall>(
-        BreakerWatch::Start(directory_, *BreakerFilter::Parse(filter)));
+        BreakerWatch::Start(hub_, *BreakerFilter::Parse(filter)));
   }
 
   void Record(Method& method, Outcome outcome) {
@@ -118,6 +119,7 @@ class BreakerWatchTest : public ::testing::Test {
 
   ManualEnvironment environment_;
   Directory directory_;
+  std::shared_ptr<WatchHub> hub_ = WatchHub::Create(directory_, environment_);
 };
 
 TEST_F(BreakerWatchTest, BeginsWithASnapshot) {
@@ -182,7 +184,8 @@ TEST_F(BreakerWatchTest, ASlowReaderGetsTheLatestStateOnce) {
   EXPECT_FALSE(call->writing());
 }
 
-TEST_F(BreakerWatchTest, AChangeThatALateWriteHasShownIsNotToldAgain) {
+TEST_F(BreakerWatchTest,
+       ChangesThatWaitAreWrittenAsTheStateIsWhenTheirTurnComes) {
   auto channel = MakeChannel("a");
   Method& first = channel->Find("/pkg.S/A");
   Method& second = channel->Find("/pkg.S/B");
@@ -193,6 +196,59 @@ TEST_F(BreakerWatchTest, AChangeThatALateWriteHasShownIsNotToldAgain) {
   Close(second);
   EXPECT_THAT(call->ReadAll(), ElementsAre("CHANGED a /pkg.S/A OPEN",
                                            "CHANGED a /pkg.S/B CLOSED"));
+}
+
+// A change is passed on some time after it happened. A watch that begins in
+// between has it in its snapshot already.
+TEST_F(BreakerWatchTest, AChangeThatAnEarlierWriteHasShownIsNotToldAgain) {
+  QueuedEnvironment queue;
+  hub_ = WatchHub::Create(directory_, queue);
+  auto channel = MakeChannel("a");
+  Method& method = channel->Find("/pkg.S/M");
+  auto early = Watch();
+  early->ReadAll();
+  Open(method);
+  auto late = Watch();
+  EXPECT_THAT(late->ReadAll(),
+              ElementsAre("SNAPSHOT a /pkg.S/M OPEN", "SNAPSHOT_END"));
+  queue.RunAll();
+  EXPECT_THAT(early->ReadAll(), ElementsAre("CHANGED a /pkg.S/M OPEN"));
+  EXPECT_THAT(late->ReadAll(), IsEmpty());
+}
+
+TEST_F(BreakerWatchTest, WritesNothingOnTheThreadThatCausesAChange) {
+  QueuedEnvironment queue;
+  hub_ = WatchHub::Create(directory_, queue);
+  auto channel = MakeChannel("a");
+  Method& method = channel->Find("/pkg.S/M");
+  std::vector<std::unique_ptr<FakeCall>> calls;
+  for (int i = 0; i < 100; ++i) {
+    calls.push_back(Watch());
+    calls.back()->ReadAll();
+  }
+  Open(method);
+  for (const auto& call : calls) EXPECT_FALSE(call->writing());
+  EXPECT_EQ(queue.size(), 1u) << "one thing to do, whoever is watching";
+  queue.RunAll();
+  for (const auto& call : calls) {
+    EXPECT_THAT(call->ReadAll(), ElementsAre("CHANGED a /pkg.S/M OPEN"));
+  }
+}
+
+TEST_F(BreakerWatchTest, BuildsNoMessageForWhatTheFilterLeavesOut) {
+  CountingEnvironment counting;
+  Options options;
+  options.directory = &directory_;
+  options.environment = &counting;
+  auto channel = *Registry::Create(options);
+  for (int i = 0; i < 50; ++i) channel->Find(absl::StrCat("/pkg.S/M", i));
+  admin::v1::BreakerFilter filter;
+  filter.add_states(admin::v1::STATE_OPEN);
+  const int before = counting.wall_clock_reads();
+  EXPECT_THAT(Watch(filter)->ReadAll(), ElementsAre("SNAPSHOT_END"));
+  EXPECT_EQ(counting.wall_clock_reads(), before);
+  Watch()->ReadAll();
+  EXPECT_EQ(counting.wall_clock_reads(), before + 50) << "one per message";
 }
 
 TEST_F(BreakerWatchTest, AChangeBeforeTheSnapshotWasWrittenIsPartOfIt) {

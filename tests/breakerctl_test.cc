@@ -1,12 +1,17 @@
 // Runs the real breakerctl against a real server.
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -14,15 +19,23 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/util/json_util.h"
 #include "grpc_breaker/admin/v1/admin.pb.h"
 #include "grpc_breaker/admin_server.h"
+#include "grpc_breaker/internal/policy_fields.h"
 #include "grpc_breaker/registry.h"
+#include "grpc_breaker/testing/manual_environment.h"
 #include "gtest/gtest.h"
+#include "tests/change_option.h"
+#include "tests/environments.h"
 
 namespace grpc_breaker {
 namespace {
@@ -37,25 +50,32 @@ using ::testing::StartsWith;
 // One run of breakerctl.
 class Process {
  public:
+  struct Surroundings {
+    std::vector<std::string> environment;  // "NAME=value"
+    // Standard output is a terminal with so many columns; 0: a pipe.
+    int terminal_columns = 0;
+  };
+
   Process(const std::vector<std::string>& arguments,
-          const std::string& address_in_environment = "") {
+          const Surroundings& surroundings) {
     int out[2];
     int err[2];
-    if (pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0) abort();
+    if (pipe2(err, O_CLOEXEC) != 0) abort();
+    if (surroundings.terminal_columns > 0) {
+      OpenTerminal(surroundings.terminal_columns, out);
+    } else if (pipe2(out, O_CLOEXEC) != 0) {
+      abort();
+    }
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, err[1], STDERR_FILENO);
     std::vector<std::string> words = {BREAKERCTL};
     words.insert(words.end(), arguments.begin(), arguments.end());
-    std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(&word[0]);
-    argv.push_back(nullptr);
-    std::string variable =
-        absl::StrCat("BREAKERCTL_ADDRESS=", address_in_environment);
-    char* environment[] = {&variable[0], nullptr};
-    started_ = posix_spawn(&pid_, BREAKERCTL, &actions, nullptr, argv.data(),
-                           environment) == 0;
+    std::vector<std::string> variables = surroundings.environment;
+    started_ =
+        posix_spawn(&pid_, BREAKERCTL, &actions, nullptr,
+                    Pointers(words).data(), Pointers(variables).data()) == 0;
     posix_spawn_file_actions_destroy(&actions);
     close(out[1]);
     close(err[1]);
@@ -63,6 +83,11 @@ class Process {
     err_ = fdopen(err[0], "r");
     EXPECT_TRUE(started_) << "cannot run " << BREAKERCTL;
   }
+  Process(const std::vector<std::string>& arguments,
+          const std::string& address_in_environment)
+      : Process(arguments, Surroundings{{absl::StrCat("BREAKERCTL_ADDRESS=",
+                                                      address_in_environment)},
+                                        0}) {}
   ~Process() {
     Stop();
     fclose(out_);
@@ -98,8 +123,28 @@ class Process {
  private:
   static std::string ReadAll(FILE* file) {
     std::string text;
-    for (int c; (c = fgetc(file)) != EOF;) text += char(c);
+    for (int c; (c = fgetc(file)) != EOF;) {
+      if (c != '\r') text += char(c);  // Terminals add them.
+    }
     return text;
+  }
+
+  static std::vector<char*> Pointers(std::vector<std::string>& words) {
+    std::vector<char*> pointers;
+    for (std::string& word : words) pointers.push_back(&word[0]);
+    pointers.push_back(nullptr);
+    return pointers;
+  }
+
+  // Where what is written to fds[1] is read from fds[0].
+  static void OpenTerminal(int columns, int fds[2]) {
+    fds[0] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (fds[0] < 0 || grantpt(fds[0]) != 0 || unlockpt(fds[0]) != 0) abort();
+    fds[1] = open(ptsname(fds[0]), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    winsize size{};
+    size.ws_row = 24;
+    size.ws_col = static_cast<unsigned short>(columns);
+    if (fds[1] < 0 || ioctl(fds[1], TIOCSWINSZ, &size) != 0) abort();
   }
 
   bool started_ = false;
@@ -137,7 +182,14 @@ class BreakerctlTest : public ::testing::Test {
 
   static Result RunAsIs(const std::vector<std::string>& arguments,
                         const std::string& address = "") {
-    Process process(arguments, address);
+    return RunAsIs(arguments,
+                   Process::Surroundings{
+                       {absl::StrCat("BREAKERCTL_ADDRESS=", address)}, 0});
+  }
+
+  static Result RunAsIs(const std::vector<std::string>& arguments,
+                        const Process::Surroundings& surroundings) {
+    Process process(arguments, surroundings);
     Result result;
     result.output = process.ReadOutput();
     result.errors = process.ReadErrors();
@@ -153,13 +205,45 @@ class BreakerctlTest : public ::testing::Test {
     return *Registry::Create(options);
   }
 
+  // With the default policy changed, and the time in the test's hands.
+  std::shared_ptr<Registry> MakeManualChannel(const std::string& name,
+                                              const Policy& policy) {
+    Options options;
+    options.channel_name = name;
+    options.directory = &directory_;
+    options.environment = &environment_;
+    options.default_policy = policy;
+    return *Registry::Create(options);
+  }
+
   static void Open(Method& method) {
     Environment& environment = Environment::Default();
     method.breaker()
         .TryAcquire(environment.Now())
         .Record(Outcome::kFailure, environment.Now());
   }
+  void Fail(Method& method, int times = 1) {
+    for (int i = 0; i < times; ++i) {
+      method.breaker()
+          .TryAcquire(environment_.Now())
+          .Record(Outcome::kFailure, environment_.Now());
+    }
+  }
 
+  // What get says behind "LABEL:"; "" if there is no such line.
+  std::string Got(const std::string& method, const std::string& label) {
+    const Result result = Run({"get", method});
+    EXPECT_EQ(result.code, 0) << result.errors;
+    for (const std::string& line : result.lines()) {
+      absl::string_view text = line;
+      if (absl::ConsumePrefix(&text, label + ":")) {
+        return std::string(absl::StripAsciiWhitespace(text));
+      }
+    }
+    return "";
+  }
+
+  ManualEnvironment environment_;
   std::string path_;
   Directory directory_;
   std::unique_ptr<AdminServer> server_;
@@ -229,7 +313,128 @@ TEST_F(BreakerctlTest, ListsAsJson) {
   EXPECT_EQ(response.breakers(0).method(), "/pkg.S/M");
   EXPECT_EQ(response.breakers(0).state(), admin::v1::STATE_OPEN);
   // Zeros are shown, so that scripts need not know the defaults.
-  EXPECT_THAT(result.output, HasSubstr("\"rejections\": \"0\""));
+  EXPECT_THAT(result.output, HasSubstr("\"throttleProbability\": 0"));
+}
+
+TEST_F(BreakerctlTest, CountsInJsonAreNumbers) {
+  const std::string name = "a\", \"rejections\": \"5\\";
+  auto channel = MakeChannel(name);
+  Method& method = channel->Find("/pkg.S/M");
+  Open(method);
+  for (int i = 0; i < 3; ++i) {
+    method.breaker().TryAcquire(Environment::Default().Now());
+  }
+  for (const char* command : {"list", "get"}) {
+    std::vector<std::string> arguments = {command, "--json"};
+    if (arguments[0] == "get") arguments.push_back("/pkg.S/M");
+    const Result result = Run(arguments);
+    EXPECT_THAT(result.output, HasSubstr("\"rejections\": 3,"));
+    EXPECT_THAT(result.output, HasSubstr("\"transitions\": 1,"));
+    EXPECT_THAT(result.output, HasSubstr("\"successes\": 0,"));
+    EXPECT_THAT(result.output, HasSubstr("\"callsUnderWay\": 0,"));
+    EXPECT_THAT(result.output, HasSubstr("\"wouldHaveRejected\": 0"));
+    // Nothing else was taken for a number.
+    EXPECT_THAT(result.output, HasSubstr("\"openDuration\": \"60s\""));
+    admin::v1::ListBreakersResponse list;
+    admin::v1::Breaker* breaker = list.add_breakers();
+    if (arguments[0] == "get") {
+      ASSERT_TRUE(JsonStringToMessage(result.output, breaker).ok());
+    } else {
+      ASSERT_TRUE(JsonStringToMessage(result.output, &list).ok());
+    }
+    EXPECT_EQ(list.breakers(list.breakers_size() - 1).channel(), name);
+    EXPECT_EQ(list.breakers(list.breakers_size() - 1).rejections(), 3u);
+  }
+}
+
+TEST_F(BreakerctlTest, LongNamesFitIntoTheTerminal) {
+  const std::string target =
+      "dns:///" + std::string(900, 'x') + ".example.com:443";
+  auto channel = MakeChannel(target);
+  channel->Find("/pkg.Service/Method");
+  auto other = MakeChannel(
+      "b\xC3\xA4"
+      "ckend");
+  other->Find("/pkg.Service/Method");
+  const auto run = [this](std::vector<std::string> arguments, int columns,
+                          const std::string& variable) {
+    arguments.insert(arguments.begin(),
+                     {"--address=" + server_->address(), "--timeout=60s"});
+    return RunAsIs(arguments, Process::Surroundings{{variable}, columns});
+  };
+  const auto widest = [](const Result& result) {
+    size_t columns = 0;
+    for (const std::string& line : result.lines()) {
+      columns = std::max(columns, line.size());
+    }
+    return columns;
+  };
+  const Result fits = run({"list"}, 120, "A=B");
+  EXPECT_LE(widest(fits), 120u) << fits.output;
+  EXPECT_GE(widest(fits), 100u) << fits.output;
+  EXPECT_THAT(fits.output, AllOf(HasSubstr("dns:///xxx"), HasSubstr("xxx..."),
+                                 HasSubstr(".example.com:443 "),
+                                 HasSubstr("b\xC3\xA4"
+                                           "ckend"),
+                                 HasSubstr(" /pkg.Service/Method ")));
+  // Of both names the wider is the shorter in the end.
+  const Result narrow = run({"list"}, 20, "A=B");
+  EXPECT_THAT(narrow.output,
+              AllOf(HasSubstr("dns:...m:443"), HasSubstr("/pkg...ethod")));
+  EXPECT_EQ(widest(run({"list"}, 120, "COLUMNS=95")), 95u);
+  EXPECT_GT(widest(run({"list", "--wide"}, 120, "A=B")), 900u);
+  EXPECT_GT(widest(run({"list"}, 0, "COLUMNS=95")), 900u) << "into a pipe";
+}
+
+TEST_F(BreakerctlTest, OnlyWhatIsElsewhereGoesByTheProxy) {
+  const int proxy = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  ASSERT_EQ(bind(proxy, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(listen(proxy, 100), 0);
+  getsockname(proxy, reinterpret_cast<sockaddr*>(&address), &size);
+  const std::string url =
+      absl::StrCat("http://127.0.0.1:", ntohs(address.sin_port));
+  const auto run = [&](const std::string& target, const std::string& timeout) {
+    return RunAsIs(
+        {"list", "--timeout=" + timeout, "--address=" + target},
+        Process::Surroundings{
+            {"http_proxy=" + url, "https_proxy=" + url, "grpc_proxy=" + url},
+            0});
+  };
+  const auto proxy_was_asked = [proxy] {
+    const int connection = accept(proxy, nullptr, nullptr);
+    if (connection >= 0) close(connection);
+    return connection >= 0;
+  };
+
+  auto on_port = AdminServer::Start("127.0.0.1:0", directory_);
+  ASSERT_TRUE(on_port.ok()) << on_port.status();
+  const std::string& target = (*on_port)->address();
+  const std::string port = target.substr(target.rfind(':'));
+  for (const std::string& local :
+       {server_->address(), target, "ipv4:" + target, "dns:" + target,
+        "dns:///" + target, "localhost" + port, "dns:///LOCALHOST" + port}) {
+    const Result result = run(local, "60s");
+    EXPECT_EQ(result.code, 0) << local << ": " << result.errors;
+    EXPECT_FALSE(proxy_was_asked()) << local;
+  }
+  for (const char* local :
+       {"[::1]:1", "ipv6:[::1]:1", "ipv6:%5B::1%5D:1", "127.1.2.3:1",
+        "app.localhost:1", "ipv4:127.0.0.1:1,127.0.0.2:1"}) {
+    run(local, "200ms");
+    EXPECT_FALSE(proxy_was_asked()) << local;
+  }
+  for (const char* elsewhere :
+       {"192.0.2.1:9", "example.com:9", "dns:///localhost.example.com:9"}) {
+    run(elsewhere, "1s");
+    EXPECT_TRUE(proxy_was_asked()) << elsewhere;
+    while (proxy_was_asked()) {
+    }
+  }
+  close(proxy);
 }
 
 TEST_F(BreakerctlTest, GetsAllOfOneBreaker) {
@@ -252,14 +457,255 @@ TEST_F(BreakerctlTest, GetsAllOfOneBreaker) {
             HasSubstr("channel:            backend\n"),
             HasSubstr("state:              OPEN since "),
             HasSubstr("next probe:         in "),
-            HasSubstr("1 calls, 1 failed (100.0%)"),
+            HasSubstr("1 call, 1 failed (100.0%)"),
             HasSubstr("UNAVAILABLE, NETWORK, MEDIUM, "),
             HasSubstr("ago: no \\x1b[31mred\n"),
             HasSubstr("3 times, after 1s x 2 up to 1m, jitter PLUS_MINUS_HALF"),
-            HasSubstr("1 failures in a row; or 50.0% of at least 20 calls in "
+            HasSubstr("1 failure in a row; or 50.0% of at least 20 calls in "
                       "10s failed"),
             HasSubstr("history:\n  TIME ")));
-  EXPECT_THAT(result.lines().back(), MatchesRegex(".*CLOSED +OPEN +1 +1 +.*"));
+  EXPECT_THAT(result.lines().back(),
+              MatchesRegex(" +[0-9T:.-]+Z +backend +CLOSED +OPEN +1 +1 +.*"));
+}
+
+// What get writes, but for the lines that differ from method to method anyway.
+std::string Rest(const Result& result) {
+  EXPECT_EQ(result.code, 0) << result.errors;
+  std::string rest;
+  for (const std::string& line : result.lines()) {
+    if (!absl::StartsWith(line, "method:") &&
+        !absl::StartsWith(line, "channel:") &&
+        !absl::StartsWith(line, "state:")) {
+      absl::StrAppend(&rest, line, "\n");
+    }
+  }
+  return rest;
+}
+
+TEST_F(BreakerctlTest, GetShowsEachFieldOfThePolicy) {
+  Policy rich;  // In which each field matters.
+  BreakerOptions& breaker = rich.breaker;
+  breaker.last_calls = 100;
+  breaker.last_calls_failures = 60;
+  breaker.slow_rate = 0.75;
+  breaker.slow_call = absl::Seconds(2);
+  breaker.critical_weight = 4;
+  breaker.throttle_k = 2;
+  breaker.max_concurrent_calls = 17;
+  breaker.open_multiplier = 1.5;
+  breaker.open_jitter = 0.25;
+  breaker.half_open_max_wait = absl::Seconds(9);
+  breaker.ramp = {0.1};
+  rich.fallback = Fallback::Fixed(grpc::Status::OK);
+  ClassOverride& override = rich.classification[grpc::StatusCode::ABORTED];
+  override.category = ErrorCategory::kRateLimit;
+  override.severity = ErrorSeverity::kCritical;
+  override.outcome = Outcome::kIgnored;
+  override.retryable = false;
+
+  Options options;
+  options.channel_name = "rich";
+  options.directory = &directory_;
+  options.environment = &environment_;
+  options.methods["/pkg.S/rich"] = rich;
+  // A method per field, whose policy differs from that by it.
+  const auto add_each_field = [&](const std::string& prefix, Policy& policy,
+                                  auto& part) {
+    internal::ForEachField(part, [&](const auto& field) {
+      const auto kept = part;
+      Change(field.value);
+      options.methods[absl::StrCat("/pkg.S/", prefix, field.name)] = policy;
+      part = kept;
+    });
+  };
+  Policy policy = rich;
+  add_each_field("", policy, policy);
+  add_each_field("retry_", policy, policy.retry);
+  add_each_field("breaker_", policy, policy.breaker);
+  add_each_field("fallback_", policy, policy.fallback);
+  add_each_field("classification_", policy,
+                 policy.classification[grpc::StatusCode::ABORTED]);
+  // There is a fallback already: what function it is cannot be seen.
+  options.methods.erase("/pkg.S/fallback");
+  options.methods.erase("/pkg.S/fallback_function");
+  // That code has an override already: another one is added.
+  options.methods["/pkg.S/classification"]
+      .classification[grpc::StatusCode::NOT_FOUND];
+  ASSERT_TRUE(options.Validate().ok()) << options.Validate();
+  auto channel = *Registry::Create(options);
+
+  const std::string before = Rest(Run({"get", "/pkg.S/rich"}));
+  for (const auto& [name, changed] : options.methods) {
+    if (name == "/pkg.S/rich") continue;
+    EXPECT_NE(Rest(Run({"get", name})), before) << name;
+  }
+}
+
+TEST_F(BreakerctlTest, GetShowsTheRetryBudget) {
+  Options options;
+  options.directory = &directory_;
+  options.environment = &environment_;
+  options.channel_name = "budget";
+  options.retry_budget.max_tokens = 10;
+  auto channel = *Registry::Create(options);
+  channel->Find("/pkg.S/M").retry_budget()->RecordFailure();
+  EXPECT_EQ(Got("/pkg.S/M", "retry budget"),
+            "9 of 10 tokens left, 0.1 back for a success");
+}
+
+TEST_F(BreakerctlTest, GetShowsTheOptionsThatABreakerHasNow) {
+  auto channel = MakeManualChannel("a", Policy());
+  Method& method = channel->Find("/pkg.S/M");
+  BreakerOptions options;
+  options.consecutive_failures = 99;
+  options.failure_rate = 0;
+  options.open_duration = absl::Seconds(3);
+  ASSERT_TRUE(method.breaker().Reconfigure(options, environment_.Now()).ok());
+  EXPECT_EQ(Got("/pkg.S/M", "opens"), "99 failures in a row");
+  EXPECT_EQ(Got("/pkg.S/M", "stays open"), "3s");
+}
+
+TEST_F(BreakerctlTest, GetShowsWhatMetricsOnlyWouldDo) {
+  Policy policy;
+  policy.breaker.consecutive_failures = 2;
+  auto channel = MakeManualChannel("a", policy);
+  Method& method = channel->Find("/pkg.S/M");
+  ASSERT_TRUE(method.breaker()
+                  .SetManualState({BreakerState::kMetricsOnly, "", ""},
+                                  environment_.Now())
+                  .ok());
+  EXPECT_EQ(Got("/pkg.S/M", "would be"), "CLOSED");
+  Fail(method, 3);
+  EXPECT_EQ(Got("/pkg.S/M", "would be"), "OPEN");
+  EXPECT_EQ(Got("/pkg.S/M", "would have rejected"), "1 call");
+  EXPECT_EQ(Got("/pkg.S/M", "rejections"), "0");
+  Fail(method, 47);
+  EXPECT_EQ(Got("/pkg.S/M", "would have rejected"), "48 calls");
+  method.breaker().Reset("", "", environment_.Now());
+  EXPECT_EQ(Got("/pkg.S/M", "would be"), "");
+  EXPECT_EQ(Got("/pkg.S/M", "would have rejected"), "48 calls");
+}
+
+TEST_F(BreakerctlTest, GetShowsWhatThrottleAndBulkheadDo) {
+  Policy policy;
+  policy.breaker.consecutive_failures = 0;
+  policy.breaker.failure_rate = 0;
+  auto channel = MakeManualChannel("nothing", policy);
+  channel->Find("/pkg.S/Nothing");
+  EXPECT_EQ(Got("/pkg.S/Nothing", "opens"), "never: no rule is set");
+  EXPECT_EQ(Got("/pkg.S/Nothing", "recovers"), "");
+
+  policy.breaker.throttle_k = 2;
+  policy.breaker.max_concurrent_calls = 5;
+  auto throttled = MakeManualChannel("throttled", policy);
+  Method& method = throttled->Find("/pkg.S/M");
+  Fail(method);
+  CircuitBreaker::Permit held = method.breaker().TryAcquire(environment_.Now());
+  ASSERT_TRUE(held.admitted());
+  EXPECT_EQ(Got("/pkg.S/M", "opens"), "never, but refuses calls as said below");
+  EXPECT_EQ(Got("/pkg.S/M", "throttle"),
+            "refuses 50.0% now; begins when the calls of 10s exceed 2 x their "
+            "successes");
+  EXPECT_EQ(Got("/pkg.S/M", "bulkhead"), "1 of at most 5 calls under way");
+
+  policy.breaker.enabled = false;
+  auto disabled = MakeManualChannel("disabled", policy);
+  disabled->Find("/pkg.S/Off");
+  EXPECT_EQ(Got("/pkg.S/Off", "opens"), "never: turned off");
+}
+
+TEST_F(BreakerctlTest, GetShowsHowABreakerRecovers) {
+  Policy policy;
+  BreakerOptions& options = policy.breaker;
+  options.consecutive_failures = 1;
+  auto by_count = MakeManualChannel("by count", policy);
+  by_count->Find("/pkg.S/ByCount");
+  EXPECT_EQ(Got("/pkg.S/ByCount", "stays open"), "1m");
+  EXPECT_EQ(Got("/pkg.S/ByCount", "recovers"),
+            "3 probes at once, 2 successes close, a failure opens again; a "
+            "probe holds its place for 1m at most");
+
+  options.half_open_failure_rate = 0.5;
+  options.half_open_permits = 10;
+  options.half_open_max_wait = absl::Seconds(7);
+  options.open_multiplier = 2;
+  options.open_jitter = 0.1;
+  options.use_server_delay = true;
+  options.ramp = {0.1, 0.5};
+  auto by_rate = MakeManualChannel("by rate", policy);
+  Method& method = by_rate->Find("/pkg.S/ByRate");
+  EXPECT_EQ(Got("/pkg.S/ByRate", "stays open"),
+            "1m, 2 x as long after each failed recovery, give or take 10.0%, "
+            "or as long as the server asks, at least 6s, up to 10m");
+  EXPECT_EQ(Got("/pkg.S/ByRate", "recovers"),
+            "10 outcomes awaited: opens again if at least 50.0% failed, else "
+            "closes; a probe holds its place for 1m at most; opens again "
+            "if undecided after 7s");
+  EXPECT_EQ(Got("/pkg.S/ByRate", "ramp"),
+            "admits 10.0%, 50.0% of the calls after recovery, each for 10s");
+
+  Fail(method);
+  EXPECT_EQ(Got("/pkg.S/ByRate", "next probe").substr(0, 3), "in ");
+  EXPECT_EQ(Got("/pkg.S/ByRate", "window"),
+            "1 call, 1 failed (100.0%), 0 slow (0.0%), at the last change of "
+            "state");
+  environment_.Advance(absl::Minutes(2));
+  EXPECT_EQ(Got("/pkg.S/ByRate", "next probe"), "now");
+  std::vector<CircuitBreaker::Permit> probes;
+  for (int i = 0; i < 10; ++i) {
+    probes.push_back(method.breaker().TryAcquire(environment_.Now()));
+  }
+  probes[0].Record(Outcome::kSuccess, environment_.Now());
+  probes[1].Record(Outcome::kFailure, environment_.Now());
+  EXPECT_EQ(Got("/pkg.S/ByRate", "probes"),
+            "8 under way, 1 succeeded, 1 failed");
+  for (int i = 2; i < 10; ++i) {
+    probes[i].Record(Outcome::kSuccess, environment_.Now());
+  }
+  EXPECT_EQ(Got("/pkg.S/ByRate", "admits"), "10.0% of the calls, by the ramp");
+}
+
+TEST_F(BreakerctlTest, GetShowsWhoHoldsTheStateAndWhyAsFarAsTheySaid) {
+  auto channel = MakeManualChannel("a", Policy());
+  Method& method = channel->Find("/pkg.S/M");
+  const auto held = [&](const std::string& reason, const std::string& actor,
+                        absl::Duration time_to_live) {
+    EXPECT_TRUE(method.breaker()
+                    .SetManualState({BreakerState::kForcedOpen, reason, actor,
+                                     time_to_live},
+                                    environment_.Now())
+                    .ok());
+    return Got("/pkg.S/M", "held");
+  };
+  const absl::Duration ever = absl::InfiniteDuration();
+  EXPECT_EQ(Got("/pkg.S/M", "held"), "");
+  EXPECT_EQ(held("", "", ever), "by hand, until reset");
+  EXPECT_EQ(held("tests", "", ever), "by hand: tests, until reset");
+  EXPECT_EQ(held("", "alice", ever), "by alice, until reset");
+  EXPECT_EQ(held("tests", "alice", absl::Minutes(5)),
+            "by alice: tests, for another 5m");
+}
+
+TEST_F(BreakerctlTest, ShowsDurationsThatNobodyCanSet) {
+  DelegatingEnvironment environment;
+  Options options;
+  options.channel_name = "a";
+  options.directory = &directory_;
+  options.environment = &environment;
+  options.default_policy.breaker.consecutive_failures = 1;
+  auto channel = *Registry::Create(options);
+  Method& method = channel->Find("/pkg.S/M");
+  method.RecordError({grpc::StatusCode::UNAVAILABLE, "x", {}, {}});
+  method.breaker()
+      .TryAcquire(environment.Now())
+      .Record(Outcome::kFailure, environment.Now());
+  environment.Advance(absl::Seconds(10));
+  environment.StepWallClock(absl::Hours(8760));
+  EXPECT_THAT(Run({"list"}).lines().back(),
+              MatchesRegex(".* OPEN +10s .* in 50s"));
+  EXPECT_THAT(Got("/pkg.S/M", "state"), ::testing::EndsWith(", 10s ago"));
+  EXPECT_EQ(Got("/pkg.S/M", "next probe"), "in 50s");
+  EXPECT_THAT(Got("/pkg.S/M", "last error"), HasSubstr(", 10s ago: x"));
 }
 
 TEST_F(BreakerctlTest, GetsAsJson) {
@@ -343,10 +789,28 @@ TEST_F(BreakerctlTest, HelpNamesEveryCommandFlagAndExitStatus) {
   EXPECT_EQ(result.code, 0);
   for (const char* word :
        {"list", "get METHOD", "watch", "--address", "--channel", "--prefix",
-        "--state", "--timeout", "--json", "  0  ", "  1  ", "  2  ", "  3  ",
-        "  4  "}) {
+        "--state", "--timeout", "--json", "--wide", "--version", "  0  ",
+        "  1  ", "  2  ", "  3  ", "  4  "}) {
     EXPECT_THAT(result.output, HasSubstr(word));
   }
+}
+
+TEST_F(BreakerctlTest, TellsItsVersion) {
+  const Result result = RunAsIs({"--version"});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_THAT(result.output,
+              MatchesRegex("breakerctl [0-9]+\\.[0-9]+\\.[0-9]+\n"));
+}
+
+TEST_F(BreakerctlTest, ARepeatedStateAdds) {
+  auto channel = MakeChannel("a");
+  Open(channel->Find("/pkg.S/Open"));
+  channel->Find("/pkg.S/Closed");
+  EXPECT_EQ(Run({"list", "--state=OPEN", "--state", "closed"}).lines().size(),
+            3u);
+  EXPECT_EQ(Run({"list", "--state=OPEN", "--state=half-open"}).lines().size(),
+            2u);
+  EXPECT_EQ(Run({"list", "--state=AJAR", "--state=OPEN"}).code, 2);
 }
 
 TEST_F(BreakerctlTest, WatchesOneLinePerChange) {

@@ -44,11 +44,14 @@ differences() {
       \( -path "$root/examples/bazel_consumer" -o -path "$root/tests/install" -o -path "$root/tests/tsan" -o -path "$root/tests/bench" \) -prune \
       -o \( -name '*.cc' -o -name '*.h' -o -name '*.proto' \) -print | sort
   )
-  local cmake_version bazel_version
+  local cmake_version bazel_version tool_version
   cmake_version=$(sed -nE 's/^ *VERSION ([0-9.]+)$/\1/p' "$root/CMakeLists.txt")
   bazel_version=$(sed -nE '0,/^ *version = "([0-9.]+)",$/s//\1/p' "$root/MODULE.bazel")
   [[ -n $cmake_version && $cmake_version == "$bazel_version" ]] ||
     echo "CMake has version '$cmake_version', Bazel '$bazel_version'"
+  tool_version=$(sed -nE 's/.*BREAKERCTL_VERSION=[\\]*"([0-9.]+).*/\1/p' "$root/tools/breakerctl/BUILD.bazel")
+  [[ $tool_version == "$cmake_version" ]] ||
+    echo "CMake has version '$cmake_version', Bazel's breakerctl '$tool_version'"
 }
 
 expect() {
@@ -64,17 +67,19 @@ root=$(realpath "$1")
 # The check itself sees each kind of difference.
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
-mkdir -p "$tree"/{examples,interceptor/x,proto,tests,tools}
+mkdir -p "$tree"/{examples,interceptor/x,proto,tests,tools/breakerctl}
 touch "$tree"/interceptor/x/{both.cc,bazel_only.cc,cmake_only.cc,header.h} "$tree/tests/a_test.cc"
 printf 'project(\n  x\n  VERSION 1.0.0\n)\n' >"$tree/CMakeLists.txt"
 printf 'module(\n    version = "1.0.1",\n)\n' >"$tree/MODULE.bazel"
 printf 'library(core SOURCES x/both.cc\n  x/cmake_only.cc)\n' >"$tree/interceptor/CMakeLists.txt"
 printf 'srcs = ["x/both.cc", "x/bazel_only.cc"],\n' >"$tree/interceptor/BUILD.bazel"
+printf 'local_defines = ["BREAKERCTL_VERSION=\\\\"0.9.0\\\\""],\n' >"$tree/tools/breakerctl/BUILD.bazel"
 printf 'foreach(name a_test)\n' >"$tree/tests/CMakeLists.txt"
 printf 'for name in ["a_test"]\n' >"$tree/tests/BUILD.bazel"
 expect "planted differences" "CMake does not know interceptor/x/bazel_only.cc
 Bazel does not know interceptor/x/cmake_only.cc
 Bazel does not know interceptor/x/header.h
-CMake has version '1.0.0', Bazel '1.0.1'" "$(differences "$tree")"
+CMake has version '1.0.0', Bazel '1.0.1'
+CMake has version '1.0.0', Bazel's breakerctl '0.9.0'" "$(differences "$tree")"
 
 expect "CMakeLists.txt and BUILD.bazel" "" "$(differences "$root")"

@@ -4,6 +4,7 @@
 #include <map>
 #include <sstream>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -18,6 +19,8 @@
 #include "gmock/gmock.h"
 #include "grpc_breaker/breaker_options.h"
 #include "grpc_breaker/error_class.h"
+#include "grpc_breaker/internal/policy_fields.h"
+#include "grpc_breaker/policy.h"
 #include "grpc_breaker/retry_options.h"
 #include "gtest/gtest.h"
 
@@ -25,6 +28,7 @@ namespace grpc_breaker {
 namespace {
 
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::SizeIs;
 
 // A file of the source tree.
@@ -107,47 +111,17 @@ std::string Text(const std::vector<double>& values) {
   return absl::StrCat("{", absl::StrJoin(values, ", "), "}");
 }
 
+std::string Text(Jitter value) { return std::string(ToString(value)); }
+
 TEST(ReadmeTest, DefaultsAreThoseOfTheCode) {
-  const RetryOptions retry;
-  const BreakerOptions breaker;
-#define RETRY(field) {"`retry." #field "`", Text(retry.field)}
-#define BREAKER(field) \
-  { "`breaker." #field "`", Text(breaker.field) }
-  std::map<std::string, std::string> defaults = {
-      RETRY(max_retries),
-      RETRY(base_delay),
-      RETRY(max_delay),
-      RETRY(exponential_base),
-      {"`retry.jitter`", std::string(ToString(retry.jitter))},
-      BREAKER(enabled),
-      BREAKER(consecutive_failures),
-      BREAKER(last_calls),
-      BREAKER(last_calls_failures),
-      BREAKER(failure_rate),
-      BREAKER(slow_rate),
-      BREAKER(slow_call),
-      BREAKER(window),
-      BREAKER(minimum_calls),
-      BREAKER(critical_weight),
-      BREAKER(open_on_critical),
-      BREAKER(throttle_k),
-      BREAKER(max_concurrent_calls),
-      BREAKER(open_duration),
-      BREAKER(open_multiplier),
-      BREAKER(max_open_duration),
-      BREAKER(open_jitter),
-      BREAKER(use_server_delay),
-      BREAKER(half_open_permits),
-      BREAKER(half_open_successes),
-      BREAKER(half_open_failure_rate),
-      BREAKER(half_open_max_wait),
-      BREAKER(permit_lease),
-      BREAKER(ramp),
-      BREAKER(ramp_step),
-      BREAKER(rejection_event_interval),
+  std::map<std::string, std::string> defaults;
+  const auto add = [&defaults](const std::string& of, const auto& options) {
+    internal::ForEachField(options, [&](const auto& field) {
+      defaults[absl::StrCat("`", of, ".", field.name, "`")] = Text(field.value);
+    });
   };
-#undef BREAKER
-#undef RETRY
+  add("retry", RetryOptions());
+  add("breaker", BreakerOptions());
   std::map<std::string, std::string> told;
   for (const auto& cells : Table("defaults")) told[cells[0]] = cells[1];
   EXPECT_EQ(told, defaults);
@@ -156,32 +130,47 @@ TEST(ReadmeTest, DefaultsAreThoseOfTheCode) {
 // The complaint about a duration of half a nanosecond begins with the range
 // that the table has.
 template <typename Options>
-void ExpectTheRangeTold(const std::map<std::string, std::string>& told,
-                        const std::string& name,
-                        absl::Duration Options::*field) {
+void ExpectTheRangesTold(const std::string& of) {
+  std::map<std::string, std::string> told;
+  for (const auto& cells : Table("defaults")) told[cells[0]] = cells[2];
   Options options;
-  options.*field = absl::Nanoseconds(1) / 2;
-  std::string range = told.at(absl::StrCat("`", name, "`"));
-  if (!absl::StartsWith(range, "at least ")) range = "from " + range;
-  EXPECT_EQ(options.Validate().message(),
-            absl::StrCat(name, ": must be ", range, ", got 0.5ns"));
+  internal::ForEachField(options, [&](const auto& field) {
+    const std::string name = absl::StrCat(of, ".", field.name);
+    if constexpr (std::is_same_v<decltype(field.value), absl::Duration&>) {
+      if (name == "retry.max_delay") return;  // Depends on base_delay.
+      field.value = absl::Nanoseconds(1) / 2;
+      std::string range = told.at(absl::StrCat("`", name, "`"));
+      if (!absl::StartsWith(range, "at least ")) range = "from " + range;
+      EXPECT_EQ(options.Validate().message(),
+                absl::StrCat(name, ": must be ", range, ", got 0.5ns"));
+      options = Options();
+    }
+  });
 }
 
 TEST(ReadmeTest, RangesOfDurationsAreThoseOfTheCode) {
-  std::map<std::string, std::string> told;
-  for (const auto& cells : Table("defaults")) told[cells[0]] = cells[2];
-  ExpectTheRangeTold(told, "retry.base_delay", &RetryOptions::base_delay);
-#define BREAKER(field) \
-  ExpectTheRangeTold(told, "breaker." #field, &BreakerOptions::field)
-  BREAKER(slow_call);
-  BREAKER(window);
-  BREAKER(open_duration);
-  BREAKER(max_open_duration);
-  BREAKER(half_open_max_wait);
-  BREAKER(permit_lease);
-  BREAKER(ramp_step);
-  BREAKER(rejection_event_interval);
-#undef BREAKER
+  ExpectTheRangesTold<RetryOptions>("retry");
+  ExpectTheRangesTold<BreakerOptions>("breaker");
+}
+
+// In words: their defaults are no numbers.
+TEST(ReadmeTest, NamesEveryOtherFieldOfAPolicyAndOfTheRetryBudget) {
+  std::string named;
+  for (const char* marker : {"policy", "channel"}) {
+    for (const auto& cells : Table(marker)) {
+      absl::StrAppend(&named, cells[0], " ");
+    }
+  }
+  const Policy policy;
+  internal::ForEachField(policy, [&](const auto& field) {
+    if (field.name == "retry" || field.name == "breaker") return;
+    EXPECT_THAT(named, HasSubstr(absl::StrCat("`", field.name, "`")));
+  });
+  const RetryBudgetOptions budget;
+  internal::ForEachField(budget, [&](const auto& field) {
+    EXPECT_THAT(named,
+                HasSubstr(absl::StrCat("`retry_budget.", field.name, "`")));
+  });
 }
 
 }  // namespace

@@ -424,6 +424,82 @@ TEST_F(RegistryTest, NamesOfChannelsAreUniqueInADirectory) {
   EXPECT_EQ(Make()->channel_name(), "backend#2");
 }
 
+TEST_F(RegistryTest, ANumberThatSomebodyAskedForIsNotGivenTwice) {
+  options_.channel_name = "backend#2";
+  auto literally = Make();
+  options_.channel_name = "backend";
+  auto first = Make();
+  auto second = Make();
+  EXPECT_EQ(literally->channel_name(), "backend#2");
+  EXPECT_EQ(second->channel_name(), "backend#3");
+  options_.channel_name = "backend#3";
+  EXPECT_EQ(Make()->channel_name(), "backend#3#2");
+  second.reset();
+  EXPECT_EQ(Make()->channel_name(), "backend#3");
+}
+
+TEST_F(RegistryTest, TheSmallestFreeNumberIsGivenFirst) {
+  options_.channel_name = "backend";
+  std::vector<std::shared_ptr<Registry>> channels;
+  for (int i = 0; i < 9; ++i) channels.push_back(Make());
+  channels[6].reset();  // "backend#7"
+  channels[3].reset();  // "backend#4"
+  auto a = Make();
+  auto b = Make();
+  auto c = Make();
+  EXPECT_EQ(a->channel_name(), "backend#4");
+  EXPECT_EQ(b->channel_name(), "backend#7");
+  EXPECT_EQ(c->channel_name(), "backend#10");
+  channels.clear();
+  a.reset();
+  b.reset();
+  c.reset();
+  EXPECT_EQ(Make()->channel_name(), "backend");
+  auto again = Make();
+  EXPECT_EQ(Make()->channel_name(), "backend#2");
+}
+
+TEST_F(RegistryTest, TheDirectoryFindsRegistriesByNameFromAnyPlaceOn) {
+  const auto names = [this](const std::string& from, size_t at_most) {
+    std::vector<std::string> names;
+    for (const auto& registry : directory_.RegistriesFrom(from, at_most)) {
+      names.push_back(registry->channel_name());
+    }
+    return names;
+  };
+  std::vector<std::shared_ptr<Registry>> channels;
+  for (const char* name : {"d", "b", "a", "c"}) {
+    options_.channel_name = name;
+    channels.push_back(Make());
+  }
+  EXPECT_THAT(names("", 10), ElementsAre("a", "b", "c", "d"));
+  EXPECT_THAT(names("b", 2), ElementsAre("b", "c"));
+  EXPECT_THAT(names("bb", 2), ElementsAre("c", "d"));
+  channels[3].reset();
+  EXPECT_THAT(names("bb", 2), ElementsAre("d"));
+  EXPECT_THAT(names("e", 2), IsEmpty());
+}
+
+TEST_F(RegistryTest, FindsMethodsByNameFromAnyPlaceOn) {
+  auto registry = Make();
+  const auto names = [&](const std::string& from, size_t at_most) {
+    std::vector<std::string> names;
+    for (const Method* method : registry->MethodsFrom(from, at_most)) {
+      names.push_back(method->name());
+    }
+    return names;
+  };
+  for (const char* name : {"/pkg.S/C", "malformed", "/pkg.S/A"}) {
+    registry->Find(name);
+  }
+  EXPECT_THAT(names("", 10), ElementsAre("/pkg.S/A", "/pkg.S/C", "_other"));
+  EXPECT_THAT(names("/pkg.S/A", 1), ElementsAre("/pkg.S/A"));
+  EXPECT_THAT(names("/pkg.S/B", 1), ElementsAre("/pkg.S/C"));
+  registry->Find("/pkg.S/B");
+  EXPECT_THAT(names("/pkg.S/B", 1), ElementsAre("/pkg.S/B"));
+  EXPECT_THAT(names("_other\n", 1), IsEmpty());
+}
+
 TEST_F(RegistryTest, AChannelWithoutANameIsCalledChannel) {
   EXPECT_EQ(Make()->channel_name(), "channel");
 }

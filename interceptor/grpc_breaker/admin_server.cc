@@ -1,8 +1,10 @@
 #include "grpc_breaker/admin_server.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -16,10 +18,13 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "absl/time/time.h"
 #include "grpc_breaker/admin_service.h"
+#include "grpc_breaker/environment.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 
@@ -80,7 +85,77 @@ int TryConnect(const std::string& path) {
   return error;
 }
 
-// Removes the socket of a server that has died.
+// The path of "unix:PATH" or "unix:///PATH". gRPC reads these as URIs, in which
+// some characters mean something else: it would listen on another path.
+absl::StatusOr<std::string> SocketPath(const std::string& address) {
+  absl::string_view path = absl::StripPrefix(address, kUnixScheme);
+  if (absl::ConsumePrefix(&path, "//") &&
+      (path.empty() || path[0] != '/' || absl::StartsWith(path, "//"))) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "address: unix:// must be followed by an absolute path, as in "
+        "unix:///run/app/admin.sock, got \"",
+        absl::CHexEscape(address), "\""));
+  }
+  const size_t special = path.find_first_of("#?%");
+  if (special != absl::string_view::npos) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "address: the path of a socket must not have the character ",
+        path.substr(special, 1), ", which has a meaning of its own in gRPC's ",
+        "addresses, got \"", absl::CHexEscape(address), "\""));
+  }
+  if (path.empty() || path.size() > kLongestPath ||
+      path.find('\0') != absl::string_view::npos) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "address: the path of a socket must have from 1 to ", kLongestPath,
+        " bytes, none of them 0, got ", path.size()));
+  }
+  return std::string(path);
+}
+
+// Of those who start or stop servers on sockets in one directory, one at a time
+// holds its lock. The system lets go of it when the holder dies.
+class DirectoryLock {
+ public:
+  explicit DirectoryLock(const std::string& socket_path) {
+    const size_t slash = socket_path.rfind('/');
+    const std::string directory = slash == std::string::npos ? "."
+                                  : slash == 0               ? "/"
+                                               : socket_path.substr(0, slash);
+    fd_ = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd_ < 0) {
+      status_ = Unavailable(absl::StrCat("opening ", directory), errno);
+      return;
+    }
+    // What is done under the lock takes milliseconds; a holder that was stopped
+    // must not stop us as well.
+    for (int tries = 0; flock(fd_, LOCK_EX | LOCK_NB) != 0; ++tries) {
+      if ((errno != EWOULDBLOCK && errno != EINTR) || tries == kMostTries) {
+        status_ = Unavailable(absl::StrCat("locking ", directory), errno);
+        return;
+      }
+      Environment::Default().Sleep(kBetweenTries);
+    }
+  }
+  ~DirectoryLock() {
+    if (fd_ < 0) return;
+    flock(fd_, LOCK_UN);  // Closing leaves it to a child that was forked.
+    close(fd_);
+  }
+  DirectoryLock(const DirectoryLock&) = delete;
+  DirectoryLock& operator=(const DirectoryLock&) = delete;
+
+  const absl::Status& status() const { return status_; }
+
+ private:
+  static constexpr int kMostTries = 500;
+  static constexpr absl::Duration kBetweenTries = absl::Milliseconds(10);
+
+  int fd_ = -1;
+  absl::Status status_;
+};
+
+// Removes the socket of a server that has died. Under the lock, so that it is
+// not that of one that has just been started in its place.
 absl::Status RemoveStaleSocket(const std::string& path) {
   struct stat info;
   if (lstat(path.c_str(), &info) != 0) {
@@ -128,8 +203,6 @@ absl::Status MoveIntoPlace(const std::string& socket, const std::string& path) {
   if (chmod(socket.c_str(), 0600) != 0) {
     return Unavailable("setting the mode of the socket", errno);
   }
-  absl::Status status = RemoveStaleSocket(path);
-  if (!status.ok()) return status;
   if (link(socket.c_str(), path.c_str()) == 0) return absl::OkStatus();
   return errno == EEXIST ? absl::AlreadyExistsError(absl::StrCat(
                                "address: another server listens on ", path))
@@ -153,12 +226,7 @@ class Server : public AdminServer {
       : service_(MakeAdminService(directory)) {}
 
   ~Server() override {
-    // Its own only: another server may have taken the name meanwhile.
-    if (const auto file = path_.empty() ? std::nullopt : FileAt(path_);
-        file && file->device == socket_.device &&
-        file->inode == socket_.inode) {
-      unlink(path_.c_str());
-    }
+    if (!path_.empty()) RemoveSocket();
     if (server_ != nullptr) {
       server_->Shutdown(std::chrono::system_clock::now());
       server_->Wait();
@@ -176,12 +244,8 @@ class Server : public AdminServer {
   }
 
   absl::Status ListenOnSocket(const std::string& path) {
-    if (path.empty() || path.size() > kLongestPath ||
-        path.find('\0') != std::string::npos) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "address: the path of a socket must have from 1 to ", kLongestPath,
-          " bytes, none of them 0, got ", path.size()));
-    }
+    const DirectoryLock lock(path);
+    if (!lock.status().ok()) return lock.status();
     // Before anything is made, so that the usual mistakes leave no trace.
     absl::Status status = RemoveStaleSocket(path);
     if (!status.ok()) return status;
@@ -208,6 +272,16 @@ class Server : public AdminServer {
   const std::string& address() const override { return address_; }
 
  private:
+  // Its own only: another server may have taken the name meanwhile.
+  void RemoveSocket() {
+    const DirectoryLock lock(path_);
+    const auto file = FileAt(path_);
+    if (file && file->device == socket_.device &&
+        file->inode == socket_.inode) {
+      unlink(path_.c_str());
+    }
+  }
+
   bool Listen(const std::string& address, int* port) {
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
@@ -232,10 +306,10 @@ class Server : public AdminServer {
 absl::StatusOr<std::unique_ptr<AdminServer>> AdminServer::Start(
     const std::string& address, Directory& directory) {
   auto server = std::make_unique<Server>(directory);
-  absl::string_view path = address;
   absl::Status status;
-  if (absl::ConsumePrefix(&path, kUnixScheme)) {
-    status = server->ListenOnSocket(std::string(path));
+  if (absl::StartsWith(address, kUnixScheme)) {
+    const absl::StatusOr<std::string> path = SocketPath(address);
+    status = path.ok() ? server->ListenOnSocket(*path) : path.status();
   } else if (IsLoopback(address)) {
     status = server->ListenOnPort(address);
   } else {

@@ -27,12 +27,16 @@ namespace grpc_breaker {
 
 class GRPC_BREAKER_EXPORT AdminServer {
  public:
-  // `address` is "unix:/path/to/socket" or a numeric loopback address with a
-  // port, such as "127.0.0.1:0" or "[::1]:8089", where 0 chooses a free port.
+  // `address` is "unix:/path/to/socket", "unix:relative/path", or a numeric
+  // loopback address with a port, such as "127.0.0.1:0" or "[::1]:8089", where
+  // 0 chooses a free port. A path has none of '#', '?' and '%', which mean
+  // something else in gRPC's addresses.
   //
   // Anything else is an InvalidArgumentError. The socket of a server that has
-  // died is replaced; a living one is an AlreadyExistsError, and so is anything
-  // else of that name. What the system refuses is an UnavailableError.
+  // died is replaced, by one of those who try; a living one is an
+  // AlreadyExistsError, and so is anything else of that name. What the system
+  // refuses is an UnavailableError: among that, to open the directory of the
+  // socket for reading, which is locked meanwhile.
   static absl::StatusOr<std::unique_ptr<AdminServer>> Start(
       const std::string& address, Directory& directory = Directory::Default());
 

@@ -1,10 +1,9 @@
 #include "grpc_breaker/admin_service.h"
 
 #include <algorithm>
-#include <limits>
+#include <memory>
 #include <optional>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -19,18 +18,18 @@
 #include "grpc_breaker/internal/breaker_message.h"
 #include "grpc_breaker/internal/breaker_watch.h"
 #include "grpc_breaker/internal/method_name.h"
+#include "grpc_breaker/internal/watch_hub.h"
 
 namespace grpc_breaker {
 namespace {
 
 using admin::v1::Breaker;
 using internal::BreakerFilter;
+using internal::BreakerName;
 using internal::Quoted;
 
 constexpr int kDefaultPageSize = 100;
 constexpr int kMaxPageSize = 1000;
-
-using Registries = std::vector<std::shared_ptr<Registry>>;
 
 grpc::Status Invalid(absl::string_view field, absl::string_view rule,
                      absl::string_view value) {
@@ -38,65 +37,51 @@ grpc::Status Invalid(absl::string_view field, absl::string_view rule,
                       absl::StrCat(field, ": must be ", rule, ", got ", value));
 }
 
-// Names a breaker, in the order of a list.
-struct Position {
-  std::string channel;
-  std::string method;
-};
-
-// A page token is the position of the last breaker of its page, so that it
-// stays good whatever comes and goes. A method's name has no NUL in it.
+// A page token is the name of the last breaker of its page, so that it stays
+// good whatever comes and goes. A method's name has no NUL in it.
 std::string ToToken(absl::string_view channel, absl::string_view method) {
   return absl::WebSafeBase64Escape(
       absl::StrCat(channel, absl::string_view("\0", 1), method));
 }
 
-std::optional<Position> FromToken(const std::string& token) {
+std::optional<BreakerName> FromToken(const std::string& token) {
   std::string bytes;
   if (!absl::WebSafeBase64Unescape(token, &bytes)) return std::nullopt;
   const size_t end = bytes.rfind('\0');
   if (end == std::string::npos) return std::nullopt;
-  return Position{bytes.substr(0, end), bytes.substr(end + 1)};
+  return BreakerName{bytes.substr(0, end), bytes.substr(end + 1)};
 }
 
-Registries RegistriesByName(const Directory& directory) {
-  Registries registries = directory.Registries();
-  std::sort(registries.begin(), registries.end(),
-            [](const auto& a, const auto& b) {
-              return a->channel_name() < b->channel_name();
-            });
-  return registries;
-}
-
-// Fills a page with the matching breakers after `after`.
-void FillPage(const Registries& registries, const BreakerFilter& filter,
-              const Position& after, int page_size,
+// Fills a page with the matching breakers after `after`. A message is built for
+// those on the page only.
+void FillPage(const Directory& directory, const BreakerFilter& filter,
+              const BreakerName& after, int page_size,
               admin::v1::ListBreakersResponse* response) {
-  for (const auto& registry : registries) {
-    const std::string& channel = registry->channel_name();
-    if (channel < after.channel || !filter.MatchesChannel(channel)) continue;
-    for (const Method* method : registry->Methods()) {
-      if (std::tie(channel, method->name()) <=
-              std::tie(after.channel, after.method) ||
-          !filter.MatchesMethod(method->name())) {
-        continue;
-      }
-      Breaker breaker = internal::ToMessage(*registry, *method);
-      if (!filter.MatchesState(breaker.state())) continue;
-      if (response->breakers_size() == page_size) {
-        const Breaker& last = response->breakers(page_size - 1);
-        response->set_next_page_token(ToToken(last.channel(), last.method()));
-        return;
-      }
-      *response->add_breakers() = std::move(breaker);
-    }
-  }
+  internal::VisitBreakers(
+      directory, filter, after,
+      [&](const std::shared_ptr<Registry>& registry, const Method& method) {
+        const MonotonicTime now = registry->environment().Now();
+        const BreakerSnapshot snapshot = method.breaker().Snapshot(now);
+        if (!filter.MatchesState(internal::ToMessage(snapshot.state))) {
+          return true;
+        }
+        if (response->breakers_size() == page_size) {
+          const Breaker& last = response->breakers(page_size - 1);
+          response->set_next_page_token(ToToken(last.channel(), last.method()));
+          return false;
+        }
+        *response->add_breakers() =
+            internal::ToMessage(*registry, method, snapshot, now);
+        return true;
+      });
 }
 
 class AdminService final
     : public admin::v1::CircuitBreakerAdmin::CallbackService {
  public:
-  explicit AdminService(Directory& directory) : directory_(directory) {}
+  explicit AdminService(Directory& directory)
+      : directory_(directory),
+        hub_(internal::WatchHub::Create(directory, Environment::Default())) {}
 
   grpc::ServerUnaryReactor* ListBreakers(
       grpc::CallbackServerContext* context,
@@ -121,7 +106,7 @@ class AdminService final
     absl::StatusOr<BreakerFilter> filter =
         BreakerFilter::Parse(request->filter());
     if (!filter.ok()) return new Refusal(ToGrpcStatus(filter.status()));
-    return internal::BreakerWatch::Start(directory_, *std::move(filter));
+    return internal::BreakerWatch::Start(hub_, *std::move(filter));
   }
 
  private:
@@ -141,14 +126,14 @@ class AdminService final
       return Invalid("page_size", "at least 0",
                      absl::StrCat(request.page_size()));
     }
-    const std::optional<Position> after = request.page_token().empty()
-                                              ? Position()
-                                              : FromToken(request.page_token());
+    const std::optional<BreakerName> after =
+        request.page_token().empty() ? BreakerName()
+                                     : FromToken(request.page_token());
     if (!after) {
       return Invalid("page_token", "one that ListBreakers gave out",
                      Quoted(request.page_token()));
     }
-    FillPage(RegistriesByName(directory_), *filter, *after,
+    FillPage(directory_, *filter, *after,
              request.page_size() == 0
                  ? kDefaultPageSize
                  : std::min(request.page_size(), kMaxPageSize),
@@ -165,21 +150,20 @@ class AdminService final
     }
     bool channel_exists = request.channel().empty();
     std::vector<std::string> candidates;
-    for (const auto& registry : RegistriesByName(directory_)) {
-      if (!request.channel().empty() &&
-          registry->channel_name() != request.channel()) {
-        continue;
-      }
+    const auto look = [&](const std::shared_ptr<Registry>& registry) {
       channel_exists = true;
       const Method* method = registry->Peek(request.method());
-      if (method == nullptr) continue;
+      if (method == nullptr) return true;
       candidates.push_back(Quoted(registry->channel_name()));
-      if (candidates.size() > 1) continue;
+      if (candidates.size() > 1) return true;
       *response = internal::ToMessage(*registry, *method);
       for (const BreakerTransition& transition : method->breaker().History()) {
-        *response->add_history() = internal::ToMessage(transition);
+        *response->add_history() = internal::ToMessage(
+            *registry, *method, transition, registry->environment().Now());
       }
-    }
+      return true;
+    };
+    internal::VisitRegistries(directory_, request.channel(), "", look);
     if (!channel_exists) {
       return grpc::Status(grpc::StatusCode::NOT_FOUND,
                           absl::StrCat("channel: there is none called ",
@@ -208,6 +192,7 @@ class AdminService final
   }
 
   Directory& directory_;
+  const std::shared_ptr<internal::WatchHub> hub_;
 };
 
 }  // namespace

@@ -1,10 +1,10 @@
 #include "grpc_breaker/breaker_options.h"
 
 #include <string>
-#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "grpc_breaker/internal/option_fields.h"
 
 namespace grpc_breaker {
 namespace {
@@ -64,18 +64,6 @@ absl::Status CheckRamp(const std::vector<double>& ramp) {
   return absl::OkStatus();
 }
 
-auto Fields(const BreakerOptions& o) {
-  return std::tie(o.enabled, o.consecutive_failures, o.last_calls,
-                  o.last_calls_failures, o.failure_rate, o.slow_rate,
-                  o.slow_call, o.window, o.minimum_calls, o.critical_weight,
-                  o.open_on_critical, o.throttle_k, o.max_concurrent_calls,
-                  o.open_duration, o.open_multiplier, o.max_open_duration,
-                  o.open_jitter, o.use_server_delay, o.half_open_permits,
-                  o.half_open_successes, o.half_open_failure_rate,
-                  o.half_open_max_wait, o.permit_lease, o.ramp, o.ramp_step,
-                  o.rejection_event_interval);
-}
-
 }  // namespace
 
 absl::Status BreakerOptions::Validate() const {
@@ -120,7 +108,7 @@ absl::Status BreakerOptions::Validate() const {
 }
 
 bool operator==(const BreakerOptions& a, const BreakerOptions& b) {
-  return Fields(a) == Fields(b);
+  return internal::AllFieldsEqual(a, b);
 }
 
 }  // namespace grpc_breaker

@@ -1,11 +1,12 @@
 #include "grpc_breaker/registry.h"
 
 #include <algorithm>
-#include <list>
+#include <set>
 #include <type_traits>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
+#include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 #include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
@@ -104,14 +105,16 @@ struct ListenerThrew {};
 
 Method::Method(absl::string_view name, const Policy& policy, bool repeatable,
                std::unique_ptr<CircuitBreaker> breaker,
-               RetryBudget* retry_budget)
+               RetryBudget* retry_budget, Environment& environment)
     : name_(name),
       policy_(policy),
       repeatable_(repeatable),
       breaker_(std::move(breaker)),
-      retry_budget_(retry_budget) {}
+      retry_budget_(retry_budget),
+      environment_(environment) {}
 
 void Method::RecordError(LastError error) {
+  error.at = environment_.Now();
   absl::MutexLock lock(&mutex_);
   last_error_ = std::move(error);
 }
@@ -122,34 +125,57 @@ std::optional<LastError> Method::last_error() const {
 }
 
 // Shared by the directory, its registries and its subscriptions, so that they
-// may be destroyed in any order.
+// may be destroyed in any order. No step but Registries() takes time in
+// proportion to the number of registries.
 struct Directory::State {
-  absl::Mutex mutex;
-  // Raw pointers tell the entry of a registry that is being destroyed.
+  // An entry lasts until the end of its registry's destructor, so that a name
+  // is not given out again before.
   struct Entry {
-    const Registry* registry;
-    std::weak_ptr<Registry> weak;
-    std::string name;
+    std::weak_ptr<Registry> registry;
+    uint64_t sequence;   // In order of creation.
+    std::string wanted;  // The name without the number.
+    int number;          // Of the name; 1 if there is none in it.
   };
-  std::list<Entry> registries ABSL_GUARDED_BY(mutex);
+  // The numbers from 2 on that are in use behind one wanted name.
+  struct Numbers {
+    int in_use = 0;
+    int next = 2;        // This one and those above it were never given out.
+    std::set<int> free;  // Those below it that were given back.
+  };
+
+  absl::Mutex mutex;
+  absl::btree_map<std::string, Entry> registries ABSL_GUARDED_BY(mutex);
+  absl::flat_hash_map<std::string, Numbers> numbers ABSL_GUARDED_BY(mutex);
+  uint64_t last_sequence ABSL_GUARDED_BY(mutex) = 0;
   std::vector<std::shared_ptr<Subscriber>> subscribers ABSL_GUARDED_BY(mutex);
 
   // Enters the registry, and makes its name unique before others see it.
   void Enter(const std::shared_ptr<Registry>& registry, std::string* name) {
     absl::MutexLock lock(&mutex);
-    absl::flat_hash_set<absl::string_view> taken;
-    for (const Entry& entry : registries) taken.insert(entry.name);
-    const std::string wanted = *name;
-    for (int n = 2; taken.contains(*name); ++n) {
-      *name = absl::StrCat(wanted, "#", n);
+    Entry entry{registry, ++last_sequence, *name, 1};
+    if (registries.contains(*name)) {
+      Numbers& used = numbers[entry.wanted];
+      ++used.in_use;
+      // Somebody may have asked for a name that ends in such a number.
+      do {
+        entry.number = used.free.empty()
+                           ? used.next++
+                           : used.free.extract(used.free.begin()).value();
+        *name = absl::StrCat(entry.wanted, "#", entry.number);
+      } while (registries.contains(*name));
     }
-    registries.push_back({registry.get(), registry, *name});
+    registries.emplace(*name, std::move(entry));
   }
 
-  void Leave(const Registry* registry) {
+  void Leave(const std::string& name) {
     absl::MutexLock lock(&mutex);
-    registries.remove_if(
-        [registry](const Entry& entry) { return entry.registry == registry; });
+    const auto entry = registries.find(name);
+    if (entry->second.number > 1) {
+      const auto used = numbers.find(entry->second.wanted);
+      used->second.free.insert(entry->second.number);
+      if (--used->second.in_use == 0) numbers.erase(used);
+    }
+    registries.erase(entry);
   }
 
   // False if a listener threw.
@@ -174,10 +200,30 @@ Directory& Directory::Default() {
 }
 
 std::vector<std::shared_ptr<Registry>> Directory::Registries() const {
+  std::vector<std::pair<uint64_t, std::shared_ptr<Registry>>> living;
+  {
+    absl::MutexLock lock(&state_->mutex);
+    for (const auto& [name, entry] : state_->registries) {
+      if (auto registry = entry.registry.lock()) {
+        living.emplace_back(entry.sequence, std::move(registry));
+      }
+    }
+  }
+  std::sort(living.begin(), living.end());
+  std::vector<std::shared_ptr<Registry>> result;
+  for (auto& [sequence, registry] : living) {
+    result.push_back(std::move(registry));
+  }
+  return result;
+}
+
+std::vector<std::shared_ptr<Registry>> Directory::RegistriesFrom(
+    absl::string_view name, size_t at_most) const {
   std::vector<std::shared_ptr<Registry>> result;
   absl::MutexLock lock(&state_->mutex);
-  for (const State::Entry& entry : state_->registries) {
-    if (auto registry = entry.weak.lock()) {
+  for (auto it = state_->registries.lower_bound(name);
+       it != state_->registries.end() && result.size() < at_most; ++it) {
+    if (auto registry = it->second.registry.lock()) {
       result.push_back(std::move(registry));
     }
   }
@@ -311,7 +357,7 @@ Registry::~Registry() {
     directory_->Tell([this](DirectoryListener& listener) {
       listener.OnRegistryRemoved(*this);
     });
-    directory_->Leave(this);
+    directory_->Leave(channel_name_);
   }
   for (std::atomic<Node*>& bucket : buckets_) {
     Node* node = bucket.load(std::memory_order_acquire);
@@ -339,19 +385,18 @@ const Method* Registry::Peek(absl::string_view method) const {
 }
 
 std::vector<const Method*> Registry::Methods() const {
+  absl::MutexLock lock(&mutex_);
+  return std::vector<const Method*>(by_name_.begin(), by_name_.end());
+}
+
+std::vector<const Method*> Registry::MethodsFrom(absl::string_view name,
+                                                 size_t at_most) const {
   std::vector<const Method*> result;
-  for (const std::atomic<Node*>& bucket : buckets_) {
-    for (const Node* node = bucket.load(std::memory_order_acquire);
-         node != nullptr; node = node->next) {
-      result.push_back(node->method.get());
-    }
+  absl::MutexLock lock(&mutex_);
+  for (auto it = by_name_.lower_bound(name);
+       it != by_name_.end() && result.size() < at_most; ++it) {
+    result.push_back(*it);
   }
-  if (other_used_.load(std::memory_order_relaxed)) {
-    result.push_back(other_.get());
-  }
-  std::sort(result.begin(), result.end(), [](const Method* a, const Method* b) {
-    return a->name() < b->name();
-  });
   return result;
 }
 
@@ -364,7 +409,7 @@ absl::StatusOr<std::unique_ptr<Method>> Registry::MakeMethod(
   if (!breaker.ok()) return breaker.status();
   return std::unique_ptr<Method>(new Method(
       name, policy, IsRepeatable(options_, policy, name), *std::move(breaker),
-      retry_budget_ ? &*retry_budget_ : nullptr));
+      retry_budget_ ? &*retry_budget_ : nullptr, *options_.environment));
 }
 
 Method* Registry::Lookup(absl::string_view name, size_t hash) const {
@@ -389,6 +434,7 @@ Method& Registry::Insert(std::unique_ptr<Method> method, size_t hash) {
       bucket.store(new Node{hash, std::move(method),
                             bucket.load(std::memory_order_relaxed)},
                    std::memory_order_release);
+      by_name_.insert(&result);
       size_.store(size + 1, std::memory_order_relaxed);
     }
   }
@@ -400,6 +446,10 @@ Method& Registry::Insert(std::unique_ptr<Method> method, size_t hash) {
 Method& Registry::Other() {
   if (!other_used_.load(std::memory_order_relaxed) &&
       !other_used_.exchange(true, std::memory_order_relaxed)) {
+    {
+      absl::MutexLock lock(&mutex_);
+      by_name_.insert(other_.get());
+    }
     TellAdded(*other_);
   }
   return *other_;

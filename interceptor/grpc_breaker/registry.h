@@ -14,6 +14,7 @@
 // found with an acquire load. No lock is held while a listener runs.
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -21,6 +22,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/btree_set.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
@@ -38,7 +40,8 @@ struct LastError {
   grpc::StatusCode code = grpc::StatusCode::OK;
   std::string message;
   ErrorClass error_class;
-  absl::Time time;
+  absl::Time time;     // By the wall clock, for people.
+  MonotonicTime at{};  // Set by RecordError: now.
 };
 
 class GRPC_BREAKER_EXPORT Method {
@@ -59,13 +62,15 @@ class GRPC_BREAKER_EXPORT Method {
  private:
   friend class Registry;
   Method(absl::string_view name, const Policy& policy, bool repeatable,
-         std::unique_ptr<CircuitBreaker> breaker, RetryBudget* retry_budget);
+         std::unique_ptr<CircuitBreaker> breaker, RetryBudget* retry_budget,
+         Environment& environment);
 
   const std::string name_;
   const Policy& policy_;  // In the registry's options.
   const bool repeatable_;
   const std::unique_ptr<CircuitBreaker> breaker_;
   RetryBudget* const retry_budget_;
+  Environment& environment_;
   mutable absl::Mutex mutex_;
   std::optional<LastError> last_error_ ABSL_GUARDED_BY(mutex_);
 };
@@ -109,6 +114,11 @@ class GRPC_BREAKER_EXPORT Directory {
   // Those still alive, in order of creation.
   std::vector<std::shared_ptr<Registry>> Registries() const;
 
+  // The first `at_most` of those still alive whose channel_name() is `name` or
+  // greater, in order of these names. Takes no longer the more there are.
+  std::vector<std::shared_ptr<Registry>> RegistriesFrom(absl::string_view name,
+                                                        size_t at_most) const;
+
   // Tells `listener` every event from now on, until the returned handle is
   // destroyed. Afterwards no function of the listener is running on another
   // thread or will run again; so hold no lock then that those take. They may
@@ -148,6 +158,11 @@ class GRPC_BREAKER_EXPORT Registry
   // All entries so far, by name.
   std::vector<const Method*> Methods() const;
 
+  // The first `at_most` of those whose name is `name` or greater. Takes no
+  // longer the more there are.
+  std::vector<const Method*> MethodsFrom(absl::string_view name,
+                                         size_t at_most) const;
+
   // options().channel_name, or "channel" where that is empty. Where a living
   // registry of the directory has that name already, "#2", "#3", ... is added.
   const std::string& channel_name() const { return channel_name_; }
@@ -182,6 +197,18 @@ class GRPC_BREAKER_EXPORT Registry
     Node* next = nullptr;
   };
 
+  struct ByName {
+    using is_transparent = void;
+    static absl::string_view Name(const Method* method) {
+      return method->name();
+    }
+    static absl::string_view Name(absl::string_view name) { return name; }
+    template <typename A, typename B>
+    bool operator()(const A& a, const B& b) const {
+      return Name(a) < Name(b);
+    }
+  };
+
   explicit Registry(Options options);
 
   absl::StatusOr<std::unique_ptr<Method>> MakeMethod(absl::string_view name);
@@ -203,7 +230,9 @@ class GRPC_BREAKER_EXPORT Registry
   // A power of two of them; read without the mutex, written under it.
   std::vector<std::atomic<Node*>> buckets_;
   std::atomic<int> size_{0};
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
+  // All that Peek finds.
+  absl::btree_set<const Method*, ByName> by_name_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace grpc_breaker

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "grpc_breaker/internal/option_fields.h"
 
 namespace grpc_breaker {
 namespace {
@@ -65,6 +66,14 @@ absl::Status RetryBudgetOptions::Validate() const {
     return Wrong("retry_budget.token_ratio", "from 0.001 to 1000", token_ratio);
   }
   return absl::OkStatus();
+}
+
+bool operator==(const RetryOptions& a, const RetryOptions& b) {
+  return internal::AllFieldsEqual(a, b);
+}
+
+bool operator==(const RetryBudgetOptions& a, const RetryBudgetOptions& b) {
+  return internal::AllFieldsEqual(a, b);
 }
 
 absl::string_view ToString(Jitter jitter) {

@@ -56,6 +56,19 @@ struct GRPC_BREAKER_EXPORT RetryBudgetOptions {
   absl::Status Validate() const;
 };
 
+GRPC_BREAKER_EXPORT bool operator==(const RetryOptions& a,
+                                    const RetryOptions& b);
+inline bool operator!=(const RetryOptions& a, const RetryOptions& b) {
+  return !(a == b);
+}
+
+GRPC_BREAKER_EXPORT bool operator==(const RetryBudgetOptions& a,
+                                    const RetryBudgetOptions& b);
+inline bool operator!=(const RetryBudgetOptions& a,
+                       const RetryBudgetOptions& b) {
+  return !(a == b);
+}
+
 // "NONE", "PLUS_MINUS_HALF", ...
 GRPC_BREAKER_EXPORT absl::string_view ToString(Jitter jitter);
 

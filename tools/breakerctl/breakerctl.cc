@@ -1,6 +1,7 @@
 // breakerctl: shows the circuit breakers of a process that serves
 // grpc_breaker.admin.v1.CircuitBreakerAdmin.
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
@@ -24,14 +26,27 @@
 #include "google/protobuf/util/json_util.h"
 #include "grpc_breaker/admin/v1/admin.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
+#include "tools/breakerctl/address.h"
 #include "tools/breakerctl/format.h"
 
 ABSL_FLAG(std::string, address, "", "Where the process serves.");
 ABSL_FLAG(std::string, channel, "", "Only this channel.");
 ABSL_FLAG(std::string, prefix, "", "Only methods that begin so.");
-ABSL_FLAG(std::vector<std::string>, state, {}, "Only these states.");
+// Those of all --state flags so far; a flag by itself keeps the last one only.
+static std::vector<std::string>& GivenStates();
+ABSL_FLAG(std::vector<std::string>, state, {}, "Only these states.")
+    .OnUpdate([] {
+      const std::vector<std::string> states = absl::GetFlag(FLAGS_state);
+      GivenStates().insert(GivenStates().end(), states.begin(), states.end());
+    });
 ABSL_FLAG(absl::Duration, timeout, absl::Seconds(5), "How long to wait.");
 ABSL_FLAG(bool, json, false, "JSON instead of text.");
+ABSL_FLAG(bool, wide, false, "Long names in full.");
+
+static std::vector<std::string>& GivenStates() {
+  static auto& states = *new std::vector<std::string>;
+  return states;
+}
 
 namespace grpc_breaker {
 namespace breakerctl {
@@ -55,10 +70,15 @@ Flags:
   --prefix=PREFIX      list, watch: only methods that begin with it, such as
                        /package.Service/
   --state=STATE,...    list, watch: only breakers in these states: CLOSED, OPEN,
-                       HALF_OPEN, FORCED_OPEN, FORCED_CLOSED, METRICS_ONLY
+                       HALF_OPEN, FORCED_OPEN, FORCED_CLOSED, METRICS_ONLY; may
+                       be given more than once
   --timeout=DURATION   how long to wait for an answer, such as 500ms; for watch,
                        for the connection (default 5s)
-  --json               JSON: list and get write one object, watch one per line
+  --json               JSON: list and get write one object, watch one per line;
+                       counts are numbers, durations strings such as "1.5s"
+  --wide               long names in full, also where they do not fit into the
+                       terminal
+  --version            the version of this program
 
 Exit status:
   0  done
@@ -125,6 +145,7 @@ int PrintJson(const google::protobuf::Message& message, bool on_one_line) {
            .ok()) {
     return Fail(kFailed, "the answer cannot be written as JSON");
   }
+  json = WithNumbers(json, *message.GetDescriptor());
   if (on_one_line) json += '\n';
   return Print(json);
 }
@@ -133,7 +154,7 @@ absl::StatusOr<admin::v1::BreakerFilter> FilterFromFlags() {
   admin::v1::BreakerFilter filter;
   filter.set_channel(absl::GetFlag(FLAGS_channel));
   filter.set_method_prefix(absl::GetFlag(FLAGS_prefix));
-  for (const std::string& name : absl::GetFlag(FLAGS_state)) {
+  for (const std::string& name : GivenStates()) {
     admin::v1::State state;
     if (!admin::v1::State_Parse(
             absl::StrCat(
@@ -149,22 +170,36 @@ absl::StatusOr<admin::v1::BreakerFilter> FilterFromFlags() {
   return filter;
 }
 
+// How many columns there are to fit into; 0: any number.
+int OutputWidth() {
+  if (absl::GetFlag(FLAGS_wide) || !isatty(STDOUT_FILENO)) return 0;
+  int width = 0;
+  const char* columns = std::getenv("COLUMNS");
+  if (columns != nullptr && absl::SimpleAtoi(columns, &width) && width > 0) {
+    return width;
+  }
+  winsize size{};
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 class Client {
  public:
   Client(const std::string& address, absl::Duration timeout)
       : address_(address),
-        deadline_(absl::ToChronoTime(absl::Now() + timeout)),
-        channel_(
-            grpc::CreateChannel(address, grpc::InsecureChannelCredentials())),
+        timeout_(timeout),
+        channel_(grpc::CreateCustomChannel(address,
+                                           grpc::InsecureChannelCredentials(),
+                                           ArgumentsFor(address))),
         stub_(CircuitBreakerAdmin::NewStub(channel_)) {}
 
   int List(const admin::v1::BreakerFilter& filter) {
     admin::v1::ListBreakersResponse all;
     admin::v1::ListBreakersRequest request;
     *request.mutable_filter() = filter;
+    request.set_page_size(kPageSize);
     do {
       grpc::ClientContext context;
-      context.set_deadline(deadline_);
+      context.set_deadline(Deadline());
       admin::v1::ListBreakersResponse page;
       const grpc::Status status = stub_->ListBreakers(&context, request, &page);
       if (!status.ok()) return Fail(status, address_);
@@ -173,12 +208,12 @@ class Client {
       all.MergeFrom(page);
     } while (!request.page_token().empty());
     if (absl::GetFlag(FLAGS_json)) return PrintJson(all, false);
-    return Print(FormatTable(all.breakers(), absl::Now()));
+    return Print(FormatTable(all.breakers(), OutputWidth()));
   }
 
   int Get(const std::string& method) {
     grpc::ClientContext context;
-    context.set_deadline(deadline_);
+    context.set_deadline(Deadline());
     admin::v1::GetBreakerRequest request;
     request.set_method(method);
     request.set_channel(absl::GetFlag(FLAGS_channel));
@@ -186,11 +221,11 @@ class Client {
     const grpc::Status status = stub_->GetBreaker(&context, request, &breaker);
     if (!status.ok()) return Fail(status, address_);
     if (absl::GetFlag(FLAGS_json)) return PrintJson(breaker, false);
-    return Print(FormatBreaker(breaker, absl::Now()));
+    return Print(FormatBreaker(breaker, OutputWidth()));
   }
 
   int Watch(const admin::v1::BreakerFilter& filter) {
-    if (!channel_->WaitForConnected(deadline_)) {
+    if (!channel_->WaitForConnected(Deadline())) {
       return Fail(kFailed, absl::StrCat("cannot connect to ", address_));
     }
     grpc::ClientContext context;
@@ -209,8 +244,25 @@ class Client {
   }
 
  private:
+  static constexpr int kPageSize = 1000;
+
+  static grpc::ChannelArguments ArgumentsFor(const std::string& address) {
+    grpc::ChannelArguments arguments;
+    // A proxy has nothing to do with what is on this machine.
+    if (IsLocalAddress(address)) {
+      arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    }
+    // A page has a known number of breakers, but messages of errors are long.
+    arguments.SetMaxReceiveMessageSize(-1);
+    return arguments;
+  }
+
+  std::chrono::system_clock::time_point Deadline() const {
+    return absl::ToChronoTime(absl::Now() + timeout_);
+  }
+
   const std::string address_;
-  const std::chrono::system_clock::time_point deadline_;
+  const absl::Duration timeout_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<CircuitBreakerAdmin::Stub> stub_;
 };
@@ -228,8 +280,8 @@ int Run(const std::vector<std::string>& words) {
         command, ": too much: \"",
         absl::StrJoin(words.begin() + expected, words.end(), " "), "\""));
   }
-  if (command == "get" && (!absl::GetFlag(FLAGS_prefix).empty() ||
-                           !absl::GetFlag(FLAGS_state).empty())) {
+  if (command == "get" &&
+      (!absl::GetFlag(FLAGS_prefix).empty() || !GivenStates().empty())) {
     return FailUsage("get: --prefix and --state are for list and watch");
   }
   const absl::Duration timeout = absl::GetFlag(FLAGS_timeout);
@@ -271,6 +323,12 @@ int Main(int argc, char** argv) {
     return word == "--help" || word == "-h" || word == "help";
   };
   if (std::any_of(argv + 1, argv + argc, is_help)) return Print(kUsage);
+  const auto is_version = [](absl::string_view word) {
+    return word == "--version" || word == "-version";
+  };
+  if (std::any_of(argv + 1, argv + argc, is_version)) {
+    return Print("breakerctl " BREAKERCTL_VERSION "\n");
+  }
   std::atexit(ExitFromParsing);
   parsing = true;
   const std::vector<char*> words = absl::ParseCommandLine(argc, argv);

@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -26,14 +30,52 @@ size_t Width(absl::string_view text) {
   });
 }
 
-// Columns two blanks apart, each line behind `indent`.
-std::string Align(const std::vector<Row>& rows, absl::string_view indent = "") {
+// No name is made shorter than this to fit.
+constexpr size_t kLeastWidth = 12;
+
+// Where character number `n` begins.
+size_t ByteOf(absl::string_view text, size_t n) {
+  size_t at = 0;
+  for (; at < text.size(); ++at) {
+    if (Width(text.substr(at, 1)) == 1 && n-- == 0) break;
+  }
+  return at;
+}
+
+// "begin...end", `width` columns wide, where that is shorter.
+std::string Shortened(const std::string& text, size_t width) {
+  constexpr absl::string_view kGap = "...";
+  const size_t length = Width(text);
+  if (length <= width) return text;
+  const size_t kept = width - kGap.size();
+  return absl::StrCat(text.substr(0, ByteOf(text, kept / 2)), kGap,
+                      text.substr(ByteOf(text, length - (kept - kept / 2))));
+}
+
+// Columns two blanks apart, each line behind `indent`. If that is wider than
+// `width`, which is not 0, the columns `names` are shortened, the widest first.
+std::string Align(std::vector<Row> rows, int width = 0,
+                  const std::vector<size_t>& names = {},
+                  absl::string_view indent = "") {
   std::vector<size_t> widths;
   for (const Row& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
     for (size_t i = 0; i < row.size(); ++i) {
       widths[i] = std::max(widths[i], Width(row[i]));
     }
+  }
+  size_t total = indent.size() + 2 * (widths.size() - 1);
+  for (const size_t column : widths) total += column;
+  while (width > 0 && !names.empty() && total > static_cast<size_t>(width)) {
+    const size_t widest = *std::max_element(
+        names.begin(), names.end(),
+        [&](size_t a, size_t b) { return widths[a] < widths[b]; });
+    if (widths[widest] <= kLeastWidth) break;
+    --widths[widest];
+    --total;
+  }
+  for (const size_t name : names) {
+    for (Row& row : rows) row[name] = Shortened(row[name], widths[name]);
   }
   std::string text;
   for (const Row& row : rows) {
@@ -74,8 +116,13 @@ std::string Rough(absl::Duration duration) {
       absl::Trunc(std::max(duration, absl::ZeroDuration()), unit));
 }
 
-std::string Ago(const google::protobuf::Timestamp& time, absl::Time now) {
-  return absl::StrCat(Rough(now - ToTime(time)), " ago");
+std::string Rough(const google::protobuf::Duration& message) {
+  return Rough(ToDuration(message));
+}
+
+// "1 call", "2 calls".
+std::string Count(int64_t number, absl::string_view noun) {
+  return absl::StrCat(number, " ", noun, number == 1 ? "" : "s");
 }
 
 // The name of an enumerator without its enum's prefix.
@@ -87,6 +134,14 @@ std::string StateName(admin::v1::State state) {
   return Short(admin::v1::State_Name(state), "STATE_");
 }
 
+std::string CategoryName(config::v1::ErrorCategory category) {
+  return Short(config::v1::ErrorCategory_Name(category), "ERROR_CATEGORY_");
+}
+
+std::string SeverityName(config::v1::ErrorSeverity severity) {
+  return Short(config::v1::ErrorSeverity_Name(severity), "ERROR_SEVERITY_");
+}
+
 std::string Percent(double share) {
   return absl::StrFormat("%.1f%%", 100 * share);
 }
@@ -95,92 +150,327 @@ int64_t CallsOf(const admin::v1::Window& window) {
   return window.successes() + window.failures();
 }
 
-std::string NextProbe(const Breaker& breaker, absl::Time now) {
-  if (!breaker.has_next_probe()) return "-";
-  const absl::Duration wait = ToTime(breaker.next_probe()) - now;
-  return wait > absl::ZeroDuration() ? absl::StrCat("in ", Rough(wait)) : "now";
+std::string NextProbe(const Breaker& breaker) {
+  if (!breaker.has_next_probe_in()) return "-";
+  return ToDuration(breaker.next_probe_in()) > absl::ZeroDuration()
+             ? absl::StrCat("in ", Rough(breaker.next_probe_in()))
+             : "now";
 }
 
-std::string FormatWindow(const admin::v1::Window& window) {
-  return absl::StrCat(CallsOf(window), " calls, ", window.failures(),
+std::string FormatCounts(const admin::v1::Window& window) {
+  return absl::StrCat(Count(CallsOf(window), "call"), ", ", window.failures(),
                       " failed (", Percent(window.failure_rate()), "), ",
                       window.slow(), " slow (", Percent(window.slow_rate()),
                       ")");
 }
 
-std::string FormatLastError(const admin::v1::LastError& error, absl::Time now) {
-  return absl::StrCat(
-      absl::StatusCodeToString(static_cast<absl::StatusCode>(error.code())),
-      ", ",
-      Short(config::v1::ErrorCategory_Name(error.category()),
-            "ERROR_CATEGORY_"),
-      ", ",
-      Short(config::v1::ErrorSeverity_Name(error.severity()),
-            "ERROR_SEVERITY_"),
-      ", ", Ago(error.time(), now), ": ", Printable(error.message()));
+// What is counted depends on the state, that of METRICS_ONLY in the shadow.
+std::vector<std::string> FormatWindow(const Breaker& breaker) {
+  const admin::v1::Window& window = breaker.window();
+  const bool shadow = breaker.state() == admin::v1::STATE_METRICS_ONLY;
+  switch (shadow ? breaker.shadow_state() : breaker.state()) {
+    case admin::v1::STATE_CLOSED:
+      return {"window", FormatCounts(window)};
+    case admin::v1::STATE_HALF_OPEN:
+      return {"probes", absl::StrCat(breaker.permits_in_use(), " under way, ",
+                                     window.successes(), " succeeded, ",
+                                     window.failures(), " failed")};
+    default:
+      return {"window", absl::StrCat(FormatCounts(window),
+                                     ", at the last change of state")};
+  }
 }
 
-std::string FormatManual(const admin::v1::ManualState& manual, absl::Time now) {
+std::string FormatLastError(const admin::v1::LastError& error) {
   return absl::StrCat(
-      "by ", Printable(manual.actor()), ": ", Printable(manual.reason()),
-      manual.has_expires() ? absl::StrCat(", for another ",
-                                          Rough(ToTime(manual.expires()) - now))
-                           : ", until reset");
+      absl::StatusCodeToString(static_cast<absl::StatusCode>(error.code())),
+      ", ", CategoryName(error.category()), ", ",
+      SeverityName(error.severity()), ", ", Rough(error.age()),
+      " ago: ", Printable(error.message()));
+}
+
+std::string FormatManual(const admin::v1::ManualState& manual) {
+  std::string text = manual.actor().empty()
+                         ? "by hand"
+                         : absl::StrCat("by ", Printable(manual.actor()));
+  if (!manual.reason().empty()) {
+    absl::StrAppend(&text, ": ", Printable(manual.reason()));
+  }
+  absl::StrAppend(
+      &text, manual.has_remaining()
+                 ? absl::StrCat(", for another ", Rough(manual.remaining()))
+                 : ", until reset");
+  return text;
 }
 
 std::string FormatRetry(const config::v1::RetryPolicy& retry) {
   if (retry.max_retries() == 0) return "never";
   return absl::StrCat(
-      retry.max_retries(), " times, after ", FormatDuration(retry.base_delay()),
-      " x ", retry.exponential_base(), " up to ",
-      FormatDuration(retry.max_delay()), ", jitter ",
+      Count(retry.max_retries(), "time"), ", after ",
+      FormatDuration(retry.base_delay()), " x ", retry.exponential_base(),
+      " up to ", FormatDuration(retry.max_delay()), ", jitter ",
       Short(config::v1::Jitter_Name(retry.jitter()), "JITTER_"));
 }
 
-std::string FormatOpens(const config::v1::BreakerPolicy& breaker) {
-  if (!breaker.enabled()) return "never: turned off";
+std::string FormatRepeatable(const Breaker& breaker) {
+  const char* answer = breaker.repeatable() ? "yes" : "no";
+  switch (breaker.policy().idempotency()) {
+    case config::v1::IDEMPOTENCY_AS_DECLARED:
+      return absl::StrCat(answer, ", as declared");
+    case config::v1::IDEMPOTENCY_REPEATABLE:
+      return absl::StrCat(answer, ", the policy says so");
+    default:
+      return answer;
+  }
+}
+
+std::string FormatBudget(const Breaker& breaker) {
+  const config::v1::RetryBudget& budget = breaker.retry_budget();
+  return absl::StrCat(breaker.retry_budget_tokens(), " of ",
+                      budget.max_tokens(), " tokens left, ",
+                      budget.token_ratio(), " back for a success");
+}
+
+std::string FormatFallback(const config::v1::FallbackPolicy& fallback) {
+  std::vector<std::string> conditions;
+  if (fallback.on_exhaustion())
+    conditions.push_back("when retries are used up");
+  if (fallback.on_not_retryable()) {
+    conditions.push_back("when no retry would help");
+  }
+  if (fallback.on_rejection()) conditions.push_back("when rejected");
+  return conditions.empty() ? "never" : absl::StrJoin(conditions, ", ");
+}
+
+std::string FormatClassification(const config::v1::Policy& policy) {
+  std::vector<std::string> codes;
+  for (const config::v1::ClassOverride& override : policy.classification()) {
+    std::vector<std::string> changes;
+    if (override.category() != 0) {
+      changes.push_back(CategoryName(override.category()));
+    }
+    if (override.severity() != 0) {
+      changes.push_back(SeverityName(override.severity()));
+    }
+    if (override.outcome() != 0) {
+      changes.push_back(absl::AsciiStrToLower(
+          Short(config::v1::Outcome_Name(override.outcome()), "OUTCOME_")));
+    }
+    if (override.has_retryable()) {
+      changes.push_back(override.retryable() ? "retried" : "not retried");
+    }
+    codes.push_back(absl::StrCat(
+        absl::StatusCodeToString(
+            static_cast<absl::StatusCode>(override.code())),
+        " is ", changes.empty() ? "as usual" : absl::StrJoin(changes, ", ")));
+  }
+  return absl::StrJoin(codes, "; ");
+}
+
+// By which rules it opens; none if it is turned off.
+std::vector<std::string> OpeningRules(
+    const config::v1::BreakerPolicy& breaker) {
   std::vector<std::string> rules;
+  if (!breaker.enabled()) return rules;
   if (breaker.consecutive_failures() > 0) {
-    rules.push_back(
-        absl::StrCat(breaker.consecutive_failures(), " failures in a row"));
+    rules.push_back(absl::StrCat(
+        Count(breaker.consecutive_failures(), "failure"), " in a row"));
   }
   if (breaker.last_calls() > 0) {
     rules.push_back(absl::StrCat(breaker.last_calls_failures(), " of the last ",
-                                 breaker.last_calls(), " calls failed"));
+                                 Count(breaker.last_calls(), "call"),
+                                 " failed"));
   }
   const std::string of_window =
-      absl::StrCat(" of at least ", breaker.minimum_calls(), " calls in ",
-                   FormatDuration(breaker.window()));
+      absl::StrCat(" of at least ", Count(breaker.minimum_calls(), "call"),
+                   " in ", FormatDuration(breaker.window()));
   if (breaker.failure_rate() > 0) {
     rules.push_back(
         absl::StrCat(Percent(breaker.failure_rate()), of_window, " failed"));
   }
-  if (breaker.slow_rate() > 0) {
-    rules.push_back(absl::StrCat(Percent(breaker.slow_rate()), of_window,
-                                 " took ", FormatDuration(breaker.slow_call()),
-                                 " or longer"));
+  // Without a time no call is slow.
+  if (breaker.slow_rate() > 0 && breaker.has_slow_call()) {
+    rules.push_back(
+        absl::StrCat(Percent(breaker.slow_rate()), of_window, " were slow"));
   }
   if (breaker.open_on_critical()) rules.push_back("a CRITICAL failure");
-  return rules.empty() ? "never: no rule is set"
-                       : absl::StrJoin(rules, "; or ");
+  return rules;
+}
+
+std::string FormatOpens(const config::v1::BreakerPolicy& breaker) {
+  if (!breaker.enabled()) return "never: turned off";
+  const std::vector<std::string> rules = OpeningRules(breaker);
+  if (!rules.empty()) return absl::StrJoin(rules, "; or ");
+  return breaker.throttle_k() > 0 || breaker.max_concurrent_calls() > 0
+             ? "never, but refuses calls as said below"
+             : "never: no rule is set";
+}
+
+std::string FormatThrottle(const Breaker& breaker) {
+  const config::v1::BreakerPolicy& policy = breaker.policy().breaker();
+  return absl::StrCat("refuses ", Percent(breaker.throttle_probability()),
+                      " now; begins when the calls of ",
+                      FormatDuration(policy.window()), " exceed ",
+                      policy.throttle_k(), " x their successes");
+}
+
+std::string FormatStaysOpen(const config::v1::BreakerPolicy& breaker) {
+  std::string text = FormatDuration(breaker.open_duration());
+  if (breaker.open_multiplier() != 1) {
+    absl::StrAppend(&text, ", ", breaker.open_multiplier(),
+                    " x as long after each failed recovery");
+  }
+  if (breaker.open_jitter() > 0) {
+    absl::StrAppend(&text, ", give or take ", Percent(breaker.open_jitter()));
+  }
+  if (breaker.use_server_delay()) {
+    // As the breaker does; see BreakerOptions::use_server_delay.
+    absl::StrAppend(
+        &text, ", or as long as the server asks, at least ",
+        absl::FormatDuration(std::max(ToDuration(breaker.open_duration()) / 10,
+                                      absl::Milliseconds(1))));
+  }
+  if (breaker.open_multiplier() != 1 || breaker.open_jitter() > 0 ||
+      breaker.use_server_delay()) {
+    absl::StrAppend(
+        &text, ", up to ",
+        absl::FormatDuration(std::max(ToDuration(breaker.max_open_duration()),
+                                      ToDuration(breaker.open_duration()))));
+  }
+  return text;
 }
 
 std::string FormatRecovery(const config::v1::BreakerPolicy& breaker) {
-  return absl::StrCat("after ", FormatDuration(breaker.open_duration()), ", ",
-                      breaker.half_open_permits(), " probes at once, ",
-                      breaker.half_open_successes(), " successes close");
+  std::string text =
+      breaker.half_open_failure_rate() > 0
+          ? absl::StrCat(Count(breaker.half_open_permits(), "outcome"),
+                         " awaited: opens again if at least ",
+                         Percent(breaker.half_open_failure_rate()),
+                         " failed, else closes")
+          : absl::StrCat(Count(breaker.half_open_permits(), "probe"),
+                         " at once, ",
+                         breaker.half_open_successes() == 1
+                             ? "1 success closes"
+                             : absl::StrCat(breaker.half_open_successes(),
+                                            " successes close"),
+                         ", a failure opens again");
+  absl::StrAppend(&text, "; a probe holds its place for ",
+                  FormatDuration(breaker.permit_lease()), " at most");
+  if (breaker.has_half_open_max_wait()) {
+    absl::StrAppend(&text, "; opens again if undecided after ",
+                    FormatDuration(breaker.half_open_max_wait()));
+  }
+  return text;
 }
 
-std::string FormatHistory(const Breaker& breaker) {
-  std::vector<Row> rows = {{"TIME", "FROM", "TO", "CALLS", "FAILED", "CAUSE"}};
+std::string FormatRamp(const config::v1::BreakerPolicy& breaker) {
+  std::vector<std::string> shares;
+  for (const double share : breaker.ramp()) shares.push_back(Percent(share));
+  return absl::StrCat("admits ", absl::StrJoin(shares, ", "),
+                      " of the calls after recovery, each for ",
+                      FormatDuration(breaker.ramp_step()));
+}
+
+// What the breaker goes by.
+void AddRules(const Breaker& breaker, std::vector<Row>* rows) {
+  const config::v1::BreakerPolicy& policy = breaker.policy().breaker();
+  const bool can_open = !OpeningRules(policy).empty();
+  rows->push_back({"opens", FormatOpens(policy)});
+  if (policy.has_slow_call()) {
+    rows->push_back(
+        {"slow calls",
+         absl::StrCat("those that take ", FormatDuration(policy.slow_call()),
+                      " or longer")});
+  }
+  if (policy.critical_weight() > 1) {
+    rows->push_back({"critical", absl::StrCat("a CRITICAL failure counts as ",
+                                              policy.critical_weight())});
+  }
+  if (policy.throttle_k() > 0) {
+    rows->push_back({"throttle", FormatThrottle(breaker)});
+  }
+  if (policy.max_concurrent_calls() > 0) {
+    rows->push_back(
+        {"bulkhead", absl::StrCat(breaker.calls_under_way(), " of at most ",
+                                  Count(policy.max_concurrent_calls(), "call"),
+                                  " under way")});
+  }
+  if (can_open || breaker.state() == admin::v1::STATE_OPEN ||
+      breaker.state() == admin::v1::STATE_HALF_OPEN) {
+    rows->push_back({"stays open", FormatStaysOpen(policy)});
+    rows->push_back({"recovers", FormatRecovery(policy)});
+    if (policy.ramp_size() > 0) rows->push_back({"ramp", FormatRamp(policy)});
+  }
+  rows->push_back(
+      {"tells",
+       absl::StrCat("of rejections at most once per ",
+                    FormatDuration(policy.rejection_event_interval()))});
+}
+
+// What the method's calls get besides.
+void AddPolicy(const Breaker& breaker, std::vector<Row>* rows) {
+  const config::v1::Policy& policy = breaker.policy();
+  rows->push_back({"retries", FormatRetry(policy.retry())});
+  rows->push_back({"repeatable", FormatRepeatable(breaker)});
+  if (breaker.has_retry_budget()) {
+    rows->push_back({"retry budget", FormatBudget(breaker)});
+  }
+  if (policy.has_timeout()) {
+    rows->push_back({"timeout", FormatDuration(policy.timeout())});
+  }
+  if (policy.has_attempt_timeout()) {
+    rows->push_back(
+        {"attempt timeout", FormatDuration(policy.attempt_timeout())});
+  }
+  rows->push_back({"if rejected", policy.wait_when_rejected()
+                                      ? "waits for the breaker"
+                                      : "fails at once"});
+  if (policy.has_wait_for_ready()) {
+    rows->push_back({"wait for ready", policy.wait_for_ready() ? "yes" : "no"});
+  }
+  if (!policy.authority().empty()) {
+    rows->push_back({"authority", Printable(policy.authority())});
+  }
+  if (policy.classification_size() > 0) {
+    rows->push_back({"classification", FormatClassification(policy)});
+  }
+  rows->push_back({"fallback", policy.has_fallback()
+                                   ? FormatFallback(policy.fallback())
+                                   : "no"});
+  if (policy.has_final_failure_hook()) {
+    rows->push_back({"final failure", "told to a hook of the application"});
+  }
+}
+
+std::string FormatHistory(const Breaker& breaker, int width) {
+  std::vector<Row> rows = {
+      {"TIME", "CHANNEL", "FROM", "TO", "CALLS", "FAILED", "CAUSE"}};
   for (const admin::v1::Transition& transition : breaker.history()) {
     rows.push_back({Stamp(ToTime(transition.time())),
+                    Printable(transition.channel()),
                     StateName(transition.from()), StateName(transition.to()),
                     absl::StrCat(CallsOf(transition.window())),
                     absl::StrCat(transition.window().failures()),
                     Printable(transition.cause())});
   }
-  return Align(rows, "  ");
+  return Align(std::move(rows), width, {1, 6}, "  ");
+}
+
+// The JSON names of the 64-bit integers in a message and in its parts.
+void AddWideFields(const google::protobuf::Descriptor& type,
+                   absl::flat_hash_set<std::string>* names) {
+  using Field = google::protobuf::FieldDescriptor;
+  for (int i = 0; i < type.field_count(); ++i) {
+    const Field& field = *type.field(i);
+    if (field.cpp_type() == Field::CPPTYPE_INT64 ||
+        field.cpp_type() == Field::CPPTYPE_UINT64) {
+      names->insert(field.json_name());
+    } else if (field.message_type() != nullptr &&
+               // Those of protobuf's own have forms of their own.
+               field.message_type()->file()->package() != "google.protobuf") {
+      AddWideFields(*field.message_type(), names);
+    }
+  }
 }
 
 }  // namespace
@@ -204,65 +494,60 @@ std::string Printable(absl::string_view text) {
 }
 
 std::string FormatTable(
-    const google::protobuf::RepeatedPtrField<Breaker>& breakers,
-    absl::Time now) {
+    const google::protobuf::RepeatedPtrField<Breaker>& breakers, int width) {
   std::vector<Row> rows = {{"CHANNEL", "METHOD", "STATE", "FOR", "CALLS",
                             "FAILED", "RATE", "REJECTED", "NEXT PROBE"}};
   for (const Breaker& breaker : breakers) {
-    rows.push_back(
-        {Printable(breaker.channel()), Printable(breaker.method()),
-         StateName(breaker.state()), Rough(now - ToTime(breaker.since())),
-         absl::StrCat(CallsOf(breaker.window())),
-         absl::StrCat(breaker.window().failures()),
-         Percent(breaker.window().failure_rate()),
-         absl::StrCat(breaker.rejections()), NextProbe(breaker, now)});
+    rows.push_back({Printable(breaker.channel()), Printable(breaker.method()),
+                    StateName(breaker.state()), Rough(breaker.in_state()),
+                    absl::StrCat(CallsOf(breaker.window())),
+                    absl::StrCat(breaker.window().failures()),
+                    Percent(breaker.window().failure_rate()),
+                    absl::StrCat(breaker.rejections()), NextProbe(breaker)});
   }
-  return Align(rows);
+  return Align(std::move(rows), width, {0, 1});
 }
 
-std::string FormatBreaker(const Breaker& breaker, absl::Time now) {
-  const config::v1::Policy& policy = breaker.policy();
+std::string FormatBreaker(const Breaker& breaker, int width) {
   std::vector<Row> rows = {
       {"method", Printable(breaker.method())},
       {"channel", Printable(breaker.channel())},
       {"state", absl::StrCat(StateName(breaker.state()), " since ",
                              Stamp(ToTime(breaker.since())), ", ",
-                             Ago(breaker.since(), now))},
+                             Rough(breaker.in_state()), " ago")},
   };
   if (breaker.has_manual()) {
-    rows.push_back({"held", FormatManual(breaker.manual(), now)});
+    rows.push_back({"held", FormatManual(breaker.manual())});
   }
-  if (breaker.has_next_probe()) {
-    rows.push_back({"next probe", NextProbe(breaker, now)});
+  if (breaker.state() == admin::v1::STATE_METRICS_ONLY) {
+    rows.push_back({"would be", StateName(breaker.shadow_state())});
   }
-  rows.push_back({"window", FormatWindow(breaker.window())});
+  if (breaker.state() == admin::v1::STATE_METRICS_ONLY ||
+      breaker.would_have_rejected() > 0) {
+    rows.push_back(
+        {"would have rejected", Count(breaker.would_have_rejected(), "call")});
+  }
+  if (breaker.has_next_probe_in()) {
+    rows.push_back({"next probe", NextProbe(breaker)});
+  }
+  rows.push_back(FormatWindow(breaker));
+  if (breaker.ramp_share() < 1) {
+    rows.push_back({"admits", absl::StrCat(Percent(breaker.ramp_share()),
+                                           " of the calls, by the ramp")});
+  }
   rows.push_back(
       {"failures in a row", absl::StrCat(breaker.consecutive_failures())});
   rows.push_back({"rejections", absl::StrCat(breaker.rejections())});
   rows.push_back({"transitions", absl::StrCat(breaker.transitions())});
   rows.push_back({"last error", breaker.has_last_error()
-                                    ? FormatLastError(breaker.last_error(), now)
+                                    ? FormatLastError(breaker.last_error())
                                     : "none"});
-  rows.push_back({"retries", FormatRetry(policy.retry())});
-  rows.push_back({"repeatable", breaker.repeatable() ? "yes" : "no"});
-  if (breaker.has_retry_budget_tokens()) {
-    rows.push_back({"retry budget", absl::StrCat(breaker.retry_budget_tokens(),
-                                                 " tokens left")});
-  }
-  if (policy.has_timeout()) {
-    rows.push_back({"timeout", FormatDuration(policy.timeout())});
-  }
-  if (policy.has_attempt_timeout()) {
-    rows.push_back(
-        {"attempt timeout", FormatDuration(policy.attempt_timeout())});
-  }
-  rows.push_back({"fallback", policy.has_fallback() ? "yes" : "no"});
-  rows.push_back({"opens", FormatOpens(policy.breaker())});
-  rows.push_back({"recovers", FormatRecovery(policy.breaker())});
+  AddPolicy(breaker, &rows);
+  AddRules(breaker, &rows);
   for (Row& row : rows) row[0] += ":";
-  std::string text = Align(rows);
+  std::string text = Align(std::move(rows));
   if (breaker.history_size() > 0) {
-    absl::StrAppend(&text, "history:\n", FormatHistory(breaker));
+    absl::StrAppend(&text, "history:\n", FormatHistory(breaker, width));
   }
   return text;
 }
@@ -286,6 +571,34 @@ std::string FormatEvent(const admin::v1::WatchBreakersResponse& event,
     words.push_back(absl::StrCat("(", Printable(event.cause()), ")"));
   }
   return absl::StrCat(absl::StrJoin(words, " "), "\n");
+}
+
+std::string WithNumbers(absl::string_view json,
+                        const google::protobuf::Descriptor& type) {
+  absl::flat_hash_set<std::string> wide;
+  AddWideFields(type, &wide);
+  std::string result;
+  bool is_wide = false;  // The value that comes is of such a field.
+  while (!json.empty()) {
+    if (json[0] != '"') {
+      is_wide = is_wide && (json[0] == ':' || absl::ascii_isspace(json[0]));
+      result += json[0];
+      json.remove_prefix(1);
+      continue;
+    }
+    size_t end = 1;
+    while (json[end] != '"') end += json[end] == '\\' ? 2 : 1;
+    const absl::string_view text = json.substr(1, end - 1);
+    json.remove_prefix(end + 1);
+    if (is_wide) {
+      result.append(text.begin(), text.end());
+    } else {
+      absl::StrAppend(&result, "\"", text, "\"");
+    }
+    is_wide = !is_wide && wide.contains(text) &&
+              absl::StartsWith(absl::StripLeadingAsciiWhitespace(json), ":");
+  }
+  return result;
 }
 
 }  // namespace breakerctl

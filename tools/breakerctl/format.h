@@ -10,6 +10,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "google/protobuf/descriptor.h"
 #include "google/protobuf/repeated_ptr_field.h"
 #include "grpc_breaker/admin/v1/admin.pb.h"
 
@@ -19,18 +20,25 @@ namespace breakerctl {
 // `text`, which is UTF-8, with its control characters as "\x1b".
 std::string Printable(absl::string_view text);
 
-// One line per breaker, in aligned columns, below a heading. `now` is the wall
-// clock, to which times are shown.
+// One line per breaker, in aligned columns, below a heading. Where that is more
+// than `width` columns, long names are shortened in the middle; 0: never.
 std::string FormatTable(
     const google::protobuf::RepeatedPtrField<admin::v1::Breaker>& breakers,
-    absl::Time now);
+    int width);
 
-// All of one breaker, on several lines.
-std::string FormatBreaker(const admin::v1::Breaker& breaker, absl::Time now);
+// All of one breaker, on several lines. `width` is for the table of its
+// history.
+std::string FormatBreaker(const admin::v1::Breaker& breaker, int width);
 
-// One line; empty for what is of no interest to people.
+// One line; empty for what is of no interest to people. `now` is the wall
+// clock, for what does not say when it was.
 std::string FormatEvent(const admin::v1::WatchBreakersResponse& event,
                         absl::Time now);
+
+// `json`, a message as written by protobuf, with its 64-bit integers as numbers
+// and not as strings of digits: programs compare them as what they are.
+std::string WithNumbers(absl::string_view json,
+                        const google::protobuf::Descriptor& type);
 
 }  // namespace breakerctl
 }  // namespace grpc_breaker

@@ -1,5 +1,10 @@
 #include "grpc_breaker/internal/breaker_filter.h"
 
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+#include <vector>
+
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -7,6 +12,17 @@
 
 namespace grpc_breaker {
 namespace internal {
+namespace {
+
+// How many are fetched at a time.
+constexpr size_t kFetched = 100;
+
+// The least name that is greater.
+std::string Successor(absl::string_view name) {
+  return absl::StrCat(name, absl::string_view("\0", 1));
+}
+
+}  // namespace
 
 absl::StatusOr<BreakerFilter> BreakerFilter::Parse(
     const admin::v1::BreakerFilter& message) {
@@ -42,6 +58,50 @@ bool BreakerFilter::MatchesMethod(absl::string_view method) const {
 
 bool BreakerFilter::MatchesState(admin::v1::State state) const {
   return states_.empty() || states_.count(state) > 0;
+}
+
+void VisitRegistries(
+    const Directory& directory, absl::string_view only, std::string first,
+    absl::FunctionRef<bool(const std::shared_ptr<Registry>&)> visit) {
+  if (!only.empty()) {
+    if (only < first) return;
+    const auto found = directory.RegistriesFrom(only, 1);
+    if (!found.empty() && found[0]->channel_name() == only) visit(found[0]);
+    return;
+  }
+  for (;;) {
+    const std::vector<std::shared_ptr<Registry>> some =
+        directory.RegistriesFrom(first, kFetched);
+    for (const auto& registry : some) {
+      if (!visit(registry)) return;
+    }
+    if (some.size() < kFetched) return;
+    first = Successor(some.back()->channel_name());
+  }
+}
+
+void VisitBreakers(
+    const Directory& directory, const BreakerFilter& filter,
+    const BreakerName& after,
+    absl::FunctionRef<bool(const std::shared_ptr<Registry>&, const Method&)>
+        visit) {
+  const auto visit_registry = [&](const std::shared_ptr<Registry>& registry) {
+    std::string first = filter.method_prefix();
+    if (registry->channel_name() == after.channel) {
+      first = std::max(first, Successor(after.method));
+    }
+    for (;;) {
+      const std::vector<const Method*> some =
+          registry->MethodsFrom(first, kFetched);
+      for (const Method* method : some) {
+        if (!filter.MatchesMethod(method->name())) return true;
+        if (!visit(registry, *method)) return false;
+      }
+      if (some.size() < kFetched) return true;
+      first = Successor(some.back()->name());
+    }
+  };
+  VisitRegistries(directory, filter.channel(), after.channel, visit_registry);
 }
 
 std::string Quoted(absl::string_view value) {

@@ -2,14 +2,23 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
+#include <string>
+#include <type_traits>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/duration.pb.h"
 #include "google/protobuf/generated_enum_reflection.h"
+#include "google/protobuf/message.h"
 #include "google/protobuf/timestamp.pb.h"
+#include "grpc_breaker/internal/policy_fields.h"
 #include "grpc_breaker/internal/utf8.h"
 
 namespace grpc_breaker {
@@ -41,91 +50,142 @@ google::protobuf::Timestamp ToMessage(absl::Time time) {
   return message;
 }
 
-// The enumerator of a message's enum that has the name of the library's own
-// after the prefix; UNSPECIFIED, which is 0, if there is none.
-template <typename MessageEnum, typename Enum>
-MessageEnum Named(absl::string_view prefix, Enum value) {
+absl::string_view ToString(Idempotency idempotency) {
+  return idempotency == Idempotency::kRepeatable ? "REPEATABLE" : "AS_DECLARED";
+}
+
+// The enumerator that has the name of the library's own after the prefix of its
+// enum; UNSPECIFIED, which is 0, if there is none.
+int NumberNamed(const google::protobuf::EnumDescriptor* type,
+                absl::string_view name) {
+  const absl::string_view prefix =
+      absl::StripSuffix(type->value(0)->name(), "UNSPECIFIED");
   const google::protobuf::EnumValueDescriptor* found =
-      google::protobuf::GetEnumDescriptor<MessageEnum>()->FindValueByName(
-          absl::StrCat(prefix, ToString(value)));
-  return static_cast<MessageEnum>(found != nullptr ? found->number() : 0);
+      type->FindValueByName(absl::StrCat(prefix, name));
+  return found != nullptr ? found->number() : 0;
 }
 
-config::v1::ErrorCategory ToMessage(ErrorCategory category) {
-  return Named<config::v1::ErrorCategory>("ERROR_CATEGORY_", category);
+template <typename MessageEnum, typename Enum>
+MessageEnum Named(Enum value) {
+  return static_cast<MessageEnum>(NumberNamed(
+      google::protobuf::GetEnumDescriptor<MessageEnum>(), ToString(value)));
 }
 
-config::v1::ErrorSeverity ToMessage(ErrorSeverity severity) {
-  return Named<config::v1::ErrorSeverity>("ERROR_SEVERITY_", severity);
+// --- Options as messages ---
+//
+// The fields of a message have the names of those of the struct, so that the
+// table of these says what is set. Set() is told of each field of a struct and
+// its counterpart, which is null where the message has none.
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+
+template <typename Options>
+void SetFields(const Options& options, Message* message);
+
+void Set(bool value, const FieldDescriptor* field, Message* message) {
+  message->GetReflection()->SetBool(message, field, value);
 }
 
-config::v1::Idempotency ToMessage(std::optional<Idempotency> idempotency) {
-  if (!idempotency) return config::v1::IDEMPOTENCY_UNSPECIFIED;
-  return *idempotency == Idempotency::kRepeatable
-             ? config::v1::IDEMPOTENCY_REPEATABLE
-             : config::v1::IDEMPOTENCY_AS_DECLARED;
+void Set(int value, const FieldDescriptor* field, Message* message) {
+  message->GetReflection()->SetInt32(message, field, value);
 }
 
-void SetRetry(const RetryOptions& options, config::v1::RetryPolicy* message) {
-  message->set_max_retries(options.max_retries);
-  *message->mutable_base_delay() = ToMessage(options.base_delay);
-  *message->mutable_max_delay() = ToMessage(options.max_delay);
-  message->set_exponential_base(options.exponential_base);
-  message->set_jitter(Named<config::v1::Jitter>("JITTER_", options.jitter));
+void Set(double value, const FieldDescriptor* field, Message* message) {
+  message->GetReflection()->SetDouble(message, field, value);
+}
+
+void Set(const std::string& value, const FieldDescriptor* field,
+         Message* message) {
+  message->GetReflection()->SetString(message, field, value);
 }
 
 // An endless duration is one that is not set.
-void SetIfFinite(
-    absl::Duration duration,
-    google::protobuf::Duration* (config::v1::BreakerPolicy::*field)(),
-    config::v1::BreakerPolicy* message) {
-  if (duration == absl::InfiniteDuration()) return;
-  *(message->*field)() = ToMessage(duration);
+void Set(absl::Duration value, const FieldDescriptor* field, Message* message) {
+  if (value == absl::InfiniteDuration()) return;
+  message->GetReflection()
+      ->MutableMessage(message, field)
+      ->CopyFrom(ToMessage(value));
 }
 
-void SetBreaker(const BreakerOptions& options,
-                config::v1::BreakerPolicy* message) {
-  using Message = config::v1::BreakerPolicy;
-  message->set_enabled(options.enabled);
-  message->set_consecutive_failures(options.consecutive_failures);
-  message->set_last_calls(options.last_calls);
-  message->set_last_calls_failures(options.last_calls_failures);
-  message->set_failure_rate(options.failure_rate);
-  message->set_slow_rate(options.slow_rate);
-  SetIfFinite(options.slow_call, &Message::mutable_slow_call, message);
-  *message->mutable_window() = ToMessage(options.window);
-  message->set_minimum_calls(options.minimum_calls);
-  message->set_critical_weight(options.critical_weight);
-  message->set_open_on_critical(options.open_on_critical);
-  message->set_throttle_k(options.throttle_k);
-  message->set_max_concurrent_calls(options.max_concurrent_calls);
-  *message->mutable_open_duration() = ToMessage(options.open_duration);
-  message->set_open_multiplier(options.open_multiplier);
-  *message->mutable_max_open_duration() = ToMessage(options.max_open_duration);
-  message->set_open_jitter(options.open_jitter);
-  message->set_use_server_delay(options.use_server_delay);
-  message->set_half_open_permits(options.half_open_permits);
-  message->set_half_open_successes(options.half_open_successes);
-  message->set_half_open_failure_rate(options.half_open_failure_rate);
-  SetIfFinite(options.half_open_max_wait, &Message::mutable_half_open_max_wait,
-              message);
-  *message->mutable_permit_lease() = ToMessage(options.permit_lease);
-  for (const double share : options.ramp) message->add_ramp(share);
-  *message->mutable_ramp_step() = ToMessage(options.ramp_step);
-  *message->mutable_rejection_event_interval() =
-      ToMessage(options.rejection_event_interval);
+template <typename Enum, typename = std::enable_if_t<std::is_enum_v<Enum>>>
+void Set(Enum value, const FieldDescriptor* field, Message* message) {
+  message->GetReflection()->SetEnumValue(
+      message, field, NumberNamed(field->enum_type(), ToString(value)));
 }
 
-void SetOverride(grpc::StatusCode code, const ClassOverride& override,
-                 config::v1::ClassOverride* message) {
-  message->set_code(code);
-  if (override.category) message->set_category(ToMessage(*override.category));
-  if (override.severity) message->set_severity(ToMessage(*override.severity));
-  if (override.outcome) {
-    message->set_outcome(
-        Named<config::v1::Outcome>("OUTCOME_", *override.outcome));
+template <typename T>
+void Set(const std::optional<T>& value, const FieldDescriptor* field,
+         Message* message) {
+  if (value) Set(*value, field, message);
+}
+
+void Set(const std::vector<double>& values, const FieldDescriptor* field,
+         Message* message) {
+  for (const double value : values) {
+    message->GetReflection()->AddDouble(message, field, value);
   }
-  if (override.retryable) message->set_retryable(*override.retryable);
+}
+
+// A function stays here; only whether there is one travels, or not even that.
+template <typename Function>
+void Set(const std::function<Function>& value, const FieldDescriptor* field,
+         Message* message) {
+  if (field != nullptr) Set(value != nullptr, field, message);
+}
+
+void Set(const std::map<grpc::StatusCode, ClassOverride>& overrides,
+         const FieldDescriptor* field, Message* message) {
+  for (const auto& [code, override] : overrides) {
+    Message* added = message->GetReflection()->AddMessage(message, field);
+    SetFields(override, added);
+    static_cast<config::v1::ClassOverride*>(added)->set_code(code);
+  }
+}
+
+void Set(const Fallback& fallback, const FieldDescriptor* field,
+         Message* message) {
+  if (fallback.function == nullptr) return;
+  SetFields(fallback, message->GetReflection()->MutableMessage(message, field));
+}
+
+void Set(const RetryOptions& options, const FieldDescriptor* field,
+         Message* message) {
+  SetFields(options, message->GetReflection()->MutableMessage(message, field));
+}
+
+void Set(const BreakerOptions& options, const FieldDescriptor* field,
+         Message* message) {
+  SetFields(options, message->GetReflection()->MutableMessage(message, field));
+}
+
+// The counterparts of a struct's fields, in the order of its table.
+template <typename Options>
+std::vector<const FieldDescriptor*> Counterparts(
+    const Options& options, const google::protobuf::Descriptor* type) {
+  std::vector<const FieldDescriptor*> fields;
+  ForEachField(options, [&](const auto& field) {
+    fields.push_back(type->FindFieldByName(field.name == "on_final_failure"
+                                               ? "has_final_failure_hook"
+                                               : std::string(field.name)));
+  });
+  return fields;
+}
+
+template <typename Options>
+void SetFields(const Options& options, Message* message) {
+  // Looked up once: there is one type of message for each struct.
+  static const auto& counterparts = *new std::vector<const FieldDescriptor*>(
+      Counterparts(options, message->GetDescriptor()));
+  auto counterpart = counterparts.begin();
+  ForEachField(options, [&](const auto& field) {
+    Set(field.value, *counterpart++, message);
+  });
+}
+
+// Never negative, whoever read the clock first.
+absl::Duration Elapsed(MonotonicTime since, MonotonicTime now) {
+  return std::max(absl::FromChrono(now - since), absl::ZeroDuration());
 }
 
 void SetWindow(const WindowCounts& counts, admin::v1::Window* message) {
@@ -142,74 +202,72 @@ void SetManual(const ManualState& manual, absl::Time now,
   message->set_actor(ToUtf8(manual.actor));
   if (manual.time_to_live != absl::InfiniteDuration()) {
     *message->mutable_expires() = ToMessage(now + manual.time_to_live);
+    *message->mutable_remaining() = ToMessage(manual.time_to_live);
   }
 }
 
-void SetLastError(const LastError& error, admin::v1::LastError* message) {
+void SetLastError(const LastError& error, MonotonicTime now,
+                  admin::v1::LastError* message) {
   message->set_code(error.code);
   message->set_message(ToUtf8(error.message));
-  message->set_category(ToMessage(error.error_class.category));
-  message->set_severity(ToMessage(error.error_class.severity));
+  message->set_category(
+      Named<config::v1::ErrorCategory>(error.error_class.category));
+  message->set_severity(
+      Named<config::v1::ErrorSeverity>(error.error_class.severity));
   *message->mutable_time() = ToMessage(error.time);
+  *message->mutable_age() = ToMessage(Elapsed(error.at, now));
 }
 
 }  // namespace
 
 config::v1::Policy ToMessage(const Policy& policy) {
   config::v1::Policy message;
-  SetRetry(policy.retry, message.mutable_retry());
-  SetBreaker(policy.breaker, message.mutable_breaker());
-  for (const auto& [code, override] : policy.classification) {
-    SetOverride(code, override, message.add_classification());
-  }
-  message.set_idempotency(ToMessage(policy.idempotency));
-  if (policy.timeout) *message.mutable_timeout() = ToMessage(*policy.timeout);
-  if (policy.attempt_timeout) {
-    *message.mutable_attempt_timeout() = ToMessage(*policy.attempt_timeout);
-  }
-  if (policy.fallback.function) {
-    config::v1::FallbackPolicy* fallback = message.mutable_fallback();
-    fallback->set_on_exhaustion(policy.fallback.on_exhaustion);
-    fallback->set_on_not_retryable(policy.fallback.on_not_retryable);
-    fallback->set_on_rejection(policy.fallback.on_rejection);
-  }
-  message.set_has_final_failure_hook(policy.on_final_failure != nullptr);
-  if (policy.wait_for_ready) {
-    message.set_wait_for_ready(*policy.wait_for_ready);
-  }
-  message.set_authority(policy.authority);
+  SetFields(policy, &message);
   return message;
 }
 
 admin::v1::State ToMessage(BreakerState state) {
-  return Named<admin::v1::State>("STATE_", state);
+  return Named<admin::v1::State>(state);
 }
 
-admin::v1::Transition ToMessage(const BreakerTransition& transition) {
+admin::v1::Transition ToMessage(const Registry& registry, const Method& method,
+                                const BreakerTransition& transition,
+                                MonotonicTime now) {
   admin::v1::Transition message;
+  message.set_channel(registry.channel_name());
+  message.set_method(method.name());
   message.set_from(ToMessage(transition.from));
   message.set_to(ToMessage(transition.to));
   message.set_cause(ToUtf8(transition.cause));
   SetWindow(transition.counts, message.mutable_window());
   *message.mutable_time() = ToMessage(transition.wall_time);
+  *message.mutable_age() = ToMessage(Elapsed(transition.at, now));
   return message;
 }
 
 admin::v1::Breaker ToMessage(const Registry& registry, const Method& method) {
-  Environment& environment = registry.environment();
-  const BreakerSnapshot snapshot = method.breaker().Snapshot(environment.Now());
-  const absl::Time now = environment.WallNow();
+  const MonotonicTime now = registry.environment().Now();
+  return ToMessage(registry, method, method.breaker().Snapshot(now), now);
+}
+
+admin::v1::Breaker ToMessage(const Registry& registry, const Method& method,
+                             const BreakerSnapshot& snapshot,
+                             MonotonicTime now) {
+  const absl::Time wall_now = registry.environment().WallNow();
 
   admin::v1::Breaker message;
   message.set_channel(registry.channel_name());
   message.set_method(method.name());
   message.set_state(ToMessage(snapshot.state));
   *message.mutable_since() = ToMessage(snapshot.since_wall);
+  *message.mutable_in_state() = ToMessage(Elapsed(snapshot.since, now));
   SetWindow(snapshot.counts, message.mutable_window());
   message.set_consecutive_failures(snapshot.consecutive_failures);
   message.set_permits_in_use(snapshot.permits_in_use);
   if (snapshot.state == BreakerState::kOpen) {
-    *message.mutable_next_probe() = ToMessage(now + snapshot.next_probe_in);
+    *message.mutable_next_probe() =
+        ToMessage(wall_now + snapshot.next_probe_in);
+    *message.mutable_next_probe_in() = ToMessage(snapshot.next_probe_in);
   }
   message.set_rejections(snapshot.rejections);
   message.set_transitions(snapshot.transitions);
@@ -217,19 +275,24 @@ admin::v1::Breaker ToMessage(const Registry& registry, const Method& method) {
   message.set_ramp_share(snapshot.ramp_share);
   message.set_throttle_probability(snapshot.throttle_probability);
   if (snapshot.manual) {
-    SetManual(*snapshot.manual, now, message.mutable_manual());
+    SetManual(*snapshot.manual, wall_now, message.mutable_manual());
   }
   if (snapshot.state == BreakerState::kMetricsOnly) {
     message.set_shadow_state(ToMessage(snapshot.shadow_state));
   }
   message.set_would_have_rejected(snapshot.would_have_rejected);
   if (const std::optional<LastError> error = method.last_error()) {
-    SetLastError(*error, message.mutable_last_error());
+    SetLastError(*error, now, message.mutable_last_error());
   }
   *message.mutable_policy() = ToMessage(method.policy());
+  // The breaker may have other options by now than the policy gave it.
+  message.mutable_policy()->clear_breaker();
+  SetFields(method.breaker().options(),
+            message.mutable_policy()->mutable_breaker());
   message.set_repeatable(method.repeatable());
   if (method.retry_budget() != nullptr) {
     message.set_retry_budget_tokens(method.retry_budget()->tokens());
+    SetFields(registry.options().retry_budget, message.mutable_retry_budget());
   }
   return message;
 }

@@ -16,11 +16,18 @@ config::v1::Policy ToMessage(const Policy& policy);
 
 admin::v1::State ToMessage(BreakerState state);
 
-admin::v1::Transition ToMessage(const BreakerTransition& transition);
+// A transition of `method`, which is one of `registry`.
+admin::v1::Transition ToMessage(const Registry& registry, const Method& method,
+                                const BreakerTransition& transition,
+                                MonotonicTime now);
 
 // The breaker of `method`, which is one of `registry`, as it is now; without
 // its history.
 admin::v1::Breaker ToMessage(const Registry& registry, const Method& method);
+// As it was in the snapshot, which was taken at `now`.
+admin::v1::Breaker ToMessage(const Registry& registry, const Method& method,
+                             const BreakerSnapshot& snapshot,
+                             MonotonicTime now);
 
 }  // namespace internal
 }  // namespace grpc_breaker

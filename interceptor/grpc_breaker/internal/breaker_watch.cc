@@ -10,10 +10,11 @@
 namespace grpc_breaker {
 namespace internal {
 
-BreakerWatch* BreakerWatch::Start(Directory& directory, BreakerFilter filter) {
-  auto* watch = new BreakerWatch(std::move(filter));
-  watch->subscription_ = directory.Subscribe(*watch);
-  watch->EnqueueSnapshot(directory);
+BreakerWatch* BreakerWatch::Start(std::shared_ptr<WatchHub> hub,
+                                  BreakerFilter filter) {
+  auto* watch = new BreakerWatch(std::move(hub), std::move(filter));
+  watch->hub_->Add(*watch);
+  watch->EnqueueSnapshot();
   watch->StartNext();
   return watch;
 }
@@ -36,100 +37,98 @@ void BreakerWatch::OnCancel() {
 }
 
 void BreakerWatch::OnDone() {
-  subscription_.reset();  // Waits for events that are being told.
+  hub_->Remove(*this);  // Waits for changes that are being told.
   delete this;
 }
 
-void BreakerWatch::OnMethodAdded(const Registry& registry,
-                                 const Method& method) {
-  if (!Matches(registry, method)) return;
+void BreakerWatch::OnChanges(const std::vector<BreakerChange>& changes) {
   {
     absl::MutexLock lock(&mutex_);
-    Entry& entry =
-        Enqueue({registry.channel_name(), method.name()}, Response::KIND_ADDED);
-    entry.registry = registry.weak_from_this();
-    entry.method = &method;
-    if (!Claim()) return;
-  }
-  StartNext();
-}
-
-void BreakerWatch::OnTransition(const Registry& registry, const Method& method,
-                                const BreakerTransition& transition) {
-  if (!Matches(registry, method)) return;
-  {
-    absl::MutexLock lock(&mutex_);
-    Entry& entry = Enqueue({registry.channel_name(), method.name()},
-                           Response::KIND_CHANGED);
-    entry.registry = registry.weak_from_this();
-    entry.method = &method;
-    entry.cause = transition.cause;
-    entry.was_in_filter = entry.was_in_filter ||
-                          filter_.MatchesState(ToMessage(transition.from)) ||
-                          filter_.MatchesState(ToMessage(transition.to));
-    if (!Claim()) return;
-  }
-  StartNext();
-}
-
-void BreakerWatch::OnRegistryRemoved(const Registry& registry) {
-  const std::string& channel = registry.channel_name();
-  if (!filter_.MatchesChannel(channel)) return;
-  {
-    absl::MutexLock lock(&mutex_);
-    // The caller hears of the end of what it has heard of only.
-    bool known = false;
-    auto it = entries_.lower_bound({channel, ""});
-    while (it != entries_.end() && it->first.first == channel) {
-      known = known || it->second.written || it->first.second.empty();
-      queue_.erase(it->second.ticket);
-      it = entries_.erase(it);
+    for (const BreakerChange& change : changes) {
+      if (!filter_.MatchesChannel(change.name.channel)) continue;
+      if (change.name.method.empty()) {
+        EnqueueRemoval(change.name.channel);
+      } else if (filter_.MatchesMethod(change.name.method)) {
+        EnqueueChange(change);
+      }
     }
-    if (known) Enqueue({channel, ""}, Response::KIND_REMOVED);
     if (!Claim()) return;
   }
   StartNext();
 }
 
-void BreakerWatch::EnqueueSnapshot(const Directory& directory) {
-  const std::vector<std::shared_ptr<Registry>> registries =
-      directory.Registries();
-  std::map<Key, Entry> snapshot;
-  for (const auto& registry : registries) {
-    for (const Method* method : registry->Methods()) {
-      if (!Matches(*registry, *method)) continue;
-      Entry& entry = snapshot[{registry->channel_name(), method->name()}];
-      entry.registry = registry;
-      entry.method = method;
-    }
+void BreakerWatch::EnqueueChange(const BreakerChange& change) {
+  Entry& entry = Enqueue(change.name, change.added ? Response::KIND_ADDED
+                                                   : Response::KIND_CHANGED);
+  entry.registry = change.registry;
+  entry.method = change.method;
+  if (!change.cause.empty()) entry.cause = change.cause;
+  for (const BreakerState state : change.states) {
+    entry.was_in_filter |= filter_.MatchesState(ToMessage(state));
   }
+}
+
+void BreakerWatch::EnqueueRemoval(const std::string& channel) {
+  // The caller hears of the end of what it has heard of only.
+  bool known = false;
+  auto it = entries_.lower_bound({channel, ""});
+  while (it != entries_.end() && it->first.channel == channel) {
+    known = known || it->second.written || it->first.method.empty();
+    queue_.erase(it->second.ticket);
+    it = entries_.erase(it);
+  }
+  if (known) Enqueue({channel, ""}, Response::KIND_REMOVED);
+}
+
+void BreakerWatch::EnqueueSnapshot() {
+  Entries snapshot;
+  // Held, so that what is told of meanwhile as removed was another of its name.
+  std::map<std::string, std::shared_ptr<const Registry>> registries;
+  VisitBreakers(
+      hub_->directory(), filter_, BreakerName(),
+      [&](const std::shared_ptr<Registry>& registry, const Method& method) {
+        registries.emplace(registry->channel_name(), registry);
+        Entry entry;
+        entry.registry = registry;
+        entry.method = &method;
+        snapshot.emplace_hint(
+            snapshot.end(),
+            BreakerName{registry->channel_name(), method.name()},
+            std::move(entry));
+        return true;
+      });
 
   absl::MutexLock lock(&mutex_);
-  // What came since the subscription is part of the snapshot, or comes after.
-  const std::map<Key, Entry> later = std::exchange(entries_, {});
+  // What was told of already is part of the snapshot, or comes after it.
+  const Entries later = std::exchange(entries_, {});
   queue_.clear();
-  for (const auto& [key, entry] : snapshot) {
-    Entry& enqueued = Enqueue(key, Response::KIND_SNAPSHOT);
-    enqueued.registry = entry.registry;
-    enqueued.method = entry.method;
+  entries_ = std::move(snapshot);
+  for (auto& [name, entry] : entries_) {
+    entry.ticket = ++last_ticket_;
+    entry.kind = Response::KIND_SNAPSHOT;
+    queue_.emplace_hint(queue_.end(), entry.ticket, name);
   }
-  Enqueue(Key(), Response::KIND_SNAPSHOT_END);
-  for (const auto& [key, entry] : later) {
-    if (snapshot.count(key) > 0) continue;
-    Entry& enqueued = Enqueue(key, entry.kind);
+  Enqueue(BreakerName(), Response::KIND_SNAPSHOT_END);
+  for (const auto& [name, entry] : later) {
+    const bool is_removal = name.method.empty();
+    if (is_removal ? registries.count(name.channel) > 0
+                   : entries_.count(name) > 0) {
+      continue;
+    }
+    Entry& enqueued = Enqueue(name, entry.kind);
     const uint64_t ticket = enqueued.ticket;
     enqueued = entry;
     enqueued.ticket = ticket;
   }
 }
 
-BreakerWatch::Entry& BreakerWatch::Enqueue(const Key& key,
+BreakerWatch::Entry& BreakerWatch::Enqueue(const BreakerName& name,
                                            Response::Kind kind) {
-  Entry& entry = entries_[key];
+  Entry& entry = entries_[name];
   if (entry.ticket == 0) {
     entry.ticket = ++last_ticket_;
     entry.kind = kind;
-    queue_.emplace(entry.ticket, key);
+    queue_.emplace(entry.ticket, name);
   } else {
     // A change of what was not yet announced is part of the announcement.
     entry.kind = std::min(entry.kind, kind);
@@ -144,14 +143,14 @@ bool BreakerWatch::Claim() {
 }
 
 void BreakerWatch::StartNext() {
-  Key key;
+  BreakerName name;
   Entry entry;
   do {
     bool finish = false;
     {
       absl::MutexLock lock(&mutex_);
       finish = cancelled_;
-      if (!finish && !Dequeue(&key, &entry)) {
+      if (!finish && !Dequeue(&name, &entry)) {
         claimed_ = false;
         return;
       }
@@ -160,17 +159,17 @@ void BreakerWatch::StartNext() {
       Finish(grpc::Status::CANCELLED);
       return;
     }
-  } while (!Fill(key, entry));
+  } while (!Fill(name, entry));
   StartWrite(&response_);
 }
 
-bool BreakerWatch::Dequeue(Key* key, Entry* entry) {
+bool BreakerWatch::Dequeue(BreakerName* name, Entry* entry) {
   if (queue_.empty()) return false;
   const auto first = queue_.begin();
   const auto it = entries_.find(first->second);
-  *key = it->first;
+  *name = it->first;
   *entry = it->second;
-  if (key->second.empty()) {
+  if (name->method.empty()) {
     entries_.erase(it);
   } else {
     it->second.ticket = 0;
@@ -181,44 +180,44 @@ bool BreakerWatch::Dequeue(Key* key, Entry* entry) {
   return true;
 }
 
-bool BreakerWatch::Fill(const Key& key, const Entry& entry) {
-  const auto& [channel, method] = key;
+bool BreakerWatch::Fill(const BreakerName& name, const Entry& entry) {
   response_.Clear();
   response_.set_kind(entry.kind);
-  if (method.empty()) {
-    if (!channel.empty()) response_.mutable_breaker()->set_channel(channel);
+  if (name.method.empty()) {
+    if (!name.channel.empty()) {
+      response_.mutable_breaker()->set_channel(name.channel);
+    }
     return true;
   }
 
   // Perhaps the last reference: let go of below, when no lock is held.
   const std::shared_ptr<const Registry> registry = entry.registry.lock();
   if (registry == nullptr) return false;
-  const admin::v1::Breaker& breaker = *response_.mutable_breaker() =
-      ToMessage(*registry, *entry.method);
+  const MonotonicTime now = registry->environment().Now();
+  const BreakerSnapshot snapshot = entry.method->breaker().Snapshot(now);
+  if (!entry.was_in_filter &&
+      !filter_.MatchesState(ToMessage(snapshot.state))) {
+    return false;
+  }
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto it = entries_.find(name);
+    if (it == entries_.end()) return false;
+    Entry& current = it->second;
+    // The last write may have been late enough to show this change already.
+    if (current.written &&
+        snapshot.transitions <= current.written_transitions) {
+      return false;
+    }
+    current.written = true;
+    current.written_transitions = snapshot.transitions;
+  }
+  *response_.mutable_breaker() =
+      ToMessage(*registry, *entry.method, snapshot, now);
   if (entry.kind == Response::KIND_CHANGED) {
     response_.set_cause(ToUtf8(entry.cause));
   }
-  if (!entry.was_in_filter && !filter_.MatchesState(breaker.state())) {
-    return false;
-  }
-
-  absl::MutexLock lock(&mutex_);
-  const auto it = entries_.find(key);
-  if (it == entries_.end()) return false;
-  Entry& current = it->second;
-  // The last write may have been late enough to show this change already.
-  if (current.written && breaker.transitions() <= current.written_transitions) {
-    return false;
-  }
-  current.written = true;
-  current.written_transitions = breaker.transitions();
   return true;
-}
-
-bool BreakerWatch::Matches(const Registry& registry,
-                           const Method& method) const {
-  return filter_.MatchesChannel(registry.channel_name()) &&
-         filter_.MatchesMethod(method.name());
 }
 
 }  // namespace internal

@@ -23,6 +23,7 @@
 #include "absl/synchronization/mutex.h"
 #include "grpc_breaker/admin/v1/admin.pb.h"
 #include "grpc_breaker/internal/breaker_filter.h"
+#include "grpc_breaker/internal/watch_hub.h"
 #include "grpc_breaker/registry.h"
 #include "grpcpp/support/server_callback.h"
 
@@ -31,9 +32,10 @@ namespace internal {
 
 class BreakerWatch
     : public grpc::ServerWriteReactor<admin::v1::WatchBreakersResponse>,
-      private DirectoryListener {
+      private WatchHub::Watcher {
  public:
-  static BreakerWatch* Start(Directory& directory, BreakerFilter filter);
+  static BreakerWatch* Start(std::shared_ptr<WatchHub> hub,
+                             BreakerFilter filter);
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
@@ -41,10 +43,6 @@ class BreakerWatch
 
  private:
   using Response = admin::v1::WatchBreakersResponse;
-
-  // Channel and method. The end of the snapshot has neither; a channel that is
-  // gone has no method.
-  using Key = std::pair<std::string, std::string>;
 
   struct Entry {
     std::weak_ptr<const Registry> registry;
@@ -59,17 +57,22 @@ class BreakerWatch
     bool written = false;
     uint64_t written_transitions = 0;
   };
+  // The end of the snapshot has neither channel nor method; a channel that is
+  // gone has no method.
+  using Entries = std::map<BreakerName, Entry>;
 
-  explicit BreakerWatch(BreakerFilter filter) : filter_(std::move(filter)) {}
+  BreakerWatch(std::shared_ptr<WatchHub> hub, BreakerFilter filter)
+      : hub_(std::move(hub)), filter_(std::move(filter)) {}
   ~BreakerWatch() override = default;
 
-  void OnMethodAdded(const Registry& registry, const Method& method) override;
-  void OnTransition(const Registry& registry, const Method& method,
-                    const BreakerTransition& transition) override;
-  void OnRegistryRemoved(const Registry& registry) override;
+  void OnChanges(const std::vector<BreakerChange>& changes) override;
 
-  void EnqueueSnapshot(const Directory& directory);
-  Entry& Enqueue(const Key& key, Response::Kind kind)
+  void EnqueueSnapshot();
+  void EnqueueChange(const BreakerChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EnqueueRemoval(const std::string& channel)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Entry& Enqueue(const BreakerName& name, Response::Kind kind)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // True if the caller has become the one who may start operations, and has to
   // call StartNext.
@@ -77,18 +80,19 @@ class BreakerWatch
   // Writes what is next, or finishes, or lets go of the claim.
   void StartNext() ABSL_LOCKS_EXCLUDED(mutex_);
   // Takes what is next out of the queue; false if there is nothing.
-  bool Dequeue(Key* key, Entry* entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool Dequeue(BreakerName* name, Entry* entry)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Puts it into response_; false if it is not to be written after all.
-  bool Fill(const Key& key, const Entry& entry) ABSL_LOCKS_EXCLUDED(mutex_);
-  bool Matches(const Registry& registry, const Method& method) const;
+  bool Fill(const BreakerName& name, const Entry& entry)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
+  const std::shared_ptr<WatchHub> hub_;
   const BreakerFilter filter_;
-  std::unique_ptr<Directory::Subscription> subscription_;
   Response response_;  // Belongs to who has claimed, and to the write.
 
   absl::Mutex mutex_;
-  std::map<Key, Entry> entries_ ABSL_GUARDED_BY(mutex_);
-  std::map<uint64_t, Key> queue_ ABSL_GUARDED_BY(mutex_);
+  Entries entries_ ABSL_GUARDED_BY(mutex_);
+  std::map<uint64_t, BreakerName> queue_ ABSL_GUARDED_BY(mutex_);
   uint64_t last_ticket_ ABSL_GUARDED_BY(mutex_) = 0;
   // Somebody may start operations: at first Start(), then who has claimed it;
   // from Finish() on for good.
