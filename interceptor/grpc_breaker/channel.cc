@@ -52,8 +52,7 @@ const char* FindServiceConfig(const grpc::ChannelArguments& arguments) {
 grpc::ChannelArguments WithServiceConfig(
     const grpc::ChannelArguments& arguments, const std::string& json) {
   grpc::ChannelArguments copy;
-  const std::string own_agent =
-      absl::StrCat(" ", copy.c_channel_args().args[0].value.string);
+  const std::string own_agent = copy.c_channel_args().args[0].value.string;
   copy.SetServiceConfigJSON(json);
   const grpc_channel_args raw = arguments.c_channel_args();
   for (size_t i = 0; i < raw.num_args; ++i) {
@@ -63,12 +62,16 @@ grpc::ChannelArguments WithServiceConfig(
         copy.SetInt(argument.key, argument.value.integer);
         break;
       case GRPC_ARG_STRING: {
+        const absl::string_view key = argument.key;
         absl::string_view value = argument.value.string;
-        if (absl::string_view(argument.key) ==
-                GRPC_ARG_PRIMARY_USER_AGENT_STRING &&
+        if (key == GRPC_ARG_SERVICE_CONFIG) break;
+        if (key == GRPC_ARG_PRIMARY_USER_AGENT_STRING &&
             absl::ConsumeSuffix(&value, own_agent)) {
-          copy.SetUserAgentPrefix(std::string(value));
-        } else if (absl::string_view(argument.key) != GRPC_ARG_SERVICE_CONFIG) {
+          // Without a prefix it is what the copy has already.
+          if (absl::ConsumeSuffix(&value, " ")) {
+            copy.SetUserAgentPrefix(std::string(value));
+          }
+        } else {
           copy.SetString(argument.key, std::string(value));
         }
         break;

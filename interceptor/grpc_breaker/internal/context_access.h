@@ -17,13 +17,14 @@
 #include <string>
 
 #include "grpc/grpc.h"
+#include "grpc_breaker/export.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
 
 namespace grpc_breaker {
 namespace internal {
 
-class ContextSettings {
+class GRPC_BREAKER_EXPORT ContextSettings {
  public:
   // Reads `context` now; the parent call, if any, must still be alive. Its core
   // call is kept referenced, since a retry may start after its handler
@@ -54,15 +55,16 @@ class ContextSettings {
 
 // Shows the application what the attempt's core call has to say about a
 // failure, through debug_error_string().
-void CopyDebugErrorString(const grpc::ClientContext& attempt,
-                          grpc::ClientContext* context);
+GRPC_BREAKER_EXPORT void CopyDebugErrorString(
+    const grpc::ClientContext& attempt, grpc::ClientContext* context);
 
 // The core's channel behind the C++ one; null if it cannot be read.
-grpc_channel* CoreChannelOf(grpc::ChannelInterface* channel);
+GRPC_BREAKER_EXPORT grpc_channel* CoreChannelOf(
+    grpc::ChannelInterface* channel);
 
 // Whether a server ended this call by a single frame of headers: an answer that
 // it has made, whatever its text looks like. The call is over.
-bool HasTrailersOnly(grpc::ClientContext& context);
+GRPC_BREAKER_EXPORT bool HasTrailersOnly(grpc::ClientContext& context);
 
 }  // namespace internal
 }  // namespace grpc_breaker

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "grpc_breaker/circuit_breaker.h"
+#include "grpc_breaker/export.h"
 #include "grpcpp/support/string_ref.h"
 
 namespace grpc_breaker {
@@ -19,7 +20,7 @@ namespace internal {
 
 using ReceivedMetadata = std::multimap<grpc::string_ref, grpc::string_ref>;
 
-class Notes {
+class GRPC_BREAKER_EXPORT Notes {
  public:
   void AddRejection(const Rejection& rejection);
   void AddAttempts(int attempts);
