@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -296,6 +297,22 @@ TEST_F(WithRetryAsyncTest, InlineAttemptsDoNotPileUpOnTheStack) {
   }
   EXPECT_THAT(done_, ElementsAre(Down()));
   EXPECT_EQ(deepest, 1);
+}
+
+TEST_F(WithRetryAsyncTest, AnAttemptThatThrowsHasFailed) {
+  for (const int failures_before : {0, 1}) {
+    done_.clear();
+    int attempts = 0;
+    Start([&](Callback callback) {
+      if (attempts++ == failures_before) throw std::runtime_error("no memory");
+      callback(Down());
+    });
+    while (env_.AdvanceToNextTimer()) {
+    }
+    ASSERT_EQ(done_.size(), 1u);
+    EXPECT_TRUE(absl::IsUnknown(done_[0])) << done_[0];
+    EXPECT_EQ(attempts, failures_before + 1);
+  }
 }
 
 TEST_F(WithRetryAsyncTest, CancelInABackoffEndsTheCallAtOnce) {

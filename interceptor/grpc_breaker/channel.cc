@@ -23,8 +23,8 @@ class InterceptorFactory final
 
   grpc::experimental::Interceptor* CreateClientInterceptor(
       grpc::experimental::ClientRpcInfo* info) override {
-    if (internal::AttemptScope::IsActive(channel_.get(),
-                                         info->client_context())) {
+    if (internal::AttemptScope::ChannelOf(info->client_context()) ==
+        channel_.get()) {
       return nullptr;
     }
     return internal::MakeCallInterceptor(channel_, info);
@@ -100,6 +100,10 @@ bool EraseRetryPolicies(google::protobuf::Struct* service_config) {
 }
 
 }  // namespace
+
+bool IsAttempt(grpc::experimental::ClientRpcInfo* info) {
+  return internal::AttemptScope::ChannelOf(info->client_context()) != nullptr;
+}
 
 absl::Status DisableConfiguredRetries(grpc::ChannelArguments* arguments) {
   const char* json = FindServiceConfig(*arguments);

@@ -57,6 +57,12 @@ GRPC_BREAKER_EXPORT
 std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>
 MakeInterceptorFactory(std::shared_ptr<Registry> registry);
 
+// For the factories of the application's own interceptors, and only while gRPC
+// asks them for one: whether `info` is of an attempt that the library makes.
+// Its messages are grpc::ByteBuffers, whatever those of the application's stub
+// are.
+GRPC_BREAKER_EXPORT bool IsAttempt(grpc::experimental::ClientRpcInfo* info);
+
 // Takes retry policies out of the service config in `arguments`, if there is
 // one. Fails with InvalidArgument if that is not JSON.
 GRPC_BREAKER_EXPORT absl::Status DisableConfiguredRetries(

@@ -1,6 +1,7 @@
 #include "grpc_breaker/with_retry.h"
 
 #include "grpc_breaker/breaker_events.h"
+#include "grpc_breaker/internal/user_code.h"
 
 namespace grpc_breaker::internal {
 
@@ -20,6 +21,12 @@ RetryDecision RetrySession::Next(const absl::Status& status, ErrorClass error) {
     options_.refine(status, error);
   }
   return policy_.Next(error, Pushback(), now, options_.deadline);
+}
+
+absl::Status RetrySession::Call(absl::FunctionRef<void()> function) {
+  return CallUserCode(function)
+             ? absl::OkStatus()
+             : absl::UnknownError("the function threw an exception");
 }
 
 }  // namespace grpc_breaker::internal

@@ -26,6 +26,7 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "grpc_breaker/environment.h"
@@ -70,6 +71,9 @@ class GRPC_BREAKER_EXPORT RetrySession {
 
   // After an attempt with this result.
   RetryDecision Next(const absl::Status& status, ErrorClass error);
+
+  // OK, or what a function counts as that has thrown.
+  static absl::Status Call(absl::FunctionRef<void()> function);
 
   Environment& environment() const { return *options_.environment; }
 
@@ -153,9 +157,14 @@ class AsyncRetryLoop final
       attempt = ++attempt_;
       in_attempt_ = true;
     }
-    start_([self = this->shared_from_this(), attempt](Result result) {
-      self->OnResult(attempt, std::move(result));
+    const absl::Status started = RetrySession::Call([&] {
+      start_([self = this->shared_from_this(), attempt](Result result) {
+        self->OnResult(attempt, std::move(result));
+      });
     });
+    if (!started.ok()) {
+      OnResult(attempt, StatusTraits<Result>::FromStatus(started));
+    }
   }
 
   void Cancel() override {
@@ -217,8 +226,9 @@ class AsyncRetryLoop final
 // callback it was given, once, on any thread, also before it returns. `done`
 // gets the final result, once, with no lock held: on the thread of the last
 // attempt's callback or of Cancel, possibly before this function returns.
-// Backoffs block no thread: after each, `start` runs on the environment's timer
-// thread and must not block.
+// Backoffs block no thread: after each, `start` runs on a thread of the
+// environment. A `start` that throws has failed with UNKNOWN, and is not
+// repeated.
 //
 //   WithRetryAsync<absl::Status>(options, start, done);
 template <typename Result>

@@ -14,6 +14,7 @@
 #include "grpc_breaker/trailing_metadata.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/impl/client_unary_call.h"
+#include "grpcpp/security/credentials.h"
 #include "grpcpp/support/client_callback.h"
 #include "tests/e2e/fixture.h"
 #include "tests/e2e/queue.h"
@@ -334,6 +335,119 @@ TEST_F(FidelityTest, MetadataOfGlobalCallbacksAreSentOnce) {
     EXPECT_EQ(received.metadata.count("x-global"), 1u);
     EXPECT_EQ(received.metadata.count("x-own"), 2u);
   }
+}
+
+// ---- Credentials
+
+// A token service that may be down.
+class TokenPlugin final : public grpc::MetadataCredentialsPlugin {
+ public:
+  TokenPlugin(bool blocking, std::atomic<bool>* down)
+      : blocking_(blocking), down_(*down) {}
+
+  bool IsBlocking() const override { return blocking_; }
+  grpc::Status GetMetadata(
+      grpc::string_ref, grpc::string_ref, const grpc::AuthContext&,
+      std::multimap<std::string, std::string>* metadata) override {
+    if (down_) return grpc::Status(StatusCode::UNAUTHENTICATED, "no token");
+    metadata->emplace("authorization", "Bearer token");
+    return grpc::Status::OK;
+  }
+
+ private:
+  const bool blocking_;
+  std::atomic<bool>& down_;
+};
+
+class CredentialsTest : public FidelityTest {
+ protected:
+  CredentialsTest() {
+    policy().retry.max_retries = 0;
+    policy().breaker.consecutive_failures = 2;
+    policy().breaker.half_open_successes = 1;
+  }
+
+  std::shared_ptr<grpc::Channel> MakeSecureChannel() {
+    auto channel = CreateChannel(
+        server_.target(), grpc::experimental::LocalCredentials(LOCAL_TCP),
+        options_);
+    EXPECT_TRUE(channel.ok()) << channel.status();
+    return *channel;
+  }
+};
+
+TEST_F(CredentialsTest, TokensThatCannotBeHadSayNothingAboutTheServer) {
+  for (const bool hijacked : {false, true}) {
+    if (hijacked) policy().on_final_failure = [](const FailedCall&) {};
+    for (const bool blocking : {false, true}) {
+      std::atomic<bool> down{true};
+      const auto credentials = grpc::MetadataCredentialsFromPlugin(
+          std::make_unique<TokenPlugin>(blocking, &down));
+      const auto with_token = [&](grpc::ClientContext* context) {
+        context->set_credentials(credentials);
+      };
+      const auto channel = MakeSecureChannel();
+
+      for (int i = 0; i < 5; ++i) {
+        EXPECT_EQ(Call(Flavour::kSync, channel, "no token", with_token)
+                      .status.error_code(),
+                  StatusCode::UNAVAILABLE);
+      }
+
+      EXPECT_EQ(LastClass(kUnary),
+                "NETWORK MEDIUM IGNORED retryable never sent");
+      EXPECT_EQ(Breaker(kUnary).counts.calls(), 0);
+      down = false;
+      EXPECT_TRUE(
+          Call(Flavour::kSync, channel, "token", with_token).status.ok());
+    }
+  }
+}
+
+TEST_F(CredentialsTest, TokensThatCannotBeHadAreNoAnswerToAProbe) {
+  std::atomic<bool> down{true};
+  const auto credentials = grpc::MetadataCredentialsFromPlugin(
+      std::make_unique<TokenPlugin>(false, &down));
+  const auto channel = MakeSecureChannel();
+  server_.Push(2, Answer::Error(StatusCode::UNAVAILABLE));
+  for (int i = 0; i < 2; ++i) Call(Flavour::kSync, channel, "opens");
+  env_.Advance(absl::Seconds(60));
+
+  for (int i = 0; i < 5; ++i) {
+    Call(Flavour::kSync, channel, "no token",
+         [&](grpc::ClientContext* context) {
+           context->set_credentials(credentials);
+         });
+  }
+
+  EXPECT_EQ(Breaker(kUnary).state, BreakerState::kHalfOpen);
+  EXPECT_EQ(Breaker(kUnary).permits_in_use, 0);
+}
+
+TEST_F(CredentialsTest, ThatNeedASaferChannelSayNothingAboutTheServer) {
+  std::atomic<bool> down{false};
+  const auto credentials = grpc::MetadataCredentialsFromPlugin(
+      std::make_unique<TokenPlugin>(false, &down));
+  const auto channel = MakeChannel();
+
+  EXPECT_EQ(Call(Flavour::kSync, channel, "insecure",
+                 [&](grpc::ClientContext* context) {
+                   context->set_credentials(credentials);
+                 })
+                .status.error_code(),
+            StatusCode::UNAUTHENTICATED);
+
+  EXPECT_EQ(LastClass(kUnary), "PERMANENT MEDIUM IGNORED never sent");
+}
+
+TEST_F(CredentialsTest, FailureThatAServerTellsOfInTheseWordsIsItsOwn) {
+  server_.Push(2, Answer::Error(StatusCode::UNAVAILABLE,
+                                "Getting metadata from plugin failed"));
+  const auto channel = MakeChannel();
+  for (int i = 0; i < 2; ++i) Call(Flavour::kSync, channel, "hello");
+
+  EXPECT_EQ(LastClass(kUnary), "TRANSIENT MEDIUM FAILURE retryable");
+  EXPECT_EQ(Breaker(kUnary).state, BreakerState::kOpen);
 }
 
 // ---- User code that throws

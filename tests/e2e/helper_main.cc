@@ -8,6 +8,13 @@
 //   the
 //                                   metadata "fail", and returns from main with
 //                                   all of them pending
+//   e2e_helper fork TARGET          calls TARGET, lets go of all that is
+//   gRPC's,
+//                                   forks, and calls TARGET again in the child
+//                                   and in the parent
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -18,9 +25,11 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/time/time.h"
+#include "grpc/grpc.h"
 #include "grpc_breaker/channel.h"
 #include "tests/e2e/test_server.h"
 #include "tests/e2e/unary_flavours.h"
+#include "tests/e2e/wait.h"
 
 namespace grpc_breaker {
 namespace e2e {
@@ -74,6 +83,29 @@ int LeavePending(const std::string& target) {
   return EXIT_SUCCESS;
 }
 
+bool CallOnce(const std::string& target) {
+  Options options;
+  Policy& policy = options.services["/grpc_breaker.e2e.TestService/"];
+  policy.retry.base_delay = absl::Milliseconds(1);
+  auto channel =
+      CreateChannel(target, grpc::InsecureChannelCredentials(), options);
+  return channel.ok() && Call(Flavour::kSync, *channel, "hello").status.ok();
+}
+
+// As a server does that reads its configuration and forks then.
+int Fork(const std::string& target) {
+  if (!CallOnce(target)) return 1;
+  WaitUntil([] { return grpc_is_initialized() == 0; }, "gRPC to shut down");
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);  // Rather than hang.
+    _exit(CallOnce(target) ? EXIT_SUCCESS : EXIT_FAILURE);
+  }
+  int status = -1;
+  if (waitpid(child, &status, 0) != child || status != 0) return 2;
+  return CallOnce(target) ? EXIT_SUCCESS : 3;
+}
+
 int Main(int argc, char** argv) {
   const std::string mode = argc > 2 ? argv[1] : "";
   int port;
@@ -81,7 +113,9 @@ int Main(int argc, char** argv) {
     return Serve(port, argc > 3 && std::strcmp(argv[3], "block") == 0);
   }
   if (mode == "pending") return LeavePending(argv[2]);
-  std::cerr << "usage: e2e_helper serve PORT [block] | pending TARGET\n";
+  if (mode == "fork") return Fork(argv[2]);
+  std::cerr << "usage: e2e_helper serve PORT [block] | pending TARGET | "
+               "fork TARGET\n";
   return EXIT_FAILURE;
 }
 

@@ -36,8 +36,8 @@ using ReceivedMetadata = std::multimap<grpc::string_ref, grpc::string_ref>;
 
 constexpr char kStreamMethod[] = "/grpc_breaker.e2e.TestService/Bidi";
 
-// One batch of operations, as an interceptor sees it; of gRPC's own class, whose
-// operations tell the type of the reply.
+// One batch of operations, as an interceptor sees it; of gRPC's own class,
+// whose operations tell the type of the reply.
 class FakeBatch final : public grpc::internal::InterceptorBatchMethodsImpl {
  public:
   FakeBatch(std::shared_ptr<grpc::Channel> channel, std::set<Hook> hooks)

@@ -182,6 +182,19 @@ TEST_F(ProcessTest, ProcessEndsCleanlyWithCallsPending) {
   }
 }
 
+// Each call fails once, so that the library's threads are needed.
+TEST_F(ProcessTest, ChildOfAForkMakesCallsOfItsOwn) {
+  for (int i = 0; i < 3; ++i) {
+    server_.Push(Answer::Error(grpc::StatusCode::UNAVAILABLE));
+    server_.Push(Answer());
+  }
+
+  Child child({"fork", server_.target()});
+
+  EXPECT_EQ(child.Wait(), 0);
+  EXPECT_EQ(server_.calls(), 6);
+}
+
 }  // namespace
 }  // namespace e2e
 }  // namespace grpc_breaker

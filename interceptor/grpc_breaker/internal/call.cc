@@ -35,10 +35,11 @@ bool Has(InterceptorBatchMethods* batch, InterceptionHookPoints point) {
   return batch->QueryInterceptionHookPoint(point);
 }
 
-// Of a hijacked batch: initial metadata whose end the application hears of
-// before that of the call.
+// Of a hijacked batch: initial metadata that the application hears of before
+// anything else.
 bool AsksForMetadataAlone(InterceptorBatchMethods* batch) {
   return Has(batch, InterceptionHookPoints::PRE_RECV_INITIAL_METADATA) &&
+         !Has(batch, InterceptionHookPoints::PRE_RECV_MESSAGE) &&
          !Has(batch, InterceptionHookPoints::PRE_RECV_STATUS);
 }
 
@@ -392,8 +393,7 @@ class HijackingInterceptor final : public Interceptor {
     for (InterceptorBatchMethods* batch : waiting) Deliver(batch);
   }
 
-  // Once has_result_ is set, result_ changes only here, by the one batch that
-  // has the application's message.
+  // Once has_result_ is set, result_ does not change any more.
   void Deliver(InterceptorBatchMethods* batch) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     if (Has(batch, InterceptionHookPoints::PRE_RECV_MESSAGE)) {
       DeliverReply(batch);
@@ -410,7 +410,7 @@ class HijackingInterceptor final : public Interceptor {
       }
     }
     if (Has(batch, InterceptionHookPoints::PRE_RECV_STATUS)) {
-      *batch->GetRecvStatus() = result_.status;
+      *batch->GetRecvStatus() = FinalStatus();
       ReceivedMetadata* trailers = batch->GetRecvTrailingMetadata();
       if (attempt != nullptr) {
         const auto& metadata = attempt->context().GetServerTrailingMetadata();
@@ -423,23 +423,26 @@ class HijackingInterceptor final : public Interceptor {
     batch->Proceed();
   }
 
-  // The status may become that of a reply that does not parse, and then that of
-  // a fallback.
   void DeliverReply(InterceptorBatchMethods* batch)
       ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    if (result_.status.ok() && !FillReply(batch, result_.reply)) {
-      unary_call_->RefuseReply(&result_);
-      if (result_.status.ok() && !FillReply(batch, result_.reply)) {
-        result_.status = grpc::Status(
-            grpc::StatusCode::INTERNAL,
-            absl::StrCat(call_.name, ": the fallback's reply does not parse"));
-      }
+    if (!result_.status.ok()) return batch->FailHijackedRecvMessage();
+    if (FillReply(batch, result_.reply)) return unary_call_->AcceptReply();
+    UnaryResult result = result_;
+    unary_call_->RefuseReply(&result);
+    if (result.status.ok() && !FillReply(batch, result.reply)) {
+      result.status = grpc::Status(
+          grpc::StatusCode::INTERNAL,
+          absl::StrCat(call_.name, ": the fallback's reply does not parse"));
     }
-    if (result_.status.ok()) {
-      unary_call_->AcceptReply();
-    } else {
-      batch->FailHijackedRecvMessage();
-    }
+    if (!result.status.ok()) batch->FailHijackedRecvMessage();
+    absl::MutexLock lock(&mutex_);
+    status_of_reply_ = std::move(result.status);
+  }
+
+  // That of the result, unless reading the reply has changed it.
+  grpc::Status FinalStatus() {
+    absl::MutexLock lock(&mutex_);
+    return status_of_reply_.value_or(result_.status);
   }
 
   // Whether the application of a bare channel would be told of initial
@@ -464,6 +467,7 @@ class HijackingInterceptor final : public Interceptor {
   std::vector<InterceptorBatchMethods*> waiting_ ABSL_GUARDED_BY(mutex_);
   bool has_result_ ABSL_GUARDED_BY(mutex_) = false;
   UnaryResult result_ ABSL_GUARDED_BY(mutex_);
+  std::optional<grpc::Status> status_of_reply_ ABSL_GUARDED_BY(mutex_);
 
   // Null unless the call runs natively.
   std::unique_ptr<ObservingInterceptor> native_owner_;

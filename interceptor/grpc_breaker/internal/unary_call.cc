@@ -30,10 +30,11 @@ AttemptScope::AttemptScope(const ChannelContext* channel,
 
 AttemptScope::~AttemptScope() { innermost_scope = outer_; }
 
-bool AttemptScope::IsActive(const ChannelContext* channel,
-                            const grpc::ClientContext* context) {
-  return innermost_scope != nullptr && innermost_scope->channel_ == channel &&
-         innermost_scope->context_ == context;
+const ChannelContext* AttemptScope::ChannelOf(
+    const grpc::ClientContext* context) {
+  return innermost_scope != nullptr && innermost_scope->context_ == context
+             ? innermost_scope->channel_
+             : nullptr;
 }
 
 UnaryCall::UnaryCall(

@@ -164,8 +164,8 @@ class AttemptScope {
   AttemptScope(const AttemptScope&) = delete;
   AttemptScope& operator=(const AttemptScope&) = delete;
 
-  static bool IsActive(const ChannelContext* channel,
-                       const grpc::ClientContext* context);
+  // Whose attempt is being started on `context` by this thread; null if none.
+  static const ChannelContext* ChannelOf(const grpc::ClientContext* context);
 
  private:
   const ChannelContext* const channel_;
