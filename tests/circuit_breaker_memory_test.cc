@@ -84,6 +84,24 @@ TEST(CircuitBreakerMemoryTest, ABreakerWithAFullHistoryTakesAtMost4KiB) {
   EXPECT_LE(full, 4096) << "fresh: " << fresh;
 }
 
+TEST(CircuitBreakerMemoryTest, AListenerTakesAtMost200BytesMore) {
+  ManualEnvironment environment;
+  BreakerListener listener;
+  const auto size_with = [&](BreakerListener* with) {
+    const ptrdiff_t before = in_use;
+    auto breaker = CircuitBreaker::Create("short", {}, environment, with);
+    EXPECT_TRUE(breaker.ok());
+    for (int failure = 0; failure < 5; ++failure) {
+      (*breaker)
+          ->TryAcquire(environment.Now())
+          .Record(Outcome::kFailure, environment.Now());
+    }
+    return in_use - before;
+  };
+  const ptrdiff_t without = size_with(nullptr);
+  EXPECT_LE(size_with(&listener), without + 200);
+}
+
 TEST(CircuitBreakerMemoryTest, CallsAllocateNothing) {
   ManualEnvironment environment;
   auto breaker = CircuitBreaker::Create("short", {}, environment);

@@ -736,6 +736,18 @@ TEST_F(CircuitBreakerTest, ACallThatGoesOnAfterItsResponseIsNotSlow) {
   EXPECT_THAT(recorder_.events, ElementsAre("slow: 2s"));
 }
 
+// The clock begins an hour before.
+TEST_F(CircuitBreakerTest, ALateResponseIsSlowHoweverShortTheMachineIsUp) {
+  BreakerOptions options = NoRules();
+  options.slow_call = absl::Minutes(90);
+  Make(options);
+  Permit permit = Acquire();
+  Advance(absl::Hours(2));
+  permit.NoteResponse(environment_.Now());
+  Record(std::move(permit), Outcome::kSuccess);
+  EXPECT_EQ(Snapshot().counts.slow, 1);
+}
+
 TEST_F(CircuitBreakerTest, ACallIsInTheBulkheadUntilItEnds) {
   BreakerOptions options;
   options.max_concurrent_calls = 1;

@@ -22,9 +22,10 @@
 // next call asks. Only the end of a manual state is a timer of the environment.
 //
 // Memory: at most 4 KiB per breaker with the default options, its history full,
-// not counting its name and the texts of manual states; most of it are the
-// counters, which are spread over shards so that threads do not wait for each
-// other. No lock is taken but for changes of state, of options and for events.
+// not counting its name, the texts of manual states and, with a listener, up to
+// 200 bytes and the events that wait. Most of it are the counters, which are
+// spread over shards so that threads do not wait for each other. No lock is
+// taken but for changes of state, of options and for events.
 //
 // Memory order: acquiring a permit and recording it synchronise nothing but the
 // breaker's own state.
