@@ -258,6 +258,24 @@ TEST_F(AdminServiceTest, BuildsNoMessageForABreakerInAnotherState) {
   EXPECT_EQ(counting.wall_clock_reads() - before, 1);
 }
 
+TEST_F(AdminServiceTest, APageThatFindsNothingForLongEndsAndGoesOnWithTheNext) {
+  Options options;
+  options.max_methods = 10050;
+  auto channel = MakeChannel("a", options);
+  for (int i = 10000; i < 20020; ++i) {
+    channel->Find(absl::StrCat("/pkg.S/M", i));
+  }
+  Open(channel->Find("/pkg.S/M10005"));
+  Open(channel->Find("/pkg.S/M20010"));
+  admin::v1::ListBreakersRequest request;
+  request.mutable_filter()->add_states(admin::v1::STATE_OPEN);
+  std::string token;
+  EXPECT_THAT(ListNames(request, &token), ElementsAre("a /pkg.S/M10005"));
+  ASSERT_NE(token, "");
+  request.set_page_token(token);
+  EXPECT_THAT(ListNames(request), ElementsAre("a /pkg.S/M20010"));
+}
+
 TEST_F(AdminServiceTest, PagesOfManyChannelsShowEveryBreakerOnce) {
   std::vector<std::shared_ptr<Registry>> channels;
   for (int c = 0; c < 250; ++c) {
@@ -417,6 +435,41 @@ TEST_F(AdminServiceTest, WatchesOverTheWire) {
   while (reader->Read(&response)) {
   }
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST_F(AdminServiceTest, TheEndOfAManualStateIsSeenAlikeByAllWithoutACall) {
+  using admin::v1::WatchBreakersResponse;
+  auto channel = MakeChannel("a");
+  Method& method = channel->Find("/pkg.S/M");
+  grpc::ClientContext context;
+  GiveUpLater(&context);
+  auto reader = stub_->WatchBreakers(&context, {});
+  WatchBreakersResponse response;
+  ASSERT_TRUE(reader->Read(&response));
+  ASSERT_TRUE(reader->Read(&response));
+  EXPECT_EQ(response.kind(), WatchBreakersResponse::KIND_SNAPSHOT_END);
+  ASSERT_TRUE(method.breaker()
+                  .SetManualState({BreakerState::kForcedOpen, "maintenance",
+                                   "alice", absl::Seconds(1)},
+                                  environment_.Now())
+                  .ok());
+  ASSERT_TRUE(reader->Read(&response));
+  EXPECT_EQ(response.breaker().state(), admin::v1::STATE_FORCED_OPEN);
+  environment_.Advance(absl::Seconds(1));
+  ASSERT_TRUE(reader->Read(&response));
+  EXPECT_EQ(response.kind(), WatchBreakersResponse::KIND_CHANGED);
+  EXPECT_EQ(response.breaker().state(), admin::v1::STATE_CLOSED);
+  EXPECT_EQ(response.breaker().transitions(), 2u);
+
+  Breaker breaker;
+  ASSERT_TRUE(Get("/pkg.S/M", "", &breaker).ok());
+  EXPECT_EQ(breaker.state(), admin::v1::STATE_CLOSED);
+  ASSERT_EQ(breaker.history_size(), 2);
+  EXPECT_EQ(breaker.history(1).to(), admin::v1::STATE_CLOSED);
+  EXPECT_EQ(breaker.history(1).cause(), response.cause());
+  EXPECT_EQ(breaker.history(1).channel(), "a");
+  EXPECT_EQ(breaker.history(1).method(), "/pkg.S/M");
+  context.TryCancel();
 }
 
 TEST_F(AdminServiceTest, RefusesABadWatch) {

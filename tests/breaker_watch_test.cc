@@ -154,6 +154,21 @@ TEST_F(BreakerWatchTest, TellsChangesAsTheyHappen) {
   EXPECT_FALSE(call->writing());
 }
 
+TEST_F(BreakerWatchTest, TellsTheEndOfAManualStateThoughNobodyCalls) {
+  auto channel = MakeChannel("a");
+  Method& method = channel->Find("/pkg.S/M");
+  auto call = Watch();
+  call->ReadAll();
+  ASSERT_TRUE(
+      method.breaker()
+          .SetManualState({BreakerState::kForcedOpen, "", "", absl::Seconds(5)},
+                          environment_.Now())
+          .ok());
+  EXPECT_THAT(call->ReadAll(), ElementsAre("CHANGED a /pkg.S/M FORCED_OPEN"));
+  environment_.Advance(absl::Seconds(5));
+  EXPECT_THAT(call->ReadAll(), ElementsAre("CHANGED a /pkg.S/M CLOSED"));
+}
+
 TEST_F(BreakerWatchTest, TellsOfMethodsAndChannelsThatComeAndGo) {
   auto call = Watch();
   call->ReadAll();

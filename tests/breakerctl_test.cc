@@ -686,6 +686,23 @@ TEST_F(BreakerctlTest, GetShowsWhoHoldsTheStateAndWhyAsFarAsTheySaid) {
             "by alice: tests, for another 5m");
 }
 
+TEST_F(BreakerctlTest, GetShowsWhatListenersMissed) {
+  struct Blind : BreakerListener {
+    void OnTransition(const BreakerTransition&) override { throw 1; }
+  };
+  Options options;
+  options.channel_name = "a";
+  options.directory = &directory_;
+  options.environment = &environment_;
+  options.default_policy.breaker.consecutive_failures = 1;
+  options.listeners.push_back(std::make_shared<Blind>());
+  auto channel = *Registry::Create(options);
+  Method& method = channel->Find("/pkg.S/M");
+  EXPECT_EQ(Got("/pkg.S/M", "listeners"), "");
+  Fail(method);
+  EXPECT_EQ(Got("/pkg.S/M", "listeners"), "missed 0 events, failed at 1 event");
+}
+
 TEST_F(BreakerctlTest, ShowsDurationsThatNobodyCanSet) {
   DelegatingEnvironment environment;
   Options options;

@@ -200,6 +200,31 @@ TEST_F(WatchHubTest, AWatcherMayBeDestroyedFromInside) {
   EXPECT_THAT(staying.notes, ElementsAre("+a /pkg.S/M", "+a /pkg.S/N"));
 }
 
+TEST_F(WatchHubTest, AWatcherThatAnotherOneHasRemovedIsNotToldAnyMore) {
+  struct Rival : WatchHub::Watcher {
+    void OnChanges(const std::vector<BreakerChange>&) override {
+      ++calls;
+      hub->Remove(*other);
+    }
+    WatchHub* hub = nullptr;
+    Rival* other = nullptr;
+    int calls = 0;
+  };
+  Rival first;
+  Rival second;
+  first.hub = second.hub = hub_.get();
+  first.other = &second;
+  second.other = &first;
+  hub_->Add(first);
+  hub_->Add(second);
+  auto channel = MakeChannel("a");
+  channel->Find("/pkg.S/M");
+  environment_.RunAll();
+  EXPECT_EQ(first.calls + second.calls, 1);
+  hub_->Remove(first);
+  hub_->Remove(second);
+}
+
 TEST_F(WatchHubTest, RemovingAWatcherWaitsForItsFunctionOnAnotherThread) {
   struct Slow : WatchHub::Watcher {
     void OnChanges(const std::vector<BreakerChange>&) override {

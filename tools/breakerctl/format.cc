@@ -539,6 +539,13 @@ std::string FormatBreaker(const Breaker& breaker, int width) {
       {"failures in a row", absl::StrCat(breaker.consecutive_failures())});
   rows.push_back({"rejections", absl::StrCat(breaker.rejections())});
   rows.push_back({"transitions", absl::StrCat(breaker.transitions())});
+  if (breaker.events_dropped() > 0 || breaker.events_failed() > 0) {
+    rows.push_back(
+        {"listeners",
+         absl::StrCat("missed ", Count(breaker.events_dropped(), "event"),
+                      ", failed at ",
+                      Count(breaker.events_failed(), "event"))});
+  }
   rows.push_back({"last error", breaker.has_last_error()
                                     ? FormatLastError(breaker.last_error())
                                     : "none"});

@@ -281,6 +281,8 @@ admin::v1::Breaker ToMessage(const Registry& registry, const Method& method,
     message.set_shadow_state(ToMessage(snapshot.shadow_state));
   }
   message.set_would_have_rejected(snapshot.would_have_rejected);
+  message.set_events_dropped(snapshot.events_dropped);
+  message.set_events_failed(snapshot.events_failed);
   if (const std::optional<LastError> error = method.last_error()) {
     SetLastError(*error, now, message.mutable_last_error());
   }
