@@ -20,6 +20,7 @@
 #include "grpcpp/support/channel_arguments.h"
 #include "grpcpp/support/client_interceptor.h"
 #include "tests/e2e/fixture.h"
+#include "tests/e2e/known_leaks.h"
 #include "tests/e2e/queue.h"
 #include "tests/e2e/stream_flavours.h"
 
@@ -165,6 +166,7 @@ class HookOrderTest : public E2eTest {
       prepared->bidi =
           stub->PrepareAsyncBidi(&prepared->context, prepared->queue.get());
     } else {
+      const UnstartedCallScope scope;
       prepared->unary = stub->PrepareAsyncUnary(&prepared->context, Request(),
                                                 prepared->queue.get());
     }

@@ -419,6 +419,29 @@ TEST_F(RetriedTest, FallbackCanBeKeptFromExhaustedCalls) {
   EXPECT_EQ(runs, 1);
 }
 
+// A retry would have helped, but there is no time or budget for it.
+TEST_F(RetriedTest, FallbackCanBeKeptFromCallsThatRanOutOfTimeOrBudget) {
+  std::atomic<int> runs{0};
+  policy().fallback = CountingFallback(&runs);
+  policy().fallback.on_exhaustion = false;
+  policy().retry.max_retries = 100;
+  policy().retry.base_delay = absl::Hours(2);
+  policy().retry.max_delay = absl::Hours(2);
+  options_.retry_budget.max_tokens = 4;
+  const auto fail = [&](const Configure& configure) {
+    server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
+    EXPECT_EQ(CallIt(configure).status.error_code(), StatusCode::UNAVAILABLE);
+  };
+
+  fail(DeadlineIn(absl::Hours(1)));  // Leaves three tokens.
+  fail(nullptr);                     // Leaves two, which is too few.
+  EXPECT_EQ(CallIt(DeadlineIn(-absl::Seconds(1))).status.error_code(),
+            StatusCode::DEADLINE_EXCEEDED);
+
+  EXPECT_EQ(runs, 0);
+  EXPECT_EQ(server_.calls(), 2);
+}
+
 TEST_F(RetriedTest, FallbackCanBeKeptFromFailuresThatNoRetryHelps) {
   std::atomic<int> runs{0};
   policy().fallback = CountingFallback(&runs);
@@ -680,6 +703,45 @@ TEST_P(EveryWayTest, DebugStringIsThereForEveryFailure) {
   EXPECT_THAT(Fail(StatusCode::INTERNAL).debug_error_string,
               HasSubstr("scripted"));
   EXPECT_EQ(CallIt().debug_error_string, "");
+}
+
+// ---- What makes the library make the attempts itself, even without retries
+
+TEST_F(PolicyEffectsTest, HookWithoutRetriesSeesTheRequest) {
+  Go(Way::kNative);
+  Slot<bool> has_request;
+  policy().on_final_failure = [&](const FailedCall& call) {
+    has_request.Put(call.request != nullptr);
+  };
+
+  Fail(StatusCode::UNAVAILABLE);
+
+  EXPECT_TRUE(has_request.Take("the hook"));
+}
+
+TEST_F(PolicyEffectsTest, AuthorityOfThePolicyHoldsWithoutRetriesToo) {
+  Go(Way::kNative);
+  policy().authority = "policy.test";
+
+  EXPECT_TRUE(CallIt().status.ok());
+
+  EXPECT_EQ(server_.received().at(0).authority, "policy.test");
+}
+
+TEST_F(PolicyEffectsTest, WaitForReadyOfThePolicyHoldsWithoutRetriesToo) {
+  Go(Way::kNative);
+  const std::string nobody = TestServer().target();
+  for (const bool wait : {false, true}) {
+    policy().wait_for_ready = wait;
+    const auto channel =
+        CreateChannel(nobody, grpc::InsecureChannelCredentials(), options_);
+    ASSERT_TRUE(channel.ok());
+
+    EXPECT_EQ(Call(Flavour::kSync, *channel, "hello",
+                   DeadlineIn(wait ? absl::Milliseconds(100) : absl::Hours(1)))
+                  .status.error_code(),
+              wait ? StatusCode::DEADLINE_EXCEEDED : StatusCode::UNAVAILABLE);
+  }
 }
 
 // ---- Waiting for the breaker, permits, budget
