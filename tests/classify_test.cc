@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "grpc_breaker/grpc_status.h"
 #include "grpc_breaker/internal/attempt_record.h"
 #include "grpc_breaker/testing/manual_environment.h"
 #include "gtest/gtest.h"

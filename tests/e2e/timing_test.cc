@@ -15,6 +15,7 @@
 #include "gmock/gmock.h"
 #include "grpc/support/time.h"
 #include "tests/e2e/fixture.h"
+#include "tests/e2e/raw_server.h"
 #include "tests/e2e/stream_flavours.h"
 
 namespace {
@@ -402,6 +403,53 @@ TEST_F(LongStreamTest, ThatFailsAfterAMessageIsAFailureAllTheSame) {
   EXPECT_EQ(stream->Finish().status.error_code(), StatusCode::UNAVAILABLE);
 
   EXPECT_EQ(Breaker(MethodOf(StreamKind::kBidi)).counts.failures, 1);
+}
+
+// A server that answers with headers, and with the rest when it is told to.
+class SilentStreamTest : public LongStreamTest {
+ protected:
+  SilentStreamTest()
+      : server_([this](RawCall call) {
+          call.SendHeaders(ResponseHeaders());
+          call_.Put(call);
+        }) {}
+
+  // Until its initial metadata have come.
+  void Start() {
+    stub_ = TestService::NewStub(MakeChannelTo(server_.target()));
+    reader_ = stub_->ServerStream(&context_, Request());
+    reader_->WaitForInitialMetadata();
+  }
+
+  grpc::Status Finish() {
+    Reply reply;
+    EXPECT_FALSE(reader_->Read(&reply));
+    return reader_->Finish();
+  }
+
+  grpc::ClientContext context_;
+  Slot<RawCall> call_;
+  RawServer server_;
+  std::unique_ptr<TestService::Stub> stub_;
+  std::unique_ptr<grpc::ClientReader<Reply>> reader_;
+};
+
+TEST_F(SilentStreamTest, IsNoSlowCallIfItsInitialMetadataCameInTime) {
+  Start();
+  env_.Advance(absl::Minutes(30));
+  call_.Take("the call").SendTrailers(StatusTrailers(0));
+
+  EXPECT_TRUE(Finish().ok());
+  EXPECT_EQ(Breaker(MethodOf(StreamKind::kServer)).counts.successes, 1);
+  EXPECT_EQ(Breaker(MethodOf(StreamKind::kServer)).counts.slow, 0);
+}
+
+TEST_F(SilentStreamTest, ThatItsReaderCancelsIsASuccess) {
+  Start();
+  context_.TryCancel();
+
+  EXPECT_EQ(Finish().error_code(), StatusCode::CANCELLED);
+  EXPECT_EQ(Breaker(MethodOf(StreamKind::kServer)).counts.successes, 1);
 }
 
 }  // namespace
