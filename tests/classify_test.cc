@@ -93,14 +93,14 @@ TEST(RecordFailureTest, TellsTheBreakerAndRemembersTheError) {
 
   const AttemptVerdict verdict = RecordFailure(
       method, environment, permit, grpc::Status(StatusCode::UNAVAILABLE, "no"),
-      context, {{"grpc-retry-pushback-ms", "5000"}}, ErrorOrigin(),
+      context, {{"grpc-retry-pushback-ms", "20000"}}, ErrorOrigin(),
       environment.Now());
 
-  EXPECT_EQ(verdict.pushback.delay, absl::Seconds(5));
+  EXPECT_EQ(verdict.pushback.delay, absl::Seconds(20));
   EXPECT_EQ(verdict.error.outcome, Outcome::kFailure);
   const BreakerSnapshot breaker = method.breaker().Snapshot(environment.Now());
   EXPECT_EQ(breaker.state, BreakerState::kOpen);
-  EXPECT_EQ(breaker.next_probe_in, absl::Seconds(5));
+  EXPECT_EQ(breaker.next_probe_in, absl::Seconds(20));
   ASSERT_TRUE(method.last_error().has_value());
   EXPECT_EQ(method.last_error()->message, "no");
   EXPECT_EQ(method.last_error()->error_class, verdict.error);
