@@ -166,6 +166,12 @@ class RawConnection {
     const linger abort{1, 0};
     setsockopt(socket_, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
     shutdown(socket_, SHUT_RD);
+    is_to_be_reset_.store(true, std::memory_order_relaxed);
+  }
+
+  // What was sent meanwhile is still there to be read.
+  bool is_to_be_reset() const {
+    return is_to_be_reset_.load(std::memory_order_relaxed);
   }
 
   // For the reader, when it has read all.
@@ -178,6 +184,7 @@ class RawConnection {
 
  private:
   const int socket_;
+  std::atomic<bool> is_to_be_reset_{false};
   absl::Mutex mutex_;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
@@ -328,6 +335,7 @@ void RawServer::Serve(const std::shared_ptr<RawConnection>& connection) {
     if (when_ == When::kRequestBegun ? begins : ends) {
       script_(RawCall(connection, frame->stream, ++scripted_));
     }
+    if (connection->is_to_be_reset()) return;
   }
 }
 
