@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/synchronization/notification.h"
 #include "grpc_breaker/circuit_breaker.h"
 #include "grpc_breaker/internal/thread_slot.h"
@@ -386,6 +387,54 @@ TEST(CircuitBreakerThreadsTest, MayBeDestroyedWhateverTheEnvironmentIsDoing) {
     breaker.reset();
     listener.reset();
   }
+}
+
+// A manual clock that holds up who reads it, once it is told to.
+class HaltingEnvironment final : public Environment {
+ public:
+  MonotonicTime Now() override {
+    if (halts) {
+      halted.Notify();
+      go_on.WaitForNotification();
+    }
+    return manual.Now();
+  }
+  absl::Time WallNow() override { return manual.WallNow(); }
+  double Uniform() override { return manual.Uniform(); }
+  TimerId RunAt(MonotonicTime when,
+                absl::AnyInvocable<void() &&> function) override {
+    return manual.RunAt(when, std::move(function));
+  }
+  bool Cancel(TimerId timer) override { return manual.Cancel(timer); }
+  void Sleep(absl::Duration duration) override { manual.Sleep(duration); }
+
+  ManualEnvironment manual;
+  std::atomic<bool> halts{false};
+  absl::Notification halted;
+  absl::Notification go_on;
+};
+
+TEST(CircuitBreakerThreadsTest, IsNotDestroyedUnderATimerThatIsAtWork) {
+  HaltingEnvironment environment;
+  std::unique_ptr<CircuitBreaker> breaker = Make({}, environment);
+  ASSERT_TRUE(breaker
+                  ->SetManualState(
+                      {BreakerState::kForcedOpen, "", "", absl::Seconds(1)},
+                      environment.Now())
+                  .ok());
+  environment.halts = true;
+  std::thread timer([&] { environment.manual.Advance(absl::Seconds(1)); });
+  environment.halted.WaitForNotification();
+  std::atomic<bool> destroyed{false};
+  std::thread destroyer([&] {
+    breaker.reset();
+    destroyed = true;
+  });
+  for (int i = 0; i < 10000; ++i) std::this_thread::yield();
+  EXPECT_FALSE(destroyed);
+  environment.go_on.Notify();
+  timer.join();
+  destroyer.join();
 }
 
 // A thread that reports by the options of before must not leave a breaker

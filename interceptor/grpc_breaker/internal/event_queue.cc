@@ -64,11 +64,12 @@ void EventQueue::Drop(Event& event) {
     events_.push_back({BreakerEventsDropped(), std::this_thread::get_id()});
     notice_ = &std::get<BreakerEventsDropped>(events_.back().event);
   }
-  ++notice_->dropped;
+  BreakerEventsDropped& notice = *notice_;
+  ++notice.dropped;
   std::visit(
-      [this](auto& dropped) {
-        notice_->breaker = std::move(dropped.breaker);
-        notice_->at = std::max(notice_->at, dropped.at);
+      [&notice](auto& dropped) {
+        notice.breaker = std::move(dropped.breaker);
+        notice.at = std::max(notice.at, dropped.at);
       },
       event);
 }
