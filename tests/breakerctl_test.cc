@@ -73,6 +73,10 @@ class Process {
     std::vector<std::string> words = {BREAKERCTL};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<std::string> variables = surroundings.environment;
+    // For a build with sanitizers: what is known, see lsan.supp.
+    if (const char* options = getenv("LSAN_OPTIONS")) {
+      variables.push_back(absl::StrCat("LSAN_OPTIONS=", options));
+    }
     started_ =
         posix_spawn(&pid_, BREAKERCTL, &actions, nullptr,
                     Pointers(words).data(), Pointers(variables).data()) == 0;
