@@ -92,6 +92,15 @@ TEST(PolicyTest, RefusesEnumeratorsThatDoNotExist) {
             "idempotency: must be one of the named values, got -1");
 }
 
+// Retries would take it for a success.
+TEST(PolicyTest, RefusesAnErrorOfNoCategory) {
+  Policy policy;
+  policy.classification[grpc::StatusCode::ABORTED].category =
+      ErrorCategory::kNone;
+  EXPECT_EQ(policy.Validate().message(),
+            "classification[10].category: must be that of an error, got NONE");
+}
+
 TEST(PolicyTest, AcceptsEveryOverrideOfAnError) {
   Policy policy;
   for (int code = 1; code <= 16; ++code) {

@@ -66,6 +66,10 @@ absl::Status ValidateOverride(grpc::StatusCode code,
                    absl::StrCat("must be the code of an error, in ",
                                 "[1, 16], got ", static_cast<int>(code)));
   }
+  if (override.category == ErrorCategory::kNone) {
+    // Retries would take it for a success.
+    return Invalid(field + ".category", "must be that of an error, got NONE");
+  }
   absl::Status status = ValidateEnum(field + ".category", override.category,
                                      ErrorCategory::kPermanent);
   status.Update(ValidateEnum(field + ".severity", override.severity,

@@ -75,7 +75,7 @@ enum class Idempotency {
 
 // Replaces what the status table says of one code; unset fields stay.
 struct ClassOverride {
-  std::optional<ErrorCategory> category;
+  std::optional<ErrorCategory> category;  // Not kNone.
   std::optional<ErrorSeverity> severity;
   std::optional<Outcome> outcome;
   std::optional<bool> retryable;
