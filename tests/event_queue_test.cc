@@ -8,12 +8,11 @@
 #include <utility>
 #include <vector>
 
-#include "absl/functional/any_invocable.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
-#include "grpc_breaker/testing/manual_environment.h"
 #include "gtest/gtest.h"
+#include "tests/environments.h"
 
 namespace grpc_breaker::internal {
 namespace {
@@ -21,36 +20,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-// Keeps what it is to run until it is told to.
-class PatientEnvironment final : public Environment {
- public:
-  MonotonicTime Now() override { return manual_.Now(); }
-  absl::Time WallNow() override { return manual_.WallNow(); }
-  double Uniform() override { return manual_.Uniform(); }
-  TimerId RunAt(MonotonicTime when,
-                absl::AnyInvocable<void() &&> function) override {
-    return manual_.RunAt(when, std::move(function));
-  }
-  bool Cancel(TimerId timer) override { return manual_.Cancel(timer); }
-  void Run(absl::AnyInvocable<void() &&> function) override {
-    waiting.push_back(std::move(function));
-  }
-  void Sleep(absl::Duration duration) override { manual_.Sleep(duration); }
-
-  void RunAll() {
-    while (!waiting.empty()) {
-      absl::AnyInvocable<void()&&> function = std::move(waiting.front());
-      waiting.erase(waiting.begin());
-      std::move(function)();
-    }
-  }
-
-  std::vector<absl::AnyInvocable<void() &&>> waiting;
-
- private:
-  ManualEnvironment manual_;
-};
 
 // Writes down what it hears, and does what a test wants at each event.
 class Recorder final : public BreakerListener {
@@ -112,10 +81,10 @@ class EventQueueTest : public ::testing::Test {
       PushAndDeliver("second");
     };
     PushAndDeliver("first");
-    ASSERT_THAT(environment_.waiting, SizeIs(1));
+    ASSERT_EQ(environment_.size(), 1u);
   }
 
-  PatientEnvironment environment_;
+  QueuedEnvironment environment_;
   Recorder recorder_;
   std::shared_ptr<EventQueue> queue_ =
       std::make_shared<EventQueue>(recorder_, environment_);
@@ -127,7 +96,7 @@ TEST_F(EventQueueTest, ACallTellsWhatItCausedItself) {
   EXPECT_THAT(recorder_.events, IsEmpty());
   queue_->Deliver();
   EXPECT_THAT(recorder_.events, ElementsAre("one", "slow"));
-  EXPECT_THAT(environment_.waiting, IsEmpty());
+  EXPECT_EQ(environment_.size(), 0u);
 }
 
 TEST_F(EventQueueTest, WhatTheListenerCausesIsLeftToTheEnvironment) {
@@ -138,7 +107,7 @@ TEST_F(EventQueueTest, WhatTheListenerCausesIsLeftToTheEnvironment) {
   };
   PushAndDeliver("it");
   EXPECT_THAT(recorder_.events, ElementsAre("it"));
-  ASSERT_THAT(environment_.waiting, SizeIs(1));
+  ASSERT_EQ(environment_.size(), 1u);
   environment_.RunAll();
   EXPECT_THAT(recorder_.events,
               ElementsAre("it", "caused by it", "caused by caused by it"));
@@ -163,7 +132,7 @@ TEST_F(EventQueueTest, NoThreadWaitsForWhatAnotherOneTells) {
   slow.join();
   // Nor does the slow one tell for the others.
   EXPECT_THAT(recorder_.events, ElementsAre("slow one"));
-  ASSERT_THAT(environment_.waiting, SizeIs(1));
+  ASSERT_EQ(environment_.size(), 1u);
   environment_.RunAll();
   EXPECT_THAT(recorder_.events,
               ElementsAre("slow one", "while it is told", "still"));
@@ -173,7 +142,7 @@ TEST_F(EventQueueTest, NobodyOvertakesWhatTheEnvironmentWillTell) {
   KeepBusy();
   PushAndDeliver("third");
   EXPECT_THAT(recorder_.events, ElementsAre("first"));
-  EXPECT_THAT(environment_.waiting, SizeIs(1));
+  EXPECT_EQ(environment_.size(), 1u);
   environment_.RunAll();
   EXPECT_THAT(recorder_.events, ElementsAre("first", "second", "third"));
 }
@@ -279,7 +248,7 @@ TEST_F(EventQueueTest, AListenerThatThrowsKeepsNothingFromBeingTold) {
               ElementsAre("one", "two", "slow", "5 rejected", "three"));
   EXPECT_EQ(queue_->failed(), 4u);
   EXPECT_EQ(queue_->dropped(), 0u);
-  EXPECT_THAT(environment_.waiting, IsEmpty());
+  EXPECT_EQ(environment_.size(), 0u);
 }
 
 TEST_F(EventQueueTest, NothingIsToldOnceItIsClosed) {
@@ -300,7 +269,7 @@ TEST_F(EventQueueTest, MayBeClosedByItsListener) {
   queue_->Push(Transition("two"));
   queue_->Deliver();
   EXPECT_THAT(recorder_.events, ElementsAre("one"));
-  EXPECT_THAT(environment_.waiting, IsEmpty());
+  EXPECT_EQ(environment_.size(), 0u);
 }
 
 TEST_F(EventQueueTest, MayBeClosedByItsListenerOnTheEnvironmentsThread) {

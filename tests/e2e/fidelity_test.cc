@@ -78,20 +78,23 @@ class FidelityTest : public E2eTest {
     request.set_text("hello");
     return request.SerializeAsString();
   }
+
+  grpc::Status CallWithBytes(const std::shared_ptr<grpc::Channel>& channel,
+                             Bytes* reply) const {
+    const grpc::internal::RpcMethod method(
+        kUnary, grpc::internal::RpcMethod::NORMAL_RPC, channel);
+    grpc::ClientContext context;
+    return grpc::internal::BlockingUnaryCall<Bytes, Bytes, Bytes, Bytes>(
+        channel.get(), method, &context, Bytes{Hello()}, reply);
+  }
 };
 
 // ---- Messages
 
 TEST_F(FidelityTest, MessagesThatAreNoProtobufsPass) {
   const auto channel = MakeChannel();
-  const grpc::internal::RpcMethod method(
-      kUnary, grpc::internal::RpcMethod::NORMAL_RPC, channel);
-  grpc::ClientContext context;
   Bytes reply;
-
-  const grpc::Status status =
-      grpc::internal::BlockingUnaryCall<Bytes, Bytes, Bytes, Bytes>(
-          channel.get(), method, &context, Bytes{Hello()}, &reply);
+  const grpc::Status status = CallWithBytes(channel, &reply);
 
   EXPECT_TRUE(status.ok()) << status.error_message();
   EXPECT_EQ(reply.bytes, Hello());
@@ -104,14 +107,8 @@ TEST_F(FidelityTest, FailureOfACallWithoutProtobufsIsCountedAndToldOnce) {
   policy().on_final_failure = [&](const FailedCall&) { ++told; };
   const auto channel = MakeChannel();
   server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
-  const grpc::internal::RpcMethod method(
-      kUnary, grpc::internal::RpcMethod::NORMAL_RPC, channel);
-  grpc::ClientContext context;
   Bytes reply;
-
-  const grpc::Status status =
-      grpc::internal::BlockingUnaryCall<Bytes, Bytes, Bytes, Bytes>(
-          channel.get(), method, &context, Bytes{Hello()}, &reply);
+  const grpc::Status status = CallWithBytes(channel, &reply);
 
   EXPECT_EQ(status.error_code(), StatusCode::UNAVAILABLE);
   EXPECT_EQ(Breaker(kUnary).counts.failures, 1);
