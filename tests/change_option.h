@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "grpc_breaker/error_class.h"
 #include "grpc_breaker/internal/option_fields.h"
 
 namespace grpc_breaker {
@@ -30,6 +31,12 @@ inline void Change(absl::Duration& value) {
 template <typename Enum>
 std::enable_if_t<std::is_enum_v<Enum>> Change(Enum& value) {
   value = static_cast<Enum>(static_cast<int>(value) == 0 ? 1 : 0);
+}
+
+// That of an error is never NONE.
+inline void Change(ErrorCategory& value) {
+  value = value == ErrorCategory::kNetwork ? ErrorCategory::kTransient
+                                           : ErrorCategory::kNetwork;
 }
 
 template <typename Result, typename Argument>
