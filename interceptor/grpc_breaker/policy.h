@@ -51,9 +51,9 @@ struct FallbackResult {
   std::string reply;  // A serialized reply message; used if status is OK.
 };
 
-// Runs for unary calls on a thread of the library, or on the caller's, which may
-// be one that others wait for: it should not block. One that throws has failed,
-// and the call ends as if there were none.
+// Runs for unary calls on a thread of the library, or on the caller's, which
+// may be one that others wait for: it should not block. One that throws has
+// failed, and the call ends as if there were none.
 struct GRPC_BREAKER_EXPORT Fallback {
   std::function<FallbackResult(const FailedCall&)> function;  // Empty: none.
 
