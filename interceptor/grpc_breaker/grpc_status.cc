@@ -232,9 +232,9 @@ void NormalizeReceived(grpc::Status* status) {
   if (status->ok()) return;
   const bool known = status->error_code() > grpc::StatusCode::OK &&
                      status->error_code() <= grpc::StatusCode::UNAUTHENTICATED;
-  std::string details = status->error_details();
   const bool forwarded = IsBreakerRejection(*status);
   if (known && !forwarded) return;
+  std::string details = status->error_details();
   if (forwarded) {
     v1::RpcStatus parsed;
     parsed.ParseFromString(details);

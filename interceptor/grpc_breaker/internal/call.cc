@@ -215,8 +215,8 @@ class ObservingInterceptor final : public Interceptor {
       const absl::MutexLockMaybe lock(server_streams() ? &mutex_ : nullptr);
       Record(status, cancelled, batch);
     } else if (phase != Phase::kUncounted) {
-      return;  // A corked stream was cancelled before, or just while, it
-               // starts.
+      // A corked stream was cancelled before, or just while, it starts.
+      return;
     }
     if (!status.ok() && !cancelled) NotifyFinalFailure(status);
   }

@@ -143,47 +143,41 @@ ProbeGate::Reported ProbeGate::Told(ProbeVerdict verdict) {
   return Reported::kCounted;
 }
 
-ProbeGate::Reported ProbeGate::Report(uint64_t generation, uint32_t ticket,
-                                      bool success, const ProbeLimits& limits) {
+template <typename Step>
+bool ProbeGate::Change(uint64_t generation, Step step) {
   uint64_t packed = word_.load(std::memory_order_acquire);
   for (;;) {
     const ProbeWord word = ProbeWord::Unpack(packed);
-    ProbeVerdict verdict;
-    std::optional<ProbeWord> next;
-    if (word.generation == (generation & ProbeWord::kGenerationMask)) {
-      next = word.Report(ticket, success, limits, &verdict);
+    if (word.generation != (generation & ProbeWord::kGenerationMask)) {
+      return false;
     }
-    if (!next) return Reported::kDropped;
-    if (Replace(packed, *next)) return Told(verdict);
+    const std::optional<ProbeWord> next = step(word);
+    if (!next) return false;
+    if (Replace(packed, *next)) return true;
   }
+}
+
+ProbeGate::Reported ProbeGate::Report(uint64_t generation, uint32_t ticket,
+                                      bool success, const ProbeLimits& limits) {
+  ProbeVerdict verdict;
+  const bool changed = Change(generation, [&](const ProbeWord& word) {
+    return word.Report(ticket, success, limits, &verdict);
+  });
+  return changed ? Told(verdict) : Reported::kDropped;
 }
 
 ProbeGate::Reported ProbeGate::Judge(uint64_t generation,
                                      const ProbeLimits& limits) {
-  uint64_t packed = word_.load(std::memory_order_acquire);
-  for (;;) {
-    const ProbeWord word = ProbeWord::Unpack(packed);
-    ProbeVerdict verdict;
-    std::optional<ProbeWord> next;
-    if (word.generation == (generation & ProbeWord::kGenerationMask)) {
-      next = word.Decide(limits, &verdict);
-    }
-    if (!next) return Reported::kDropped;
-    if (Replace(packed, *next)) return Told(verdict);
-  }
+  ProbeVerdict verdict;
+  const bool changed = Change(generation, [&](const ProbeWord& word) {
+    return word.Decide(limits, &verdict);
+  });
+  return changed ? Told(verdict) : Reported::kDropped;
 }
 
 bool ProbeGate::Return(uint64_t generation, uint32_t ticket) {
-  uint64_t packed = word_.load(std::memory_order_acquire);
-  for (;;) {
-    const ProbeWord word = ProbeWord::Unpack(packed);
-    std::optional<ProbeWord> next;
-    if (word.generation == (generation & ProbeWord::kGenerationMask)) {
-      next = word.Return(ticket);
-    }
-    if (!next) return false;
-    if (Replace(packed, *next)) return true;
-  }
+  return Change(generation,
+                [&](const ProbeWord& word) { return word.Return(ticket); });
 }
 
 }  // namespace grpc_breaker::internal

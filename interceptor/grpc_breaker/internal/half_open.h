@@ -118,6 +118,11 @@ class GRPC_BREAKER_EXPORT ProbeGate {
                                        std::memory_order_acquire);
   }
 
+  // Replaces the word of `generation` by what `step` makes of it. False if it
+  // is another generation's, or if `step` refuses.
+  template <typename Step>
+  bool Change(uint64_t generation, Step step);
+
   static Reported Told(ProbeVerdict verdict);
   void RaiseLastIssue(int64_t now_ns);
 
