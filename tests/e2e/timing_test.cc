@@ -186,6 +186,40 @@ TEST_F(TimingTest, DeadlineThatTheServerTellsOfIsItsAnswerAndNotRetried) {
   EXPECT_EQ(server_.calls(), 2);
 }
 
+// It sees the deadline of the attempt, and may be the first to act on it.
+TEST_F(TimingTest, AttemptTimeoutThatTheServerTellsOfIsRetried) {
+  policy().attempt_timeout = absl::Minutes(10);
+  auto gate = std::make_shared<Gate>();
+  Answer answer = Answer::Error(StatusCode::DEADLINE_EXCEEDED);
+  answer.gate = gate;
+  server_.Push(answer);
+  auto call = StartCall(Flavour::kQueue, MakeChannel(), "hello");
+  gate->WaitForArrivals(1);
+
+  env_.Advance(absl::Minutes(10) - absl::Milliseconds(1));
+  gate->Open();
+  FinishBackoff();
+
+  EXPECT_TRUE(call->Wait().status.ok());
+  EXPECT_EQ(server_.calls(), 2);
+}
+
+TEST_F(TimingTest, LimitOfTheServerShortlyBeforeThatOfTheAttemptIsNotRetried) {
+  policy().attempt_timeout = absl::Minutes(10);
+  auto gate = std::make_shared<Gate>();
+  Answer answer = Answer::Error(StatusCode::DEADLINE_EXCEEDED, "my own limit");
+  answer.gate = gate;
+  server_.Push(answer);
+  auto call = StartCall(Flavour::kQueue, MakeChannel(), "hello");
+  gate->WaitForArrivals(1);
+
+  env_.Advance(absl::Minutes(10) - absl::Milliseconds(2));
+  gate->Open();
+
+  EXPECT_EQ(call->Wait().status.error_message(), "my own limit");
+  EXPECT_EQ(server_.calls(), 1);
+}
+
 // ---- The time-out of a policy, for calls that run natively
 
 // The application's context goes while the time is up; run by sanitizers, too.

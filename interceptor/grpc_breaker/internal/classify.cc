@@ -27,8 +27,6 @@ ErrorClass ClassifyAttempt(const Policy& policy, const grpc::Status& status,
     if (SaysNoCredentials(status.error_message()) && NothingCame(context)) {
       origin.server_answered = false;
     }
-    // Its own limit, or that of a call further down.
-    if (origin.server_answered == true) origin.attempt_timeout = false;
   }
   ErrorClass error = ClassifyError(status, origin);
   const auto it = policy.classification.find(status.error_code());

@@ -1,5 +1,6 @@
 #include "grpc_breaker/internal/unary_call.h"
 
+#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,6 +12,9 @@
 namespace grpc_breaker {
 namespace internal {
 namespace {
+
+// gRPC counts deadlines in whole milliseconds, from each process's own first.
+constexpr std::chrono::milliseconds kDeadlineResolution{1};
 
 thread_local const AttemptScope* innermost_scope = nullptr;
 
@@ -116,13 +120,25 @@ std::shared_ptr<Attempt> UnaryCall::MakeAttempt(MonotonicTime now) {
 
   const std::optional<absl::Duration>& timeout =
       method_.policy().attempt_timeout;
-  attempt_times_out_first_ =
-      timeout.has_value() && (deadline_ == MonotonicTime::max() ||
-                              *timeout < absl::FromChrono(deadline_ - now));
-  context->set_deadline(attempt_times_out_first_
-                            ? Deadline::After(*timeout).ForGrpc()
-                            : call_deadline_.ForGrpc());
+  attempt_deadline_ = deadline_;
+  Deadline deadline = call_deadline_;
+  if (timeout.has_value() && TimeAfter(now, *timeout) < deadline_) {
+    attempt_deadline_ = TimeAfter(now, *timeout);
+    deadline = Deadline::After(*timeout);
+  }
+  context->set_deadline(deadline.ForGrpc());
   return attempt;
+}
+
+// A server that knows gRPC ends the call at the attempt's deadline, too, and
+// what it says of that may come first. Before that, it speaks of its own limit,
+// or of that of a call further down.
+bool UnaryCall::EndedByItsTimeout(const Attempt& attempt) const {
+  if (attempt_deadline_ == deadline_ || attempt_ended_ >= deadline_) {
+    return false;
+  }
+  return attempt_ended_ >= attempt_deadline_ - kDeadlineResolution ||
+         ServerAnswered(attempt.context().debug_error_string()) != true;
 }
 
 void UnaryCall::OnRejected(const Rejection& rejection, MonotonicTime now) {
@@ -157,7 +173,8 @@ void UnaryCall::OnAttemptDone() {
   ErrorOrigin origin;
   origin.cancelled_by_caller = cancelled;
   origin.attempt_timeout =
-      attempt_times_out_first_ && attempt_ended_ < deadline_;
+      attempt->status().error_code() == grpc::StatusCode::DEADLINE_EXCEEDED &&
+      EndedByItsTimeout(*attempt);
   origin.bad_reply = attempt->lacks_reply();
   const AttemptVerdict verdict =
       RecordAttempt(attempt->status(), *attempt, origin);

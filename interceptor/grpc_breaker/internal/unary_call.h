@@ -98,6 +98,8 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
 
   void Try() ABSL_LOCKS_EXCLUDED(mutex_);
   std::shared_ptr<Attempt> MakeAttempt(MonotonicTime now);
+  // For an attempt that has ended with DEADLINE_EXCEEDED.
+  bool EndedByItsTimeout(const Attempt& attempt) const;
   void OnRejected(const Rejection& rejection, MonotonicTime now);
   void OnAttemptDone() ABSL_LOCKS_EXCLUDED(mutex_);
   AttemptVerdict RecordAttempt(const grpc::Status& status, Attempt& attempt,
@@ -132,8 +134,8 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
   CircuitBreaker::Permit permit_;
   MonotonicTime attempt_ended_;
   int attempts_ = 0;
-  // The attempt under way ends before the call's deadline does.
-  bool attempt_times_out_first_ = false;
+  // Of the attempt under way; not after the call's.
+  MonotonicTime attempt_deadline_;
   std::optional<Rejection> rejection_;
   std::shared_ptr<Attempt> last_attempt_;
   Done done_;
