@@ -1,14 +1,7 @@
-# Installs headers, the CMake package and the pkg-config file. The libraries are
-# installed where they are declared (GrpcBreakerTargets.cmake).
+# Installs the CMake package and the pkg-config files. The libraries and their
+# headers are installed where they are declared (GrpcBreakerTargets.cmake).
 
 include(CMakePackageConfigHelpers)
-
-install(
-  DIRECTORY ${PROJECT_SOURCE_DIR}/interceptor/grpc_breaker
-  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
-  FILES_MATCHING
-  PATTERN *.h
-  PATTERN internal EXCLUDE)
 
 set(package_directory ${CMAKE_INSTALL_LIBDIR}/cmake/grpc_breaker)
 configure_package_config_file(
@@ -71,9 +64,16 @@ if(NOT GRPC_BREAKER_CORE_ONLY)
     grpc_breaker
     "${PROJECT_DESCRIPTION}"
     LIBRARIES
-    protos
-    core
+    rpc_details_proto
+    config_proto
+    admin_proto
+    base
+    status
+    breaker
+    retry
+    registry
     interceptor
+    config
     admin)
   # Apart, because who links to it turns on server reflection.
   grpc_breaker_pkg_config(

@@ -45,41 +45,130 @@ function(_grpc_breaker_publish name)
   endif()
 endfunction()
 
-# grpc_breaker_library(<name> SOURCES ... DEPENDS ...): grpc_breaker::<name>.
-function(grpc_breaker_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
-  add_library(grpc_breaker_${name} ${ARG_SOURCES})
-  grpc_breaker_compile_options(grpc_breaker_${name})
+# grpc_breaker_layer(<folder> [TARGET <name>] [SOURCES ...] HEADERS ... [LAYERS
+# ...] LIBRARIES ...): the layer that is the folder of that name, as the library
+# grpc_breaker::<name>, which is <folder> unless TARGET says otherwise.
+#
+# HEADERS are its public ones, and LAYERS are the libraries below it that it
+# includes headers of; its sources are all of the folder. A layer is compiled
+# with its own headers and those of the layers below in sight, and no others:
+# what its folder does not offer cannot be included.
+function(grpc_breaker_layer folder)
+  cmake_parse_arguments(ARG "" "TARGET" "SOURCES;HEADERS;LAYERS;LIBRARIES"
+                        ${ARGN})
+  set(name ${folder})
+  if(ARG_TARGET)
+    set(name ${ARG_TARGET})
+  endif()
+  set(target grpc_breaker_${name})
+  if(NOT ARG_SOURCES)
+    file(
+      GLOB ARG_SOURCES CONFIGURE_DEPENDS
+      RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}
+      grpc_breaker/${folder}/*.cc)
+  endif()
+  add_library(${target} ${ARG_SOURCES})
+  grpc_breaker_compile_options(${target})
+
+  # Links to the headers, in folders of their own: all that -I shows.
+  set(view ${PROJECT_BINARY_DIR}/layers/${name})
+  foreach(header IN LISTS ARG_HEADERS)
+    get_filename_component(directory ${header} DIRECTORY)
+    file(MAKE_DIRECTORY ${view}/public/grpc_breaker/${directory})
+    file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR}/grpc_breaker/${header}
+         ${view}/public/grpc_breaker/${header} SYMBOLIC)
+    if(GRPC_BREAKER_INSTALL)
+      install(FILES grpc_breaker/${header}
+              DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/grpc_breaker/${directory})
+    endif()
+  endforeach()
+  file(GLOB private_headers CONFIGURE_DEPENDS grpc_breaker/${folder}/*.h)
+  foreach(header IN LISTS private_headers)
+    get_filename_component(header ${header} NAME)
+    list(APPEND ARG_HEADERS ${folder}/${header})
+  endforeach()
+  # For the test that asks what can be included.
+  list(REMOVE_DUPLICATES ARG_HEADERS)
+  list(TRANSFORM ARG_HEADERS PREPEND "${folder} grpc_breaker/")
+  set_property(GLOBAL APPEND PROPERTY GRPC_BREAKER_HEADERS ${ARG_HEADERS})
+  set_property(GLOBAL APPEND PROPERTY GRPC_BREAKER_LAYERS "${folder} ${name}")
+
+  file(MAKE_DIRECTORY ${view}/private/grpc_breaker)
+  file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR}/grpc_breaker/${folder}
+       ${view}/private/grpc_breaker/${folder} SYMBOLIC)
   target_include_directories(
-    grpc_breaker_${name}
-    PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}>
-           $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-  target_link_libraries(grpc_breaker_${name} PUBLIC ${ARG_DEPENDS})
+    ${target} PUBLIC $<BUILD_INTERFACE:${view}/public>
+                     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+
+  set(private ${view}/private)
+  foreach(layer IN LISTS ARG_LAYERS)
+    target_link_libraries(${target} PUBLIC grpc_breaker::${layer})
+    get_target_property(below grpc_breaker_${layer} GRPC_BREAKER_PRIVATE)
+    list(APPEND private ${below})
+  endforeach()
+  list(REMOVE_DUPLICATES private)
+  target_include_directories(${target} PRIVATE ${private})
+  set_target_properties(${target} PROPERTIES GRPC_BREAKER_PRIVATE "${private}")
+  target_link_libraries(${target} PUBLIC ${ARG_LIBRARIES})
   # What another library forgot to export is missed here, not by the users.
-  target_link_options(grpc_breaker_${name} PRIVATE
+  target_link_options(${target} PRIVATE
                       $<$<BOOL:${BUILD_SHARED_LIBS}>:LINKER:-z,defs>)
   _grpc_breaker_publish(${name})
 endfunction()
 
+# grpc_breaker_umbrella(<name> <library>...): several of ours under one name.
+function(grpc_breaker_umbrella name)
+  add_library(grpc_breaker_${name} INTERFACE)
+  list(TRANSFORM ARGN PREPEND grpc_breaker:: OUTPUT_VARIABLE libraries)
+  target_link_libraries(grpc_breaker_${name} INTERFACE ${libraries})
+  set(private "")
+  foreach(library IN LISTS ARGN)
+    get_target_property(below grpc_breaker_${library} GRPC_BREAKER_PRIVATE)
+    if(below)
+      list(APPEND private ${below})
+    endif()
+  endforeach()
+  set_target_properties(grpc_breaker_${name} PROPERTIES GRPC_BREAKER_PRIVATE
+                                                        "${private}")
+  _grpc_breaker_publish(${name})
+endfunction()
+
+# Lets a test of ours include the private headers of these layers, and of those
+# below them.
+function(grpc_breaker_see_private_headers target)
+  foreach(library IN LISTS ARGN)
+    if(library MATCHES "^grpc_breaker::(.*)")
+      get_target_property(private grpc_breaker_${CMAKE_MATCH_1}
+                          GRPC_BREAKER_PRIVATE)
+      if(private)
+        target_include_directories(${target} PRIVATE ${private})
+      endif()
+    endif()
+  endforeach()
+endfunction()
+
 # Generates C++ from PROTOS (relative to the current directory, which is the
 # import root) with messages and gRPC services, and compiles it into `target`.
+# The generated files go to OUTPUT, or else to the current binary directory.
 function(grpc_breaker_generate target)
-  cmake_parse_arguments(ARG "" "" "PROTOS" ${ARGN})
+  cmake_parse_arguments(ARG "" "OUTPUT" "PROTOS" ${ARGN})
+  if(NOT ARG_OUTPUT)
+    set(ARG_OUTPUT ${CMAKE_CURRENT_BINARY_DIR})
+  endif()
+  file(MAKE_DIRECTORY ${ARG_OUTPUT})
   # Generated code has no export macro and is not clean under our warnings.
   add_library(${target})
   target_compile_features(${target} PUBLIC cxx_std_17)
   set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
   foreach(proto IN LISTS ARG_PROTOS)
-    string(REGEX REPLACE "\\.proto$" "" stem
-                         ${CMAKE_CURRENT_BINARY_DIR}/${proto})
+    string(REGEX REPLACE "\\.proto$" "" stem ${ARG_OUTPUT}/${proto})
     set(generated ${stem}.pb.cc ${stem}.pb.h ${stem}.grpc.pb.cc
                   ${stem}.grpc.pb.h)
     add_custom_command(
       OUTPUT ${generated}
       COMMAND
         protobuf::protoc --proto_path=${CMAKE_CURRENT_SOURCE_DIR}
-        --cpp_out=${CMAKE_CURRENT_BINARY_DIR}
-        --grpc_out=${CMAKE_CURRENT_BINARY_DIR}
+        --cpp_out=${ARG_OUTPUT} --grpc_out=${ARG_OUTPUT}
         --plugin=protoc-gen-grpc=$<TARGET_FILE:gRPC::grpc_cpp_plugin> ${proto}
       WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}
       DEPENDS ${proto} protobuf::protoc gRPC::grpc_cpp_plugin
@@ -88,29 +177,29 @@ function(grpc_breaker_generate target)
     target_sources(${target} PRIVATE ${generated})
   endforeach()
   target_include_directories(
-    ${target} SYSTEM PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_BINARY_DIR}>
+    ${target} SYSTEM PUBLIC $<BUILD_INTERFACE:${ARG_OUTPUT}>
                             $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_link_libraries(${target} PUBLIC gRPC::grpc++ protobuf::libprotobuf)
 endfunction()
 
-# grpc_breaker_proto_library(<name> PROTOS ...): generated code that is part of
-# the library, as grpc_breaker::<name>.
+# grpc_breaker_proto_library(<name> PROTO ... [DEPENDS <name>...]): generated
+# code that is part of the library, as grpc_breaker::<name>.
 function(grpc_breaker_proto_library name)
-  cmake_parse_arguments(ARG "" "" "PROTOS" ${ARGN})
-  grpc_breaker_generate(grpc_breaker_${name} PROTOS ${ARG_PROTOS})
+  cmake_parse_arguments(ARG "" "PROTO" "DEPENDS" ${ARGN})
+  set(output ${CMAKE_CURRENT_BINARY_DIR}/${name})
+  grpc_breaker_generate(grpc_breaker_${name} PROTOS ${ARG_PROTO} OUTPUT
+                                                    ${output})
+  list(TRANSFORM ARG_DEPENDS PREPEND grpc_breaker::)
+  target_link_libraries(grpc_breaker_${name} PUBLIC ${ARG_DEPENDS})
   _grpc_breaker_publish(${name})
   if(NOT GRPC_BREAKER_INSTALL)
     return()
   endif()
-  foreach(proto IN LISTS ARG_PROTOS)
-    get_filename_component(directory ${proto} DIRECTORY)
-    string(REGEX REPLACE "\\.proto$" "" stem ${proto})
-    install(
-      FILES ${CMAKE_CURRENT_SOURCE_DIR}/${proto}
-            ${CMAKE_CURRENT_BINARY_DIR}/${stem}.pb.h
-            ${CMAKE_CURRENT_BINARY_DIR}/${stem}.grpc.pb.h
-      DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/${directory})
-  endforeach()
+  get_filename_component(directory ${ARG_PROTO} DIRECTORY)
+  string(REGEX REPLACE "\\.proto$" "" stem ${ARG_PROTO})
+  install(FILES ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_PROTO} ${output}/${stem}.pb.h
+                ${output}/${stem}.grpc.pb.h
+          DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/${directory})
 endfunction()
 
 # grpc_breaker_test(<name> SOURCES ... DEPENDS ...): one test program. One that
@@ -119,8 +208,13 @@ endfunction()
 function(grpc_breaker_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
   set(beyond_core ${ARG_DEPENDS})
-  list(FILTER beyond_core EXCLUDE REGEX
-       "^(grpc_breaker::(core|testing)|absl::.*|Threads::Threads)$")
+  list(
+    FILTER
+    beyond_core
+    EXCLUDE
+    REGEX
+    "^(grpc_breaker::(core|testing|base|status|breaker|retry)|absl::.*|Threads::Threads)$"
+  )
   if(GRPC_BREAKER_CORE_ONLY AND beyond_core)
     return()
   endif()
@@ -129,6 +223,7 @@ function(grpc_breaker_test name)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} GTest::gmock
                                         GTest::gtest_main)
+  grpc_breaker_see_private_headers(${name} ${ARG_DEPENDS})
   if(TARGET grpc_breaker_tsan)
     target_link_libraries(${name} PRIVATE grpc_breaker_tsan)
   endif()

@@ -11,7 +11,7 @@
 int main() {
   shop::Server server;
   grpc_breaker::Options options;
-  options.services["/shop.Inventory/"].retry.base_delay = absl::Milliseconds(1);
+  options.Service<shop::Inventory>().retry.base_delay = absl::Milliseconds(1);
   const auto channel = shop::ValueOrExit(grpc_breaker::CreateChannel(
       server.target(), grpc::InsecureChannelCredentials(), options));
   const auto stub = shop::Inventory::NewStub(channel);

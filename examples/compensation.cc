@@ -15,15 +15,15 @@ int main() {
   std::string order_to_refund;
 
   grpc_breaker::Options options;
-  grpc_breaker::Policy& reserve = options.methods["/shop.Inventory/Reserve"];
+  grpc_breaker::Policy& reserve = options.Method<shop::Inventory>("Reserve");
+  // An order is reserved once, however often it comes.
+  reserve.idempotency = grpc_breaker::Idempotency::kRepeatable;
   reserve.retry.max_retries = 2;
   reserve.retry.base_delay = absl::Milliseconds(1);
   reserve.on_final_failure = [&](const grpc_breaker::FailedCall& call) {
-    grpc::ByteBuffer request = *call.request;
-    grpc::ProtoBufferReader reader(&request);
-    shop::Order order;
-    shop::Check(order.ParseFromZeroCopyStream(&reader), "the request, as sent");
-    order_to_refund = order.id();
+    const auto order = call.ParseRequest<shop::Order>();
+    shop::Check(order.ok(), "the request, as sent");
+    order_to_refund = order->id();
   };
   const auto channel = shop::ValueOrExit(grpc_breaker::CreateChannel(
       server.target(), grpc::InsecureChannelCredentials(), options));

@@ -15,25 +15,29 @@ int main() {
   std::atomic<int> last_known{0};
 
   grpc_breaker::Options options;
-  grpc_breaker::Policy& policy = options.methods["/shop.Inventory/GetStock"];
+  grpc_breaker::Policy& policy = options.Method<shop::Inventory>("GetStock");
   policy.retry.max_retries = 0;
   policy.breaker.consecutive_failures = 3;
-  policy.fallback.function = [&](const grpc_breaker::FailedCall& call) {
-    std::cout << (call.rejected ? "  open circuit" : "  failed attempt")
-              << ": last known answer\n";
-    shop::Stock stock;
-    stock.set_count(last_known);
-    return grpc_breaker::FallbackResult{grpc::Status::OK,
-                                        stock.SerializeAsString()};
-  };
+  policy.fallback =
+      grpc_breaker::Fallback::Typed<shop::GetStockRequest, shop::Stock>(
+          [&](const shop::GetStockRequest& request,
+              const grpc_breaker::FailedCall& call) {
+            std::cout << (call.rejected ? "  open circuit" : "  failed attempt")
+                      << ": last known count of " << request.sku() << "\n";
+            shop::Stock stock;
+            stock.set_count(last_known);
+            return stock;
+          });
   const auto channel = shop::ValueOrExit(grpc_breaker::CreateChannel(
       server.target(), grpc::InsecureChannelCredentials(), options));
   const auto stub = shop::Inventory::NewStub(channel);
 
   const auto count = [&] {
     grpc::ClientContext context;
+    shop::GetStockRequest request;
+    request.set_sku("hammers");
     shop::Stock stock;
-    const grpc::Status status = stub->GetStock(&context, {}, &stock);
+    const grpc::Status status = stub->GetStock(&context, request, &stock);
     shop::Check(status.ok(), "the caller never sees an error");
     return stock.count();
   };

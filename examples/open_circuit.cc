@@ -16,7 +16,7 @@ int main() {
   server.FailNext(100, {grpc::StatusCode::UNAVAILABLE, "down"});
 
   grpc_breaker::Options options;
-  grpc_breaker::Policy& policy = options.services["/shop.Payments/"];
+  grpc_breaker::Policy& policy = options.Service<shop::Payments>();
   policy.retry.max_retries = 0;
   policy.breaker.consecutive_failures = 1;
   policy.breaker.open_duration = absl::Seconds(60);

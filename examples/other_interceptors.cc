@@ -76,7 +76,7 @@ class Counter final : public ClientInterceptorFactoryInterface {
 int main() {
   shop::Server server;
   grpc_breaker::Options options;
-  options.services["/shop.Inventory/"].retry.base_delay = absl::Milliseconds(1);
+  options.Service<shop::Inventory>().retry.base_delay = absl::Milliseconds(1);
 
   std::atomic<int> calls{0}, pieces_of_calls{0};
   std::atomic<int> attempts{0}, pieces_of_attempts{0};

@@ -11,7 +11,7 @@
 int main() {
   shop::Server server;
   grpc_breaker::Options options;
-  grpc_breaker::Policy& policy = options.services["/shop.Inventory/"];
+  grpc_breaker::Policy& policy = options.Service<shop::Inventory>();
   policy.retry.max_retries = 3;
   policy.retry.base_delay = absl::Milliseconds(1);
   policy.breaker.consecutive_failures = 5;

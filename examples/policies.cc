@@ -13,13 +13,12 @@ int main() {
   grpc_breaker::Options options;
   options.default_policy.retry.base_delay = absl::Milliseconds(1);
 
-  grpc_breaker::Policy inventory = options.default_policy;
-  inventory.retry.max_retries = 4;
-  options.services["/shop.Inventory/"] = inventory;
-
-  grpc_breaker::Policy reserve = inventory;
+  // Each begins as a copy of the next broader one.
+  options.Service<shop::Inventory>().retry.max_retries = 4;
+  grpc_breaker::Policy& reserve = options.Method<shop::Inventory>("Reserve");
   reserve.retry.max_retries = 1;
-  options.methods["/shop.Inventory/Reserve"] = reserve;
+  // The proto file does not say that it may be repeated: we know it.
+  reserve.idempotency = grpc_breaker::Idempotency::kRepeatable;
 
   const auto channel = shop::ValueOrExit(grpc_breaker::CreateChannel(
       server.target(), grpc::InsecureChannelCredentials(), options));
@@ -42,7 +41,7 @@ int main() {
   attempts(
       "Inventory/Reserve, by its own policy",
       [&](auto& c) { inventory_stub->Reserve(&c, {}, &done); }, 2);
-  // The default policy repeats what its proto file declares safe, and no more.
+  // What nobody vouches for is repeated only if no server has seen it.
   attempts(
       "Payments/Refund, by default, declared idempotent",
       [&](auto& c) { payments_stub->Refund(&c, {}, &done); }, 4);
@@ -50,9 +49,16 @@ int main() {
       "Payments/Charge, by default, not declared so",
       [&](auto& c) { payments_stub->Charge(&c, {}, &done); }, 1);
 
-  options.methods["/shop.Inventory/Reserve"].retry.max_retries = -1;
+  reserve.retry.max_retries = -1;
   const auto wrong = grpc_breaker::CreateChannel(
       server.target(), grpc::InsecureChannelCredentials(), options);
   shop::Check(!wrong.ok(), "a wrong value is noticed");
   std::cout << wrong.status().message() << "\n";
+  reserve.retry.max_retries = 1;
+
+  options.Method<shop::Inventory>("Reserv").timeout = absl::Seconds(1);
+  const auto unknown = grpc_breaker::CreateChannel(
+      server.target(), grpc::InsecureChannelCredentials(), options);
+  shop::Check(!unknown.ok(), "and so is a method that there is not");
+  std::cout << unknown.status().message() << "\n";
 }

@@ -14,17 +14,15 @@
 #include "grpcpp/grpcpp.h"
 
 int CountStock(const std::string& target, const std::string& sku) {
-  grpc_breaker::Policy policy;
+  grpc_breaker::Options options;
+  grpc_breaker::Policy& policy = options.Method<shop::Inventory>("GetStock");
   policy.timeout = absl::Seconds(2);  // For the whole call, retries included.
   policy.retry.max_retries = 4;
   policy.retry.base_delay = absl::Milliseconds(20);
   policy.breaker.consecutive_failures = 5;
   policy.breaker.open_duration = absl::Seconds(10);
-  policy.fallback = grpc_breaker::Fallback::Fixed(
-      grpc::Status::OK, shop::Stock().SerializeAsString());
+  policy.fallback = grpc_breaker::Fallback::Reply(shop::Stock());
 
-  grpc_breaker::Options options;
-  options.methods["/shop.Inventory/GetStock"] = policy;
   auto channel = grpc_breaker::CreateChannel(
       target, grpc::InsecureChannelCredentials(), options);
   if (!channel.ok()) {  // An option is wrong; the message says which.

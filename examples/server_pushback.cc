@@ -16,7 +16,7 @@ int main() {
   });
 
   grpc_breaker::Options options;
-  options.services["/shop.Inventory/"].retry.base_delay = absl::Seconds(60);
+  options.Service<shop::Inventory>().retry.base_delay = absl::Seconds(60);
   const auto channel = shop::ValueOrExit(grpc_breaker::CreateChannel(
       server.target(), grpc::InsecureChannelCredentials(), options));
   const auto stub = shop::Inventory::NewStub(channel);

@@ -11,7 +11,7 @@
 int main() {
   shop::Server server;
   grpc_breaker::Options options;
-  grpc_breaker::Policy& policy = options.services["/shop.Inventory/"];
+  grpc_breaker::Policy& policy = options.Service<shop::Inventory>();
   policy.attempt_timeout = absl::Milliseconds(100);
   policy.timeout = absl::Milliseconds(450);
   policy.retry.max_retries = 100;

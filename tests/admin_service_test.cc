@@ -120,10 +120,10 @@ TEST_F(AdminServiceTest, ListsNothingWhereThereIsNothing) {
 TEST_F(AdminServiceTest, ListsByChannelAndThenMethod) {
   auto b = MakeChannel("b");
   auto a = MakeChannel("a");
-  b->Find("/pkg.S/M");
-  a->Find("/pkg.S/N");
-  a->Find("/pkg.S/M");
-  a->Find("malformed");
+  b->FindOrCreate("/pkg.S/M");
+  a->FindOrCreate("/pkg.S/N");
+  a->FindOrCreate("/pkg.S/M");
+  a->FindOrCreate("malformed");
   EXPECT_THAT(ListNames(), ElementsAre("a /pkg.S/M", "a /pkg.S/N", "a _other",
                                        "b /pkg.S/M"));
 }
@@ -131,10 +131,10 @@ TEST_F(AdminServiceTest, ListsByChannelAndThenMethod) {
 TEST_F(AdminServiceTest, FiltersByMethodChannelAndState) {
   auto a = MakeChannel("a");
   auto b = MakeChannel("b");
-  a->Find("/pkg.S/M");
-  Open(a->Find("/pkg.T/M"));
-  Open(b->Find("/pkg.S/M"));
-  a->Find("malformed");
+  a->FindOrCreate("/pkg.S/M");
+  Open(a->FindOrCreate("/pkg.T/M"));
+  Open(b->FindOrCreate("/pkg.S/M"));
+  a->FindOrCreate("malformed");
 
   admin::v1::ListBreakersRequest request;
   request.mutable_filter()->set_method_prefix("/pkg.S");
@@ -157,7 +157,7 @@ TEST_F(AdminServiceTest, PagesShowEveryBreakerOnce) {
   for (int c = 0; c < 3; ++c) {
     channels.push_back(MakeChannel(absl::StrCat("channel ", c)));
     for (int m = 0; m < 7; ++m) {
-      channels.back()->Find(absl::StrCat("/pkg.S/M", m));
+      channels.back()->FindOrCreate(absl::StrCat("/pkg.S/M", m));
       expected.insert(absl::StrCat("channel ", c, " /pkg.S/M", m));
     }
   }
@@ -181,17 +181,17 @@ TEST_F(AdminServiceTest, APageTokenStaysGoodWhileBreakersComeAndGo) {
   auto a = MakeChannel("a");
   auto b = MakeChannel("b");
   auto c = MakeChannel("c");
-  b->Find("/pkg.S/M");
-  b->Find("/pkg.S/P");
-  c->Find("/pkg.S/M");
+  b->FindOrCreate("/pkg.S/M");
+  b->FindOrCreate("/pkg.S/P");
+  c->FindOrCreate("/pkg.S/M");
   admin::v1::ListBreakersRequest request;
   request.set_page_size(1);
   std::string token;
   EXPECT_THAT(ListNames(request, &token), ElementsAre("b /pkg.S/M"));
   request.set_page_token(token);
 
-  a->Find("/pkg.S/M");  // Before the page: not seen.
-  b->Find("/pkg.S/N");  // After it: seen.
+  a->FindOrCreate("/pkg.S/M");  // Before the page: not seen.
+  b->FindOrCreate("/pkg.S/N");  // After it: seen.
   EXPECT_THAT(ListNames(request, &token), ElementsAre("b /pkg.S/N"));
   request.set_page_token(token);
   b.reset();  // The token's own breaker is gone.
@@ -202,7 +202,8 @@ TEST_F(AdminServiceTest, PagesHaveAHundredBreakersByDefaultAndAThousandAtMost) {
   Options options;
   options.max_methods = 1200;
   auto channel = MakeChannel("a", options);
-  for (int i = 0; i < 1200; ++i) channel->Find(absl::StrCat("/pkg.S/M", i));
+  for (int i = 0; i < 1200; ++i)
+    channel->FindOrCreate(absl::StrCat("/pkg.S/M", i));
   std::string token;
   EXPECT_EQ(ListNames({}, &token).size(), 100u);
   admin::v1::ListBreakersRequest request;
@@ -217,7 +218,8 @@ TEST_F(AdminServiceTest, APageLooksAtNoMoreBreakersThanItShowsAndOneMore) {
   options.directory = &directory_;
   options.environment = &counting;
   auto channel = *Registry::Create(options);
-  for (int i = 100; i < 600; ++i) channel->Find(absl::StrCat("/pkg.S/M", i));
+  for (int i = 100; i < 600; ++i)
+    channel->FindOrCreate(absl::StrCat("/pkg.S/M", i));
   admin::v1::ListBreakersRequest request;
   request.set_page_size(10);
   const auto next_page = [&] {
@@ -246,8 +248,9 @@ TEST_F(AdminServiceTest, BuildsNoMessageForABreakerInAnotherState) {
   options.environment = &counting;
   options.default_policy.breaker.consecutive_failures = 1;
   auto channel = *Registry::Create(options);
-  for (int i = 0; i < 300; ++i) channel->Find(absl::StrCat("/pkg.S/M", i));
-  channel->Find("/pkg.S/M7")
+  for (int i = 0; i < 300; ++i)
+    channel->FindOrCreate(absl::StrCat("/pkg.S/M", i));
+  channel->FindOrCreate("/pkg.S/M7")
       .breaker()
       .TryAcquire(counting.Now())
       .Record(Outcome::kFailure, counting.Now());
@@ -263,10 +266,10 @@ TEST_F(AdminServiceTest, APageThatFindsNothingForLongEndsAndGoesOnWithTheNext) {
   options.max_methods = 10050;
   auto channel = MakeChannel("a", options);
   for (int i = 10000; i < 20020; ++i) {
-    channel->Find(absl::StrCat("/pkg.S/M", i));
+    channel->FindOrCreate(absl::StrCat("/pkg.S/M", i));
   }
-  Open(channel->Find("/pkg.S/M10005"));
-  Open(channel->Find("/pkg.S/M20010"));
+  Open(channel->FindOrCreate("/pkg.S/M10005"));
+  Open(channel->FindOrCreate("/pkg.S/M20010"));
   admin::v1::ListBreakersRequest request;
   request.mutable_filter()->add_states(admin::v1::STATE_OPEN);
   std::string token;
@@ -280,8 +283,8 @@ TEST_F(AdminServiceTest, PagesOfManyChannelsShowEveryBreakerOnce) {
   std::vector<std::shared_ptr<Registry>> channels;
   for (int c = 0; c < 250; ++c) {
     channels.push_back(MakeChannel(absl::StrCat("channel ", c)));
-    channels.back()->Find("/pkg.S/A");
-    channels.back()->Find("/pkg.S/B");
+    channels.back()->FindOrCreate("/pkg.S/A");
+    channels.back()->FindOrCreate("/pkg.S/B");
   }
   std::set<std::string> all;
   size_t listed = 0;
@@ -341,7 +344,7 @@ TEST_F(AdminServiceTest, ShowsOnlyTheBeginningOfAHugeBadValue) {
 
 TEST_F(AdminServiceTest, GetsABreakerByItsMethodAlone) {
   auto channel = MakeChannel("a");
-  Open(channel->Find("/pkg.S/M"));
+  Open(channel->FindOrCreate("/pkg.S/M"));
   Breaker breaker;
   const grpc::Status status = Get("/pkg.S/M", "", &breaker);
   ASSERT_TRUE(status.ok()) << status.error_message();
@@ -356,6 +359,7 @@ TEST_F(AdminServiceTest, GetsABreakerByItsMethodAlone) {
 TEST_F(AdminServiceTest, GetsAMethodWithAPolicyBeforeItsFirstCall) {
   Options options;
   options.methods["/pkg.S/M"].retry.max_retries = 7;
+  options.methods["/pkg.S/M"].idempotency = Idempotency::kRepeatable;
   auto channel = MakeChannel("a", options);
   Breaker breaker;
   ASSERT_TRUE(Get("/pkg.S/M", "", &breaker).ok());
@@ -367,8 +371,8 @@ TEST_F(AdminServiceTest, GetsAMethodWithAPolicyBeforeItsFirstCall) {
 TEST_F(AdminServiceTest, MethodsDeclaredIdempotentAreRepeatable) {
   auto channel = MakeChannel("a");
   const std::string service = "/grpc_breaker.admin.v1.CircuitBreakerAdmin/";
-  EXPECT_TRUE(channel->Find(service + "GetBreaker").repeatable());
-  EXPECT_FALSE(channel->Find(service + "NoSuchMethod").repeatable());
+  EXPECT_TRUE(channel->FindOrCreate(service + "GetBreaker").repeatable());
+  EXPECT_FALSE(channel->FindOrCreate(service + "NoSuchMethod").repeatable());
 }
 
 TEST_F(AdminServiceTest, DoesNotFindWhatWasNotCalled) {
@@ -378,7 +382,7 @@ TEST_F(AdminServiceTest, DoesNotFindWhatWasNotCalled) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
   EXPECT_EQ(status.error_message(),
             "method: \"/pkg.S/M\" was not called and has no policy of its own");
-  EXPECT_EQ(channel->Peek("/pkg.S/M"), nullptr) << "asking must not make it";
+  EXPECT_EQ(channel->Find("/pkg.S/M"), nullptr) << "asking must not make it";
 
   status = Get("/pkg.S/M", "b", &breaker);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
@@ -389,8 +393,8 @@ TEST_F(AdminServiceTest, AsksForTheChannelWhereSeveralHaveTheMethod) {
   auto b = MakeChannel("b");
   auto a = MakeChannel("a");
   auto c = MakeChannel("c");
-  a->Find("/pkg.S/M");
-  b->Find("/pkg.S/M");
+  a->FindOrCreate("/pkg.S/M");
+  b->FindOrCreate("/pkg.S/M");
   Breaker breaker;
   const grpc::Status status = Get("/pkg.S/M", "", &breaker);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
@@ -413,7 +417,7 @@ TEST_F(AdminServiceTest, RefusesToGetAMalformedMethod) {
 TEST_F(AdminServiceTest, WatchesOverTheWire) {
   using admin::v1::WatchBreakersResponse;
   auto channel = MakeChannel("a");
-  Method& method = channel->Find("/pkg.S/M");
+  Method& method = channel->FindOrCreate("/pkg.S/M");
   grpc::ClientContext context;
   GiveUpLater(&context);
   auto reader = stub_->WatchBreakers(&context, {});
@@ -440,7 +444,7 @@ TEST_F(AdminServiceTest, WatchesOverTheWire) {
 TEST_F(AdminServiceTest, TheEndOfAManualStateIsSeenAlikeByAllWithoutACall) {
   using admin::v1::WatchBreakersResponse;
   auto channel = MakeChannel("a");
-  Method& method = channel->Find("/pkg.S/M");
+  Method& method = channel->FindOrCreate("/pkg.S/M");
   grpc::ClientContext context;
   GiveUpLater(&context);
   auto reader = stub_->WatchBreakers(&context, {});
@@ -485,7 +489,7 @@ TEST_F(AdminServiceTest, RefusesABadWatch) {
 
 TEST_F(AdminServiceTest, AServerThatShutsDownEndsItsWatches) {
   auto channel = MakeChannel("a");
-  Method& method = channel->Find("/pkg.S/M");
+  Method& method = channel->FindOrCreate("/pkg.S/M");
   grpc::ClientContext context;
   GiveUpLater(&context);
   auto reader = stub_->WatchBreakers(&context, {});
@@ -528,8 +532,8 @@ TEST_F(AdminServiceTest, SurvivesWatchesChangesAndItsOwnEndAllAtOnce) {
     changers.emplace_back([this, t, &lasting] {
       for (int i = 0; i < 200; ++i) {
         auto passing = MakeChannel(absl::StrCat("channel ", t));
-        Open(passing->Find("/pkg.S/M"));
-        Open(lasting->Find(absl::StrCat("/pkg.S/M", t, "_", i)));
+        Open(passing->FindOrCreate("/pkg.S/M"));
+        Open(lasting->FindOrCreate(absl::StrCat("/pkg.S/M", t, "_", i)));
         if (t == 0 && i == 100) {
           server_->Shutdown(std::chrono::system_clock::now());
         }
@@ -542,7 +546,7 @@ TEST_F(AdminServiceTest, SurvivesWatchesChangesAndItsOwnEndAllAtOnce) {
   server_->Wait();
   server_.reset();
   service_.reset();
-  Open(lasting->Find("/pkg.S/Last"));
+  Open(lasting->FindOrCreate("/pkg.S/Last"));
 }
 
 }  // namespace

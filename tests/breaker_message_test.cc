@@ -1,4 +1,4 @@
-#include "grpc_breaker/internal/breaker_message.h"
+#include "grpc_breaker/admin/breaker_message.h"
 
 #include <functional>
 #include <memory>
@@ -10,13 +10,14 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "google/protobuf/util/time_util.h"
-#include "grpc_breaker/internal/policy_fields.h"
+#include "grpc_breaker/config/policy_message.h"
+#include "grpc_breaker/registry.h"
+#include "grpc_breaker/registry/policy_fields.h"
 #include "gtest/gtest.h"
 #include "tests/change_option.h"
 #include "tests/environments.h"
 
-namespace grpc_breaker {
-namespace internal {
+namespace grpc_breaker::internal {
 namespace {
 
 using ::google::protobuf::util::TimeUtil;
@@ -37,7 +38,7 @@ TEST(PolicyMessageTest, HasTheDefaults) {
   EXPECT_EQ(message.breaker().half_open_permits(), 3);
   EXPECT_EQ(message.breaker().half_open_successes(), 2);
   EXPECT_EQ(message.breaker().permit_lease(), TimeUtil::SecondsToDuration(60));
-  EXPECT_EQ(message.idempotency(), config::v1::IDEMPOTENCY_UNSPECIFIED);
+  EXPECT_EQ(message.idempotency(), config::v1::IDEMPOTENCY_AS_DECLARED);
   EXPECT_FALSE(message.has_timeout());
   EXPECT_FALSE(message.has_attempt_timeout());
   EXPECT_FALSE(message.has_fallback());
@@ -195,7 +196,7 @@ class BreakerMessageTest : public ::testing::Test {
     options.default_policy.breaker.consecutive_failures = 3;
     options.retry_budget.max_tokens = 10;
     registry_ = *Registry::Create(options);
-    method_ = &registry_->Find("/pkg.S/M");
+    method_ = &registry_->FindOrCreate("/pkg.S/M");
   }
 
   void Record(Outcome outcome) {
@@ -223,12 +224,9 @@ TEST_F(BreakerMessageTest, ShowsAClosedBreaker) {
   EXPECT_FALSE(message.has_next_probe());
   EXPECT_FALSE(message.has_last_error());
   EXPECT_EQ(message.transitions(), 0u);
-  EXPECT_FALSE(message.repeatable());
   EXPECT_EQ(message.retry_budget_tokens(), 10);
-  EXPECT_EQ(message.retry_budget().max_tokens(), 10);
-  EXPECT_EQ(message.retry_budget().token_ratio(), 0.1);
-  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(
-      message.policy(), ToMessage(method_->policy())));
+  EXPECT_FALSE(message.has_retry_budget());
+  EXPECT_FALSE(message.has_policy());
 }
 
 TEST_F(BreakerMessageTest, ShowsWhenAnOpenBreakerProbes) {
@@ -310,12 +308,25 @@ TEST_F(BreakerMessageTest, DurationsStandWhereSomebodySetsTheWallClock) {
             TimeUtil::SecondsToDuration(10));
 }
 
+TEST_F(BreakerMessageTest, AddsThePolicyWithTheBudgetAndWhatItComesTo) {
+  admin::v1::Breaker message;
+  AddPolicy(*registry_, *method_, &message);
+
+  EXPECT_FALSE(message.repeatable());
+  EXPECT_EQ(message.retry_budget().max_tokens(), 10);
+  EXPECT_EQ(message.retry_budget().token_ratio(), 0.1);
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(
+      message.policy(), ToMessage(*method_->policy())));
+}
+
 TEST_F(BreakerMessageTest, ShowsTheOptionsThatTheBreakerHasNow) {
-  BreakerOptions options = method_->policy().breaker;
+  BreakerOptions options = method_->policy()->breaker;
   options.consecutive_failures = 99;
   options.ramp = {0.5};
   ASSERT_TRUE(method_->breaker().Reconfigure(options, environment_.Now()).ok());
-  const config::v1::Policy message = ToMessage(*registry_, *method_).policy();
+  admin::v1::Breaker breaker;
+  AddPolicy(*registry_, *method_, &breaker);
+  const config::v1::Policy& message = breaker.policy();
   EXPECT_EQ(message.breaker().consecutive_failures(), 99);
   EXPECT_THAT(message.breaker().ramp(), testing::ElementsAre(0.5));
   EXPECT_EQ(message.retry().max_retries(), 3) << "the rest of the policy";
@@ -361,5 +372,4 @@ TEST_F(BreakerMessageTest, KeepsTimesWithinTheRangeOfATimestamp) {
 }
 
 }  // namespace
-}  // namespace internal
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::internal

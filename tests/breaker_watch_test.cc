@@ -1,4 +1,4 @@
-#include "grpc_breaker/internal/breaker_watch.h"
+#include "grpc_breaker/admin/breaker_watch.h"
 
 #include <functional>
 #include <memory>
@@ -9,13 +9,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
-#include "grpc_breaker/internal/breaker_message.h"
+#include "grpc_breaker/admin/breaker_message.h"
 #include "grpc_breaker/testing/manual_environment.h"
 #include "gtest/gtest.h"
 #include "tests/environments.h"
 
-namespace grpc_breaker {
-namespace internal {
+namespace grpc_breaker::internal {
 namespace {
 
 using ::testing::ElementsAre;
@@ -125,9 +124,9 @@ class BreakerWatchTest : public ::testing::Test {
 TEST_F(BreakerWatchTest, BeginsWithASnapshot) {
   auto a = MakeChannel("a");
   auto b = MakeChannel("b");
-  Open(b->Find("/pkg.S/M"));
-  a->Find("/pkg.S/N");
-  a->Find("/pkg.S/M");
+  Open(b->FindOrCreate("/pkg.S/M"));
+  a->FindOrCreate("/pkg.S/N");
+  a->FindOrCreate("/pkg.S/M");
   EXPECT_THAT(
       Watch()->ReadAll(),
       ElementsAre("SNAPSHOT a /pkg.S/M CLOSED", "SNAPSHOT a /pkg.S/N CLOSED",
@@ -140,7 +139,7 @@ TEST_F(BreakerWatchTest, ASnapshotOfNothingHasAnEndToo) {
 
 TEST_F(BreakerWatchTest, TellsChangesAsTheyHappen) {
   auto channel = MakeChannel("a");
-  Method& method = channel->Find("/pkg.S/M");
+  Method& method = channel->FindOrCreate("/pkg.S/M");
   auto call = Watch();
   call->ReadAll();
 
@@ -156,7 +155,7 @@ TEST_F(BreakerWatchTest, TellsChangesAsTheyHappen) {
 
 TEST_F(BreakerWatchTest, TellsTheEndOfAManualStateThoughNobodyCalls) {
   auto channel = MakeChannel("a");
-  Method& method = channel->Find("/pkg.S/M");
+  Method& method = channel->FindOrCreate("/pkg.S/M");
   auto call = Watch();
   call->ReadAll();
   ASSERT_TRUE(
@@ -174,7 +173,7 @@ TEST_F(BreakerWatchTest, TellsOfMethodsAndChannelsThatComeAndGo) {
   call->ReadAll();
   auto channel = MakeChannel("a");
   EXPECT_THAT(call->ReadAll(), IsEmpty());
-  channel->Find("/pkg.S/M");
+  channel->FindOrCreate("/pkg.S/M");
   EXPECT_THAT(call->ReadAll(), ElementsAre("ADDED a /pkg.S/M CLOSED"));
   channel.reset();
   EXPECT_THAT(call->ReadAll(), ElementsAre("REMOVED a"));
@@ -182,7 +181,7 @@ TEST_F(BreakerWatchTest, TellsOfMethodsAndChannelsThatComeAndGo) {
 
 TEST_F(BreakerWatchTest, ASlowReaderGetsTheLatestStateOnce) {
   auto channel = MakeChannel("a");
-  Method& method = channel->Find("/pkg.S/M");
+  Method& method = channel->FindOrCreate("/pkg.S/M");
   auto call = Watch();
   call->ReadAll();
 
@@ -202,8 +201,8 @@ TEST_F(BreakerWatchTest, ASlowReaderGetsTheLatestStateOnce) {
 TEST_F(BreakerWatchTest,
        ChangesThatWaitAreWrittenAsTheStateIsWhenTheirTurnComes) {
   auto channel = MakeChannel("a");
-  Method& first = channel->Find("/pkg.S/A");
-  Method& second = channel->Find("/pkg.S/B");
+  Method& first = channel->FindOrCreate("/pkg.S/A");
+  Method& second = channel->FindOrCreate("/pkg.S/B");
   auto call = Watch();
   call->ReadAll();
   Open(first);   // Is being written.
@@ -219,7 +218,7 @@ TEST_F(BreakerWatchTest, AChangeThatAnEarlierWriteHasShownIsNotToldAgain) {
   QueuedEnvironment queue;
   hub_ = WatchHub::Create(directory_, queue);
   auto channel = MakeChannel("a");
-  Method& method = channel->Find("/pkg.S/M");
+  Method& method = channel->FindOrCreate("/pkg.S/M");
   auto early = Watch();
   early->ReadAll();
   Open(method);
@@ -235,7 +234,7 @@ TEST_F(BreakerWatchTest, WritesNothingOnTheThreadThatCausesAChange) {
   QueuedEnvironment queue;
   hub_ = WatchHub::Create(directory_, queue);
   auto channel = MakeChannel("a");
-  Method& method = channel->Find("/pkg.S/M");
+  Method& method = channel->FindOrCreate("/pkg.S/M");
   std::vector<std::unique_ptr<FakeCall>> calls;
   for (int i = 0; i < 100; ++i) {
     calls.push_back(Watch());
@@ -256,7 +255,8 @@ TEST_F(BreakerWatchTest, BuildsNoMessageForWhatTheFilterLeavesOut) {
   options.directory = &directory_;
   options.environment = &counting;
   auto channel = *Registry::Create(options);
-  for (int i = 0; i < 50; ++i) channel->Find(absl::StrCat("/pkg.S/M", i));
+  for (int i = 0; i < 50; ++i)
+    channel->FindOrCreate(absl::StrCat("/pkg.S/M", i));
   admin::v1::BreakerFilter filter;
   filter.add_states(admin::v1::STATE_OPEN);
   const int before = counting.wall_clock_reads();
@@ -268,8 +268,8 @@ TEST_F(BreakerWatchTest, BuildsNoMessageForWhatTheFilterLeavesOut) {
 
 TEST_F(BreakerWatchTest, AChangeBeforeTheSnapshotWasWrittenIsPartOfIt) {
   auto channel = MakeChannel("a");
-  channel->Find("/pkg.S/A");
-  Method& later = channel->Find("/pkg.S/B");
+  channel->FindOrCreate("/pkg.S/A");
+  Method& later = channel->FindOrCreate("/pkg.S/B");
   auto call = Watch();
   Open(later);
   EXPECT_THAT(call->ReadAll(),
@@ -280,22 +280,22 @@ TEST_F(BreakerWatchTest, AChangeBeforeTheSnapshotWasWrittenIsPartOfIt) {
 TEST_F(BreakerWatchTest, ChannelsThatComeAndGoUnreadLeaveNothingBehind) {
   auto call = Watch();  // The end of the snapshot is being written.
   for (int i = 0; i < 1000; ++i) {
-    Open(MakeChannel(absl::StrCat("channel ", i))->Find("/pkg.S/M"));
+    Open(MakeChannel(absl::StrCat("channel ", i))->FindOrCreate("/pkg.S/M"));
   }
   EXPECT_THAT(call->ReadAll(), ElementsAre("SNAPSHOT_END"));
 }
 
 TEST_F(BreakerWatchTest, AKnownChannelThatIsGoneIsToldOfOnce) {
   auto channel = MakeChannel("a");
-  channel->Find("/pkg.S/M");
+  channel->FindOrCreate("/pkg.S/M");
   auto blocker = MakeChannel("b");
   auto call = Watch();
   call->ReadAll();
-  blocker->Find("/pkg.S/M");  // Is being written.
+  blocker->FindOrCreate("/pkg.S/M");  // Is being written.
   for (int i = 0; i < 10; ++i) {
     channel.reset();
     channel = MakeChannel("a");
-    channel->Find("/pkg.S/N");
+    channel->FindOrCreate("/pkg.S/N");
   }
   EXPECT_THAT(call->ReadAll(),
               ElementsAre("ADDED b /pkg.S/M CLOSED", "REMOVED a",
@@ -305,19 +305,19 @@ TEST_F(BreakerWatchTest, AKnownChannelThatIsGoneIsToldOfOnce) {
 TEST_F(BreakerWatchTest, FiltersByChannelAndMethod) {
   auto a = MakeChannel("a");
   auto b = MakeChannel("b");
-  a->Find("/pkg.S/M");
-  a->Find("/pkg.T/M");
-  b->Find("/pkg.S/M");
+  a->FindOrCreate("/pkg.S/M");
+  a->FindOrCreate("/pkg.T/M");
+  b->FindOrCreate("/pkg.S/M");
   admin::v1::BreakerFilter filter;
   filter.set_channel("a");
   filter.set_method_prefix("/pkg.S/");
   auto call = Watch(filter);
   EXPECT_THAT(call->ReadAll(),
               ElementsAre("SNAPSHOT a /pkg.S/M CLOSED", "SNAPSHOT_END"));
-  Open(a->Find("/pkg.S/M"));
-  Open(a->Find("/pkg.T/M"));
-  Open(b->Find("/pkg.S/M"));
-  a->Find("/pkg.S/N");
+  Open(a->FindOrCreate("/pkg.S/M"));
+  Open(a->FindOrCreate("/pkg.T/M"));
+  Open(b->FindOrCreate("/pkg.S/M"));
+  a->FindOrCreate("/pkg.S/N");
   b.reset();
   EXPECT_THAT(call->ReadAll(), ElementsAre("CHANGED a /pkg.S/M OPEN",
                                            "ADDED a /pkg.S/N CLOSED"));
@@ -325,7 +325,7 @@ TEST_F(BreakerWatchTest, FiltersByChannelAndMethod) {
 
 TEST_F(BreakerWatchTest, ABreakerThatLeavesTheFilteredStatesIsToldOnceMore) {
   auto channel = MakeChannel("a");
-  Method& method = channel->Find("/pkg.S/M");
+  Method& method = channel->FindOrCreate("/pkg.S/M");
   admin::v1::BreakerFilter filter;
   filter.add_states(admin::v1::STATE_OPEN);
   auto call = Watch(filter);
@@ -339,13 +339,14 @@ TEST_F(BreakerWatchTest, ABreakerThatLeavesTheFilteredStatesIsToldOnceMore) {
   EXPECT_THAT(call->ReadAll(), ElementsAre("CHANGED a /pkg.S/M HALF_OPEN"));
   probe.Record(Outcome::kSuccess, environment_.Now());
   EXPECT_THAT(call->ReadAll(), IsEmpty());
-  channel->Find("/pkg.S/N");
+  channel->FindOrCreate("/pkg.S/N");
   EXPECT_THAT(call->ReadAll(), IsEmpty());
 }
 
 TEST_F(BreakerWatchTest, ManyBreakersThatDoNotMatchAreSkippedInOneGo) {
   auto channel = MakeChannel("a");
-  for (int i = 0; i < 1000; ++i) channel->Find(absl::StrCat("/pkg.S/M", i));
+  for (int i = 0; i < 1000; ++i)
+    channel->FindOrCreate(absl::StrCat("/pkg.S/M", i));
   admin::v1::BreakerFilter filter;
   filter.add_states(admin::v1::STATE_OPEN);
   EXPECT_THAT(Watch(filter)->ReadAll(), ElementsAre("SNAPSHOT_END"));
@@ -353,7 +354,7 @@ TEST_F(BreakerWatchTest, ManyBreakersThatDoNotMatchAreSkippedInOneGo) {
 
 TEST_F(BreakerWatchTest, EndsAtOnceWhenCancelledWhileIdle) {
   auto channel = MakeChannel("a");
-  Method& method = channel->Find("/pkg.S/M");
+  Method& method = channel->FindOrCreate("/pkg.S/M");
   auto call = Watch();
   call->ReadAll();
   EXPECT_FALSE(call->status().has_value());
@@ -376,7 +377,7 @@ TEST_F(BreakerWatchTest, EndsAfterItsWriteWhenCancelledMeanwhile) {
 
 TEST_F(BreakerWatchTest, EndsWhenAWriteFails) {
   auto channel = MakeChannel("a");
-  channel->Find("/pkg.S/M");
+  channel->FindOrCreate("/pkg.S/M");
   auto call = Watch();
   call->FinishWrite(/*ok=*/false);
   EXPECT_TRUE(call->status().has_value());
@@ -384,5 +385,4 @@ TEST_F(BreakerWatchTest, EndsWhenAWriteFails) {
 }
 
 }  // namespace
-}  // namespace internal
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::internal

@@ -30,8 +30,8 @@
 #include "google/protobuf/util/json_util.h"
 #include "grpc_breaker/admin/v1/admin.pb.h"
 #include "grpc_breaker/admin_server.h"
-#include "grpc_breaker/internal/policy_fields.h"
 #include "grpc_breaker/registry.h"
+#include "grpc_breaker/registry/policy_fields.h"
 #include "grpc_breaker/testing/manual_environment.h"
 #include "gtest/gtest.h"
 #include "tests/change_option.h"
@@ -255,8 +255,8 @@ class BreakerctlTest : public ::testing::Test {
 
 TEST_F(BreakerctlTest, ListsBreakersInAlignedColumns) {
   auto channel = MakeChannel("backend");
-  channel->Find("/pkg.S/Long");
-  Open(channel->Find("/pkg.S/M"));
+  channel->FindOrCreate("/pkg.S/Long");
+  Open(channel->FindOrCreate("/pkg.S/M"));
   const Result result = Run({"list"});
   EXPECT_EQ(result.code, 0) << result.errors;
   EXPECT_EQ(result.errors, "");
@@ -285,10 +285,10 @@ TEST_F(BreakerctlTest, ListsTheHeadingAloneWhereThereIsNothing) {
 TEST_F(BreakerctlTest, ListsWhatTheFiltersLeave) {
   auto a = MakeChannel("a");
   auto b = MakeChannel("b");
-  Open(a->Find("/pkg.S/M"));
-  a->Find("/pkg.S/N");
-  a->Find("/pkg.T/M");
-  Open(b->Find("/pkg.S/M"));
+  Open(a->FindOrCreate("/pkg.S/M"));
+  a->FindOrCreate("/pkg.S/N");
+  a->FindOrCreate("/pkg.T/M");
+  Open(b->FindOrCreate("/pkg.S/M"));
   EXPECT_EQ(Run({"list"}).lines().size(), 5u);
   EXPECT_EQ(Run({"list", "--channel=a"}).lines().size(), 4u);
   EXPECT_EQ(Run({"list", "--channel=a", "--prefix=/pkg.S/"}).lines().size(),
@@ -301,13 +301,14 @@ TEST_F(BreakerctlTest, ListsWhatTheFiltersLeave) {
 
 TEST_F(BreakerctlTest, ListsMoreThanOnePage) {
   auto channel = MakeChannel("a");
-  for (int i = 0; i < 250; ++i) channel->Find(absl::StrCat("/pkg.S/M", i));
+  for (int i = 0; i < 250; ++i)
+    channel->FindOrCreate(absl::StrCat("/pkg.S/M", i));
   EXPECT_EQ(Run({"list"}).lines().size(), 251u);
 }
 
 TEST_F(BreakerctlTest, ListsAsJson) {
   auto channel = MakeChannel("a");
-  Open(channel->Find("/pkg.S/M"));
+  Open(channel->FindOrCreate("/pkg.S/M"));
   const Result result = Run({"list", "--json"});
   EXPECT_EQ(result.code, 0) << result.errors;
   admin::v1::ListBreakersResponse response;
@@ -323,7 +324,7 @@ TEST_F(BreakerctlTest, ListsAsJson) {
 TEST_F(BreakerctlTest, CountsInJsonAreNumbers) {
   const std::string name = "a\", \"rejections\": \"5\\";
   auto channel = MakeChannel(name);
-  Method& method = channel->Find("/pkg.S/M");
+  Method& method = channel->FindOrCreate("/pkg.S/M");
   Open(method);
   for (int i = 0; i < 3; ++i) {
     method.breaker().TryAcquire(Environment::Default().Now());
@@ -338,7 +339,7 @@ TEST_F(BreakerctlTest, CountsInJsonAreNumbers) {
     EXPECT_THAT(result.output, HasSubstr("\"callsUnderWay\": 0,"));
     EXPECT_THAT(result.output, HasSubstr("\"wouldHaveRejected\": 0"));
     // Nothing else was taken for a number.
-    EXPECT_THAT(result.output, HasSubstr("\"openDuration\": \"60s\""));
+    EXPECT_THAT(result.output, HasSubstr("\"nextProbeIn\": \""));
     admin::v1::ListBreakersResponse list;
     admin::v1::Breaker* breaker = list.add_breakers();
     if (arguments[0] == "get") {
@@ -355,11 +356,11 @@ TEST_F(BreakerctlTest, LongNamesFitIntoTheTerminal) {
   const std::string target =
       "dns:///" + std::string(900, 'x') + ".example.com:443";
   auto channel = MakeChannel(target);
-  channel->Find("/pkg.Service/Method");
+  channel->FindOrCreate("/pkg.Service/Method");
   auto other = MakeChannel(
       "b\xC3\xA4"
       "ckend");
-  other->Find("/pkg.Service/Method");
+  other->FindOrCreate("/pkg.Service/Method");
   const auto run = [this](std::vector<std::string> arguments, int columns,
                           const std::string& variable) {
     arguments.insert(arguments.begin(),
@@ -443,7 +444,7 @@ TEST_F(BreakerctlTest, OnlyWhatIsElsewhereGoesByTheProxy) {
 
 TEST_F(BreakerctlTest, GetsAllOfOneBreaker) {
   auto channel = MakeChannel("backend");
-  Method& method = channel->Find("/pkg.S/M");
+  Method& method = channel->FindOrCreate("/pkg.S/M");
   Open(method);
   LastError error;
   error.code = grpc::StatusCode::UNAVAILABLE;
@@ -552,14 +553,14 @@ TEST_F(BreakerctlTest, GetShowsTheRetryBudget) {
   options.channel_name = "budget";
   options.retry_budget.max_tokens = 10;
   auto channel = *Registry::Create(options);
-  channel->Find("/pkg.S/M").retry_budget()->RecordFailure();
+  channel->FindOrCreate("/pkg.S/M").retry_budget()->RecordFailure();
   EXPECT_EQ(Got("/pkg.S/M", "retry budget"),
             "9 of 10 tokens left, 0.1 back for a success");
 }
 
 TEST_F(BreakerctlTest, GetShowsTheOptionsThatABreakerHasNow) {
   auto channel = MakeManualChannel("a", Policy());
-  Method& method = channel->Find("/pkg.S/M");
+  Method& method = channel->FindOrCreate("/pkg.S/M");
   BreakerOptions options;
   options.consecutive_failures = 99;
   options.failure_rate = 0;
@@ -573,7 +574,7 @@ TEST_F(BreakerctlTest, GetShowsWhatMetricsOnlyWouldDo) {
   Policy policy;
   policy.breaker.consecutive_failures = 2;
   auto channel = MakeManualChannel("a", policy);
-  Method& method = channel->Find("/pkg.S/M");
+  Method& method = channel->FindOrCreate("/pkg.S/M");
   ASSERT_TRUE(method.breaker()
                   .SetManualState({BreakerState::kMetricsOnly, "", ""},
                                   environment_.Now())
@@ -595,14 +596,14 @@ TEST_F(BreakerctlTest, GetShowsWhatThrottleAndBulkheadDo) {
   policy.breaker.consecutive_failures = 0;
   policy.breaker.failure_rate = 0;
   auto channel = MakeManualChannel("nothing", policy);
-  channel->Find("/pkg.S/Nothing");
+  channel->FindOrCreate("/pkg.S/Nothing");
   EXPECT_EQ(Got("/pkg.S/Nothing", "opens"), "never: no rule is set");
   EXPECT_EQ(Got("/pkg.S/Nothing", "recovers"), "");
 
   policy.breaker.throttle_k = 2;
   policy.breaker.max_concurrent_calls = 5;
   auto throttled = MakeManualChannel("throttled", policy);
-  Method& method = throttled->Find("/pkg.S/M");
+  Method& method = throttled->FindOrCreate("/pkg.S/M");
   Fail(method);
   CircuitBreaker::Permit held = method.breaker().TryAcquire(environment_.Now());
   ASSERT_TRUE(held.admitted());
@@ -614,7 +615,7 @@ TEST_F(BreakerctlTest, GetShowsWhatThrottleAndBulkheadDo) {
 
   policy.breaker.enabled = false;
   auto disabled = MakeManualChannel("disabled", policy);
-  disabled->Find("/pkg.S/Off");
+  disabled->FindOrCreate("/pkg.S/Off");
   EXPECT_EQ(Got("/pkg.S/Off", "opens"), "never: turned off");
 }
 
@@ -623,7 +624,7 @@ TEST_F(BreakerctlTest, GetShowsHowABreakerRecovers) {
   BreakerOptions& options = policy.breaker;
   options.consecutive_failures = 1;
   auto by_count = MakeManualChannel("by count", policy);
-  by_count->Find("/pkg.S/ByCount");
+  by_count->FindOrCreate("/pkg.S/ByCount");
   EXPECT_EQ(Got("/pkg.S/ByCount", "stays open"), "1m");
   EXPECT_EQ(Got("/pkg.S/ByCount", "recovers"),
             "3 probes at once, 2 successes close, a failure opens again; a "
@@ -637,7 +638,7 @@ TEST_F(BreakerctlTest, GetShowsHowABreakerRecovers) {
   options.use_server_delay = true;
   options.ramp = {0.1, 0.5};
   auto by_rate = MakeManualChannel("by rate", policy);
-  Method& method = by_rate->Find("/pkg.S/ByRate");
+  Method& method = by_rate->FindOrCreate("/pkg.S/ByRate");
   EXPECT_EQ(Got("/pkg.S/ByRate", "stays open"),
             "1m, 2 x as long after each failed recovery, give or take 10.0%, "
             "or as long as the server asks, at least 6s, up to 10m");
@@ -671,7 +672,7 @@ TEST_F(BreakerctlTest, GetShowsHowABreakerRecovers) {
 
 TEST_F(BreakerctlTest, GetShowsWhoHoldsTheStateAndWhyAsFarAsTheySaid) {
   auto channel = MakeManualChannel("a", Policy());
-  Method& method = channel->Find("/pkg.S/M");
+  Method& method = channel->FindOrCreate("/pkg.S/M");
   const auto held = [&](const std::string& reason, const std::string& actor,
                         absl::Duration time_to_live) {
     EXPECT_TRUE(method.breaker()
@@ -701,7 +702,7 @@ TEST_F(BreakerctlTest, GetShowsWhatListenersMissed) {
   options.default_policy.breaker.consecutive_failures = 1;
   options.listeners.push_back(std::make_shared<Blind>());
   auto channel = *Registry::Create(options);
-  Method& method = channel->Find("/pkg.S/M");
+  Method& method = channel->FindOrCreate("/pkg.S/M");
   EXPECT_EQ(Got("/pkg.S/M", "listeners"), "");
   Fail(method);
   EXPECT_EQ(Got("/pkg.S/M", "listeners"), "missed 0 events, failed at 1 event");
@@ -715,7 +716,7 @@ TEST_F(BreakerctlTest, ShowsDurationsThatNobodyCanSet) {
   options.environment = &environment;
   options.default_policy.breaker.consecutive_failures = 1;
   auto channel = *Registry::Create(options);
-  Method& method = channel->Find("/pkg.S/M");
+  Method& method = channel->FindOrCreate("/pkg.S/M");
   method.RecordError({grpc::StatusCode::UNAVAILABLE, "x", {}, {}});
   method.breaker()
       .TryAcquire(environment.Now())
@@ -731,7 +732,7 @@ TEST_F(BreakerctlTest, ShowsDurationsThatNobodyCanSet) {
 
 TEST_F(BreakerctlTest, GetsAsJson) {
   auto channel = MakeChannel("a");
-  Open(channel->Find("/pkg.S/M"));
+  Open(channel->FindOrCreate("/pkg.S/M"));
   const Result result = Run({"get", "/pkg.S/M", "--json"});
   admin::v1::Breaker breaker;
   ASSERT_TRUE(JsonStringToMessage(result.output, &breaker).ok())
@@ -752,8 +753,8 @@ TEST_F(BreakerctlTest, ExitsWith3WhereThereIsNoSuchBreaker) {
 TEST_F(BreakerctlTest, ExitsWith4WhereTheChannelMustBeChosen) {
   auto a = MakeChannel("a");
   auto b = MakeChannel("b");
-  a->Find("/pkg.S/M");
-  b->Find("/pkg.S/M");
+  a->FindOrCreate("/pkg.S/M");
+  b->FindOrCreate("/pkg.S/M");
   const Result result = Run({"get", "/pkg.S/M"});
   EXPECT_EQ(result.code, 4);
   EXPECT_THAT(result.errors, HasSubstr("several have /pkg.S/M"));
@@ -825,8 +826,8 @@ TEST_F(BreakerctlTest, TellsItsVersion) {
 
 TEST_F(BreakerctlTest, ARepeatedStateAdds) {
   auto channel = MakeChannel("a");
-  Open(channel->Find("/pkg.S/Open"));
-  channel->Find("/pkg.S/Closed");
+  Open(channel->FindOrCreate("/pkg.S/Open"));
+  channel->FindOrCreate("/pkg.S/Closed");
   EXPECT_EQ(Run({"list", "--state=OPEN", "--state", "closed"}).lines().size(),
             3u);
   EXPECT_EQ(Run({"list", "--state=OPEN", "--state=half-open"}).lines().size(),
@@ -836,7 +837,7 @@ TEST_F(BreakerctlTest, ARepeatedStateAdds) {
 
 TEST_F(BreakerctlTest, WatchesOneLinePerChange) {
   auto channel = MakeChannel("a");
-  Method& method = channel->Find("/pkg.S/M");
+  Method& method = channel->FindOrCreate("/pkg.S/M");
   Process process({"watch", "--timeout=60s"}, server_->address());
   const std::string time = "[0-9T:.-]+Z ";
   EXPECT_THAT(process.ReadLine(),
@@ -844,7 +845,7 @@ TEST_F(BreakerctlTest, WatchesOneLinePerChange) {
   Open(method);
   EXPECT_THAT(process.ReadLine(),
               MatchesRegex(time + "CHANGED a /pkg.S/M OPEN \\(.+\\)"));
-  channel->Find("/pkg.S/N");
+  channel->FindOrCreate("/pkg.S/N");
   EXPECT_THAT(process.ReadLine(),
               MatchesRegex(time + "ADDED a /pkg.S/N CLOSED"));
   channel.reset();
@@ -854,7 +855,7 @@ TEST_F(BreakerctlTest, WatchesOneLinePerChange) {
 TEST_F(BreakerctlTest, WatchesAsOneJsonObjectPerLine) {
   using Event = admin::v1::WatchBreakersResponse;
   auto channel = MakeChannel("a");
-  Method& method = channel->Find("/pkg.S/M");
+  Method& method = channel->FindOrCreate("/pkg.S/M");
   Process process({"watch", "--json", "--timeout=60s"}, server_->address());
   const auto read = [&process] {
     Event event;

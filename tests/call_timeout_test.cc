@@ -1,16 +1,15 @@
-#include "grpc_breaker/internal/call_timeout.h"
+#include "grpc_breaker/rpc/call_timeout.h"
 
 #include <memory>
 
 #include "grpc/grpc_security.h"
 #include "grpc/slice.h"
 #include "grpc/support/time.h"
-#include "grpc_breaker/internal/attempt_queue.h"
+#include "grpc_breaker/rpc/attempt_queue.h"
 #include "grpc_breaker/testing/manual_environment.h"
 #include "gtest/gtest.h"
 
-namespace grpc_breaker {
-namespace internal {
+namespace grpc_breaker::internal {
 namespace {
 
 // A call that nobody answers.
@@ -114,5 +113,4 @@ TEST_F(CallTimeoutTest, KeepsTheLibraryAsLongAsItRefersToTheCall) {
 }
 
 }  // namespace
-}  // namespace internal
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::internal

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "grpc_breaker/base/option_fields.h"
 #include "grpc_breaker/error_class.h"
-#include "grpc_breaker/internal/option_fields.h"
 
 namespace grpc_breaker {
 

@@ -14,8 +14,8 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/synchronization/notification.h"
+#include "grpc_breaker/breaker/thread_slot.h"
 #include "grpc_breaker/circuit_breaker.h"
-#include "grpc_breaker/internal/thread_slot.h"
 #include "grpc_breaker/testing/manual_environment.h"
 #include "gtest/gtest.h"
 

@@ -1,14 +1,14 @@
-#include "grpc_breaker/internal/classify.h"
+#include "grpc_breaker/rpc/classify.h"
 
 #include <string>
 
 #include "grpc_breaker/grpc_status.h"
-#include "grpc_breaker/internal/attempt_record.h"
+#include "grpc_breaker/registry.h"
+#include "grpc_breaker/rpc/attempt_recorder.h"
 #include "grpc_breaker/testing/manual_environment.h"
 #include "gtest/gtest.h"
 
-namespace grpc_breaker {
-namespace internal {
+namespace grpc_breaker::internal {
 namespace {
 
 using ::grpc::StatusCode;
@@ -70,14 +70,12 @@ TEST(ClassifyTest, PushbackIsReadFromTrailersAndWinsOverRetryInfo) {
             Pushback::Kind::kDoNotRetry);
 
   ErrorClass error;
-  error.severity = ErrorSeverity::kHigh;
   error.retry_delay = absl::Seconds(7);
-  EXPECT_EQ(DetailsOf(error, Pushback()).server_delay, absl::Seconds(7));
-  EXPECT_EQ(DetailsOf(error, Pushback()).severity, ErrorSeverity::kHigh);
-  EXPECT_EQ(DetailsOf(error, pushback).server_delay, absl::Milliseconds(250));
+  EXPECT_EQ(ServerDelay(error, Pushback()), absl::Seconds(7));
+  EXPECT_EQ(ServerDelay(error, pushback), absl::Milliseconds(250));
 }
 
-TEST(RecordFailureTest, TellsTheBreakerAndRemembersTheError) {
+TEST(AttemptRecorderTest, TellsTheBreakerAndRemembersTheError) {
   ManualEnvironment environment;
   Options options;
   options.environment = &environment;
@@ -86,15 +84,15 @@ TEST(RecordFailureTest, TellsTheBreakerAndRemembersTheError) {
   options.default_policy.breaker.use_server_delay = true;
   const auto registry = Registry::Create(options);
   ASSERT_TRUE(registry.ok());
-  Method& method = (*registry)->Find("/pkg.S/M");
+  Method& method = (*registry)->FindOrCreate("/pkg.S/M");
   CircuitBreaker::Permit permit =
       method.breaker().TryAcquire(environment.Now());
   grpc::ClientContext context;
 
-  const AttemptVerdict verdict = RecordFailure(
-      method, environment, permit, grpc::Status(StatusCode::UNAVAILABLE, "no"),
-      context, {{"grpc-retry-pushback-ms", "20000"}}, ErrorOrigin(),
-      environment.Now());
+  const AttemptRecorder recorder(method, environment, method.policy());
+  const AttemptVerdict verdict = recorder.RecordFailure(
+      permit, grpc::Status(StatusCode::UNAVAILABLE, "no"), context,
+      {{"grpc-retry-pushback-ms", "20000"}}, ErrorOrigin(), environment.Now());
 
   EXPECT_EQ(verdict.pushback.delay, absl::Seconds(20));
   EXPECT_EQ(verdict.error.outcome, Outcome::kFailure);
@@ -107,5 +105,4 @@ TEST(RecordFailureTest, TellsTheBreakerAndRemembersTheError) {
 }
 
 }  // namespace
-}  // namespace internal
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::internal

@@ -1,4 +1,4 @@
-#include "grpc_breaker/internal/context_access.h"
+#include "grpc_breaker/rpc/context_access.h"
 
 #include <cstdint>
 #include <map>
@@ -9,14 +9,13 @@
 
 #include "grpc/grpc_security.h"
 #include "grpc/support/alloc.h"
-#include "grpc_breaker/internal/private_member.h"
+#include "grpc_breaker/rpc/private_member.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/impl/codegen/delegating_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "gtest/gtest.h"
 
-namespace grpc_breaker {
-namespace internal {
+namespace grpc_breaker::internal {
 
 #if GRPC_BREAKER_HAS_PRIVATE_ACCESS
 // What of a context has no public getter; named apart from the library's own.
@@ -242,5 +241,4 @@ TEST(HasTrailersOnlyTest, IsFalseForACallThatWasNeverMade) {
 }  // namespace
 #endif  // GRPC_BREAKER_HAS_PRIVATE_ACCESS
 
-}  // namespace internal
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::internal

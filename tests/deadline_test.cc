@@ -1,12 +1,11 @@
-#include "grpc_breaker/internal/deadline.h"
+#include "grpc_breaker/rpc/deadline.h"
 
 #include <chrono>
 
 #include "grpc_breaker/testing/manual_environment.h"
 #include "gtest/gtest.h"
 
-namespace grpc_breaker {
-namespace internal {
+namespace grpc_breaker::internal {
 namespace {
 
 gpr_timespec Span(int64_t seconds) {
@@ -73,5 +72,4 @@ TEST(DeadlineTest, AfterADurationIsThatFarAway) {
 }
 
 }  // namespace
-}  // namespace internal
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::internal

@@ -14,7 +14,7 @@
 #include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
-#include "grpc_breaker/internal/timer_queue.h"
+#include "grpc_breaker/base/timer_queue.h"
 #include "gtest/gtest.h"
 
 namespace grpc_breaker {

@@ -1,4 +1,4 @@
-#include "grpc_breaker/internal/event_queue.h"
+#include "grpc_breaker/breaker/event_queue.h"
 
 #include <functional>
 #include <memory>

@@ -1,4 +1,4 @@
-#include "grpc_breaker/internal/failure_run.h"
+#include "grpc_breaker/breaker/failure_run.h"
 
 #include <cstdint>
 

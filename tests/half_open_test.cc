@@ -1,4 +1,4 @@
-#include "grpc_breaker/internal/half_open.h"
+#include "grpc_breaker/breaker/half_open.h"
 
 #include <algorithm>
 #include <array>

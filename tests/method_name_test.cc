@@ -1,11 +1,10 @@
-#include "grpc_breaker/internal/method_name.h"
+#include "grpc_breaker/registry/method_name.h"
 
 #include <string>
 
 #include "gtest/gtest.h"
 
-namespace grpc_breaker {
-namespace internal {
+namespace grpc_breaker::internal {
 namespace {
 
 TEST(MethodNameTest, AcceptsNamesWithAndWithoutPackage) {
@@ -50,5 +49,4 @@ TEST(MethodNameTest, BoundsTheLength) {
 }
 
 }  // namespace
-}  // namespace internal
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::internal

@@ -1,4 +1,4 @@
-#include "grpc_breaker/internal/option_fields.h"
+#include "grpc_breaker/base/option_fields.h"
 
 #include <limits>
 #include <string>
@@ -8,6 +8,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
+#include "grpc_breaker/breaker/breaker_fields.h"
+#include "grpc_breaker/retry/retry_fields.h"
 #include "gtest/gtest.h"
 #include "tests/change_option.h"
 

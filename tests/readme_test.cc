@@ -19,8 +19,8 @@
 #include "gmock/gmock.h"
 #include "grpc_breaker/breaker_options.h"
 #include "grpc_breaker/error_class.h"
-#include "grpc_breaker/internal/policy_fields.h"
 #include "grpc_breaker/policy.h"
+#include "grpc_breaker/registry/policy_fields.h"
 #include "grpc_breaker/retry_options.h"
 #include "gtest/gtest.h"
 

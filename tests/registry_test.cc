@@ -65,27 +65,27 @@ TEST_F(RegistryTest, RefusesBadOptions) {
 
 TEST_F(RegistryTest, FindsTheSameEntryForTheSameName) {
   auto registry = Make();
-  Method& first = registry->Find("/pkg.S/M");
+  Method& first = registry->FindOrCreate("/pkg.S/M");
   EXPECT_EQ(first.name(), "/pkg.S/M");
   EXPECT_EQ(first.breaker().name(), "/pkg.S/M");
   // By content, not by address.
-  EXPECT_EQ(&registry->Find(std::string("/pkg.S/M")), &first);
-  EXPECT_NE(&registry->Find("/pkg.S/N"), &first);
+  EXPECT_EQ(&registry->FindOrCreate(std::string("/pkg.S/M")), &first);
+  EXPECT_NE(&registry->FindOrCreate("/pkg.S/N"), &first);
 }
 
 TEST_F(RegistryTest, GivesEachMethodTheMostSpecificPolicy) {
   options_.services["/pkg.S/"].retry.max_retries = 7;
   options_.methods["/pkg.S/M"].retry.max_retries = 8;
   auto registry = Make();
-  EXPECT_EQ(registry->Find("/pkg.S/M").policy().retry.max_retries, 8);
-  EXPECT_EQ(registry->Find("/pkg.S/N").policy().retry.max_retries, 7);
-  EXPECT_EQ(registry->Find("/pkg.T/M").policy().retry.max_retries, 3);
+  EXPECT_EQ(registry->FindOrCreate("/pkg.S/M").policy()->retry.max_retries, 8);
+  EXPECT_EQ(registry->FindOrCreate("/pkg.S/N").policy()->retry.max_retries, 7);
+  EXPECT_EQ(registry->FindOrCreate("/pkg.T/M").policy()->retry.max_retries, 3);
 }
 
 TEST_F(RegistryTest, TheBreakerFollowsThePolicyOfItsMethod) {
   options_.methods["/pkg.S/M"].breaker.consecutive_failures = 2;
   auto registry = Make();
-  Method& lenient = registry->Find("/pkg.S/M");
+  Method& lenient = registry->FindOrCreate("/pkg.S/M");
   Trip(lenient);
   EXPECT_EQ(lenient.breaker().Snapshot(environment_.Now()).state,
             BreakerState::kClosed);
@@ -96,26 +96,26 @@ TEST_F(RegistryTest, TheBreakerFollowsThePolicyOfItsMethod) {
 
 TEST_F(RegistryTest, MalformedNamesShareOneEntry) {
   auto registry = Make();
-  Method& other = registry->Find("no slash");
+  Method& other = registry->FindOrCreate("no slash");
   EXPECT_EQ(other.name(), "_other");
-  EXPECT_EQ(&registry->Find(""), &other);
-  EXPECT_EQ(&registry->Find("/pkg.S/"), &other);
-  EXPECT_EQ(&registry->Find("_other"), &other);
+  EXPECT_EQ(&registry->FindOrCreate(""), &other);
+  EXPECT_EQ(&registry->FindOrCreate("/pkg.S/"), &other);
+  EXPECT_EQ(&registry->FindOrCreate("_other"), &other);
 }
 
 TEST_F(RegistryTest, MethodsBeyondTheLimitShareTheSameEntry) {
   options_.max_methods = 2;
   options_.services["/pkg.S/"].retry.max_retries = 9;
   auto registry = Make();
-  Method& a = registry->Find("/pkg.S/A");
-  Method& b = registry->Find("/pkg.S/B");
-  Method& c = registry->Find("/pkg.S/C");
+  Method& a = registry->FindOrCreate("/pkg.S/A");
+  Method& b = registry->FindOrCreate("/pkg.S/B");
+  Method& c = registry->FindOrCreate("/pkg.S/C");
   EXPECT_EQ(c.name(), "_other");
-  EXPECT_EQ(c.policy().retry.max_retries, 3);
-  EXPECT_EQ(&registry->Find("/pkg.S/D"), &c);
-  EXPECT_EQ(&registry->Find("bad"), &c);
-  EXPECT_EQ(&registry->Find("/pkg.S/A"), &a);
-  EXPECT_EQ(&registry->Find("/pkg.S/B"), &b);
+  EXPECT_EQ(c.policy()->retry.max_retries, 3);
+  EXPECT_EQ(&registry->FindOrCreate("/pkg.S/D"), &c);
+  EXPECT_EQ(&registry->FindOrCreate("bad"), &c);
+  EXPECT_EQ(&registry->FindOrCreate("/pkg.S/A"), &a);
+  EXPECT_EQ(&registry->FindOrCreate("/pkg.S/B"), &b);
   EXPECT_THAT(NamesOf(*registry),
               ElementsAre("/pkg.S/A", "/pkg.S/B", "_other"));
 }
@@ -124,22 +124,22 @@ TEST_F(RegistryTest, AMethodWithAPolicyOfItsOwnAlwaysHasItsEntry) {
   options_.max_methods = 1;
   options_.methods["/pkg.S/M"].retry.max_retries = 8;
   auto registry = Make();
-  EXPECT_EQ(registry->Find("/pkg.S/A").name(), "_other");
-  EXPECT_EQ(registry->Find("/pkg.S/M").name(), "/pkg.S/M");
+  EXPECT_EQ(registry->FindOrCreate("/pkg.S/A").name(), "_other");
+  EXPECT_EQ(registry->FindOrCreate("/pkg.S/M").name(), "/pkg.S/M");
 }
 
 TEST_F(RegistryTest, PeekSeesWhatWasCalledOrHasAPolicyAndMakesNothing) {
   options_.methods["/pkg.S/M"];
   auto registry = Make();
-  EXPECT_NE(registry->Peek("/pkg.S/M"), nullptr);
-  EXPECT_EQ(registry->Peek("/pkg.S/N"), nullptr);
-  EXPECT_EQ(registry->Peek("_other"), nullptr);
+  EXPECT_NE(registry->Find("/pkg.S/M"), nullptr);
+  EXPECT_EQ(registry->Find("/pkg.S/N"), nullptr);
+  EXPECT_EQ(registry->Find("_other"), nullptr);
   EXPECT_THAT(NamesOf(*registry), ElementsAre("/pkg.S/M"));
 
-  const Method& seen = registry->Find("/pkg.S/N");
-  const Method& other = registry->Find("bad");
-  EXPECT_EQ(registry->Peek("/pkg.S/N"), &seen);
-  EXPECT_EQ(registry->Peek("_other"), &other);
+  const Method& seen = registry->FindOrCreate("/pkg.S/N");
+  const Method& other = registry->FindOrCreate("bad");
+  EXPECT_EQ(registry->Find("/pkg.S/N"), &seen);
+  EXPECT_EQ(registry->Find("_other"), &other);
   EXPECT_THAT(NamesOf(*registry),
               ElementsAre("/pkg.S/M", "/pkg.S/N", "_other"));
 }
@@ -149,11 +149,11 @@ TEST_F(RegistryTest, AThousandMethodsAreAllFoundAgain) {
   auto registry = Make();
   std::vector<Method*> methods;
   for (int i = 0; i < 1000; ++i) {
-    methods.push_back(&registry->Find(absl::StrCat("/pkg.S/M", i)));
+    methods.push_back(&registry->FindOrCreate(absl::StrCat("/pkg.S/M", i)));
     EXPECT_EQ(methods.back()->name(), absl::StrCat("/pkg.S/M", i));
   }
   for (int i = 0; i < 1000; ++i) {
-    EXPECT_EQ(&registry->Find(absl::StrCat("/pkg.S/M", i)), methods[i]);
+    EXPECT_EQ(&registry->FindOrCreate(absl::StrCat("/pkg.S/M", i)), methods[i]);
   }
   EXPECT_EQ(registry->Methods().size(), 1000u);
 }
@@ -168,7 +168,7 @@ TEST_F(RegistryTest, ThreadsThatRaceForOneNameGetOneEntry) {
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&registry, &mine = found[t]] {
       for (int i = 0; i < kNames; ++i) {
-        mine.push_back(&registry->Find(absl::StrCat("/pkg.S/M", i)));
+        mine.push_back(&registry->FindOrCreate(absl::StrCat("/pkg.S/M", i)));
       }
     });
   }
@@ -179,43 +179,46 @@ TEST_F(RegistryTest, ThreadsThatRaceForOneNameGetOneEntry) {
     for (int i = 0; i < kNames; ++i) {
       // Who found "_other" early on finds it later, too: the table is full.
       if (found[t][i]->name() == "_other") continue;
-      EXPECT_EQ(found[t][i], &registry->Find(absl::StrCat("/pkg.S/M", i)));
+      EXPECT_EQ(found[t][i],
+                &registry->FindOrCreate(absl::StrCat("/pkg.S/M", i)));
     }
   }
 }
 
-TEST_F(RegistryTest, APolicyForAMethodOrServiceIsTheUsersWordThatCallsRepeat) {
-  options_.services["/pkg.S/"];
-  options_.methods["/pkg.T/M"];
-  options_.methods["/pkg.T/N"].idempotency = Idempotency::kAsDeclared;
+TEST_F(RegistryTest, APolicyDoesNotImplyThatCallsMayBeRepeated) {
+  options_.services["/pkg.S/"].idempotency = Idempotency::kRepeatable;
+  options_.methods["/pkg.T/M"].idempotency = Idempotency::kRepeatable;
+  options_.methods["/pkg.S/N"].timeout = absl::Seconds(1);
+  options_.methods["/pkg.T/N"].retry.max_retries = 5;
   auto registry = Make();
-  EXPECT_TRUE(registry->Find("/pkg.S/M").repeatable());
-  EXPECT_TRUE(registry->Find("/pkg.T/M").repeatable());
-  EXPECT_FALSE(registry->Find("/pkg.T/N").repeatable());
-  EXPECT_FALSE(registry->Find("/pkg.U/M").repeatable());
-  EXPECT_FALSE(registry->Find("_other").repeatable());
+  EXPECT_TRUE(registry->FindOrCreate("/pkg.S/M").repeatable());
+  EXPECT_TRUE(registry->FindOrCreate("/pkg.T/M").repeatable());
+  EXPECT_FALSE(registry->FindOrCreate("/pkg.S/N").repeatable());
+  EXPECT_FALSE(registry->FindOrCreate("/pkg.T/N").repeatable());
+  EXPECT_FALSE(registry->FindOrCreate("/pkg.U/M").repeatable());
+  EXPECT_FALSE(registry->FindOrCreate("_other").repeatable());
 }
 
 TEST_F(RegistryTest, TheDefaultPolicyMayGiveThatWordForAllMethods) {
   options_.default_policy.idempotency = Idempotency::kRepeatable;
   auto registry = Make();
-  EXPECT_TRUE(registry->Find("/pkg.U/M").repeatable());
-  EXPECT_TRUE(registry->Find("_other").repeatable());
+  EXPECT_TRUE(registry->FindOrCreate("/pkg.U/M").repeatable());
+  EXPECT_TRUE(registry->FindOrCreate("_other").repeatable());
 }
 
 TEST_F(RegistryTest, AllMethodsShareTheBudgetOfTheChannel) {
-  EXPECT_EQ(Make()->Find("/pkg.S/M").retry_budget(), nullptr);
+  EXPECT_EQ(Make()->FindOrCreate("/pkg.S/M").retry_budget(), nullptr);
   options_.retry_budget.max_tokens = 10;
   auto registry = Make();
-  RetryBudget* budget = registry->Find("/pkg.S/M").retry_budget();
+  RetryBudget* budget = registry->FindOrCreate("/pkg.S/M").retry_budget();
   ASSERT_NE(budget, nullptr);
-  EXPECT_EQ(registry->Find("/pkg.S/N").retry_budget(), budget);
+  EXPECT_EQ(registry->FindOrCreate("/pkg.S/N").retry_budget(), budget);
   EXPECT_EQ(budget->tokens(), 10);
 }
 
 TEST_F(RegistryTest, RemembersTheLastErrorOfAMethod) {
   auto registry = Make();
-  Method& method = registry->Find("/pkg.S/M");
+  Method& method = registry->FindOrCreate("/pkg.S/M");
   EXPECT_FALSE(method.last_error().has_value());
   method.RecordError({grpc::StatusCode::ABORTED, "first", {}, {}});
   method.RecordError({grpc::StatusCode::UNAVAILABLE, "second", {}, {}});
@@ -264,7 +267,7 @@ TEST_F(RegistryTest, TellsListenersInTheirOrderAndThenSubscribers) {
     notes.push_back(absl::StrCat(from.channel_name(), " ", method.name()));
   });
   auto subscription = directory_.Subscribe(listener);
-  Trip(registry->Find("/pkg.S/M"));
+  Trip(registry->FindOrCreate("/pkg.S/M"));
   EXPECT_THAT(notes, ElementsAre("first /pkg.S/M OPEN", "second /pkg.S/M OPEN",
                                  "backend /pkg.S/M"));
 }
@@ -298,14 +301,14 @@ TEST_F(RegistryTest, ListenersHearEveryKindOfEventAndOfWhichChannel) {
   options_.listeners = {listener};
   options_.default_policy.breaker.slow_call = absl::Seconds(1);
   auto registry = Make();
-  CircuitBreaker& breaker = registry->Find("/pkg.S/M").breaker();
+  CircuitBreaker& breaker = registry->FindOrCreate("/pkg.S/M").breaker();
   listener->slow_call = [&] {
     breaker.TryAcquire(environment_.Now())
         .Record(Outcome::kSuccess,
                 TimeAfter(environment_.Now(), absl::Seconds(2)));
   };
   listener->slow_call();
-  Trip(registry->Find("/pkg.S/M"));
+  Trip(registry->FindOrCreate("/pkg.S/M"));
   EXPECT_FALSE(breaker.TryAcquire(environment_.Now()).admitted());
   EXPECT_THAT(listener->kinds,
               ElementsAre("dropped in backend#2", "rejections in backend#2",
@@ -331,7 +334,7 @@ TEST_F(RegistryTest, AListenerThatThrowsKeepsNoOtherFromHearing) {
   });
   auto broken_subscription = directory_.Subscribe(broken);
   auto subscription = directory_.Subscribe(well);
-  Method& method = registry->Find("/pkg.S/M");
+  Method& method = registry->FindOrCreate("/pkg.S/M");
   Trip(method);
   method.breaker().Reset("", "", environment_.Now());
   EXPECT_THAT(notes,
@@ -346,7 +349,7 @@ TEST_F(RegistryTest, AFailureOfADirectorysListenerIsCountedAsWell) {
   OnEachTransition broken(
       [](const Registry&, const Method&) { throw std::runtime_error(""); });
   auto subscription = directory_.Subscribe(broken);
-  Method& method = registry->Find("/pkg.S/M");
+  Method& method = registry->FindOrCreate("/pkg.S/M");
   Trip(method);
   EXPECT_EQ(method.breaker().Snapshot(environment_.Now()).events_failed, 1u);
 }
@@ -365,7 +368,7 @@ TEST_F(RegistryTest, AListenerMayDropTheLastReferenceToTheRegistry) {
   dropping->registry = Make();
   const std::weak_ptr<Registry> registry = dropping->registry;
   ASSERT_TRUE(
-      dropping->registry->Find("/pkg.S/M")
+      dropping->registry->FindOrCreate("/pkg.S/M")
           .breaker()
           .SetManualState({BreakerState::kForcedOpen, "", "", absl::Seconds(1)},
                           environment_.Now())
@@ -379,7 +382,7 @@ TEST_F(RegistryTest, AListenerMayDropTheLastReferenceToTheRegistry) {
 TEST_F(RegistryTest, AListenerMayUseTheRegistry) {
   struct Nosy : BreakerListener {
     void OnTransition(const BreakerTransition&) override {
-      method = &registry->Find("/pkg.S/New");
+      method = &registry->FindOrCreate("/pkg.S/New");
       count = registry->Methods().size();
     }
     Registry* registry = nullptr;
@@ -390,9 +393,9 @@ TEST_F(RegistryTest, AListenerMayUseTheRegistry) {
   options_.listeners = {nosy};
   auto registry = Make();
   nosy->registry = registry.get();
-  Trip(registry->Find("/pkg.S/M"));
+  Trip(registry->FindOrCreate("/pkg.S/M"));
   EXPECT_EQ(nosy->count, 2u);
-  EXPECT_EQ(nosy->method, registry->Peek("/pkg.S/New"));
+  EXPECT_EQ(nosy->method, registry->Find("/pkg.S/New"));
 }
 
 TEST_F(RegistryTest, TheDirectoryListsTheLivingInOrder) {
@@ -409,7 +412,7 @@ TEST_F(RegistryTest, StaysOutOfSightWithoutADirectory) {
   options_.directory = nullptr;
   auto registry = Make();
   EXPECT_THAT(directory_.Registries(), IsEmpty());
-  Trip(registry->Find("/pkg.S/M"));
+  Trip(registry->FindOrCreate("/pkg.S/M"));
 }
 
 TEST_F(RegistryTest, NamesOfChannelsAreUniqueInADirectory) {
@@ -490,12 +493,12 @@ TEST_F(RegistryTest, FindsMethodsByNameFromAnyPlaceOn) {
     return names;
   };
   for (const char* name : {"/pkg.S/C", "malformed", "/pkg.S/A"}) {
-    registry->Find(name);
+    registry->FindOrCreate(name);
   }
   EXPECT_THAT(names("", 10), ElementsAre("/pkg.S/A", "/pkg.S/C", "_other"));
   EXPECT_THAT(names("/pkg.S/A", 1), ElementsAre("/pkg.S/A"));
   EXPECT_THAT(names("/pkg.S/B", 1), ElementsAre("/pkg.S/C"));
-  registry->Find("/pkg.S/B");
+  registry->FindOrCreate("/pkg.S/B");
   EXPECT_THAT(names("/pkg.S/B", 1), ElementsAre("/pkg.S/B"));
   EXPECT_THAT(names("_other\n", 1), IsEmpty());
 }
@@ -511,7 +514,7 @@ TEST_F(RegistryTest, MayOutliveItsDirectory) {
   DirectoryListener listener;
   auto subscription = directory->Subscribe(listener);
   directory.reset();
-  Trip(registry->Find("/pkg.S/M"));
+  Trip(registry->FindOrCreate("/pkg.S/M"));
   registry.reset();
   subscription.reset();
 }
@@ -521,10 +524,10 @@ TEST_F(RegistryTest, ASubscriptionEndsWithItsHandle) {
   int calls = 0;
   OnEachTransition listener([&](const Registry&, const Method&) { ++calls; });
   auto subscription = directory_.Subscribe(listener);
-  Trip(registry->Find("/pkg.S/A"));
+  Trip(registry->FindOrCreate("/pkg.S/A"));
   EXPECT_EQ(calls, 1);
   subscription.reset();
-  Trip(registry->Find("/pkg.S/B"));
+  Trip(registry->FindOrCreate("/pkg.S/B"));
   EXPECT_EQ(calls, 1);
 }
 
@@ -537,8 +540,8 @@ TEST_F(RegistryTest, ASubscriptionMayBeEndedFromInside) {
     subscription.reset();
   });
   subscription = directory_.Subscribe(listener);
-  Trip(registry->Find("/pkg.S/A"));
-  Trip(registry->Find("/pkg.S/B"));
+  Trip(registry->FindOrCreate("/pkg.S/A"));
+  Trip(registry->FindOrCreate("/pkg.S/B"));
   EXPECT_EQ(calls, 1);
 }
 
@@ -548,13 +551,13 @@ TEST_F(RegistryTest, ASubscriptionMayBeEndedFromInsideANestedRun) {
   std::unique_ptr<Directory::Subscription> subscription;
   OnEachTransition listener([&](const Registry&, const Method&) {
     if (++calls == 1) {
-      Trip(registry->Find("/pkg.S/B"));
+      Trip(registry->FindOrCreate("/pkg.S/B"));
     } else {
       subscription.reset();
     }
   });
   subscription = directory_.Subscribe(listener);
-  Trip(registry->Find("/pkg.S/A"));
+  Trip(registry->FindOrCreate("/pkg.S/A"));
   EXPECT_EQ(calls, 2);
 }
 
@@ -569,7 +572,7 @@ TEST_F(RegistryTest, EndingASubscriptionWaitsForItsFunctionOnOtherThreads) {
     done = true;
   });
   auto subscription = directory_.Subscribe(listener);
-  std::thread thread([&] { Trip(registry->Find("/pkg.S/A")); });
+  std::thread thread([&] { Trip(registry->FindOrCreate("/pkg.S/A")); });
   running.WaitForNotification();
   std::thread releaser([&] { go_on.Notify(); });
   subscription.reset();
@@ -595,10 +598,10 @@ TEST_F(RegistryTest, TheDirectoryTellsOfMethodsAndRegistriesThatComeAndGo) {
   options_.channel_name = "backend";
   options_.methods["/pkg.S/M"];
   auto registry = Make();
-  registry->Find("/pkg.S/N");
-  registry->Find("/pkg.S/N");
-  registry->Find("bad");
-  registry->Find("worse");
+  registry->FindOrCreate("/pkg.S/N");
+  registry->FindOrCreate("/pkg.S/N");
+  registry->FindOrCreate("bad");
+  registry->FindOrCreate("worse");
   registry.reset();
   EXPECT_THAT(listener.notes,
               ElementsAre("+backend /pkg.S/M", "+backend /pkg.S/N",
@@ -607,7 +610,7 @@ TEST_F(RegistryTest, TheDirectoryTellsOfMethodsAndRegistriesThatComeAndGo) {
 
 TEST_F(RegistryTest, MethodsLiveWhileACallHoldsTheRegistry) {
   auto registry = Make();
-  Method& method = registry->Find("/pkg.S/M");
+  Method& method = registry->FindOrCreate("/pkg.S/M");
   CircuitBreaker::Permit permit =
       method.breaker().TryAcquire(environment_.Now());
   std::shared_ptr<Registry> call = registry->shared_from_this();

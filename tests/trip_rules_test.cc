@@ -1,8 +1,8 @@
-#include "grpc_breaker/internal/trip_rules.h"
+#include "grpc_breaker/breaker/trip_rules.h"
 
 #include <cstdint>
 
-#include "grpc_breaker/internal/half_open.h"
+#include "grpc_breaker/breaker/half_open.h"
 #include "gtest/gtest.h"
 
 namespace grpc_breaker::internal {

@@ -1,11 +1,10 @@
-#include "grpc_breaker/internal/utf8.h"
+#include "grpc_breaker/base/utf8.h"
 
 #include <string>
 
 #include "gtest/gtest.h"
 
-namespace grpc_breaker {
-namespace internal {
+namespace grpc_breaker::internal {
 namespace {
 
 TEST(Utf8Test, LeavesWellFormedTextAlone) {
@@ -36,5 +35,4 @@ TEST(Utf8Test, RefusesOverlongFormsSurrogatesAndWhatIsBeyondUnicode) {
 }
 
 }  // namespace
-}  // namespace internal
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::internal

@@ -1,4 +1,4 @@
-#include "grpc_breaker/internal/watch_hub.h"
+#include "grpc_breaker/admin/watch_hub.h"
 
 #include <atomic>
 #include <functional>
@@ -15,8 +15,7 @@
 #include "gtest/gtest.h"
 #include "tests/environments.h"
 
-namespace grpc_breaker {
-namespace internal {
+namespace grpc_breaker::internal {
 namespace {
 
 using ::testing::ElementsAre;
@@ -81,7 +80,7 @@ TEST_F(WatchHubTest, PassesChangesOnWhereTheEnvironmentRunsThem) {
   Watcher first(*hub_);
   Watcher second(*hub_);
   auto channel = MakeChannel("a");
-  channel->Find("/pkg.S/M");
+  channel->FindOrCreate("/pkg.S/M");
   EXPECT_THAT(first.notes, IsEmpty());
   EXPECT_EQ(environment_.size(), 1u);
   environment_.RunAll();
@@ -91,8 +90,8 @@ TEST_F(WatchHubTest, PassesChangesOnWhereTheEnvironmentRunsThem) {
 
 TEST_F(WatchHubTest, MergesWhatHappensFasterThanItIsPassedOn) {
   auto channel = MakeChannel("a");
-  Method& one = channel->Find("/pkg.S/A");
-  Method& other = channel->Find("/pkg.S/B");
+  Method& one = channel->FindOrCreate("/pkg.S/A");
+  Method& other = channel->FindOrCreate("/pkg.S/B");
   Watcher watcher(*hub_);
   Open(other);
   for (int i = 0; i < 100; ++i) {
@@ -104,18 +103,18 @@ TEST_F(WatchHubTest, MergesWhatHappensFasterThanItIsPassedOn) {
   EXPECT_THAT(watcher.notes,
               ElementsAre("a /pkg.S/B CLOSED OPEN", "a /pkg.S/A CLOSED OPEN"));
   EXPECT_EQ(watcher.last_cause,
-            channel->Find("/pkg.S/A").breaker().History().back().cause);
+            channel->FindOrCreate("/pkg.S/A").breaker().History().back().cause);
 }
 
 TEST_F(WatchHubTest, AChannelThatIsGoneTakesItsChangesWithIt) {
   auto channel = MakeChannel("a");
   Watcher watcher(*hub_);
   for (int i = 0; i < 10; ++i) {
-    Open(channel->Find("/pkg.S/M"));
+    Open(channel->FindOrCreate("/pkg.S/M"));
     channel.reset();
     channel = MakeChannel("a");
   }
-  channel->Find("/pkg.S/N");
+  channel->FindOrCreate("/pkg.S/N");
   environment_.RunAll();
   EXPECT_THAT(watcher.notes, ElementsAre("-a", "+a /pkg.S/N"));
 }
@@ -132,21 +131,21 @@ TEST_F(WatchHubTest, PassesOnWhatHappensWhileItPassesOn) {
     std::function<void()> cause;
   };
   Causing watcher(*hub_);
-  watcher.cause = [&] { channel->Find("/pkg.S/B"); };
-  channel->Find("/pkg.S/A");
+  watcher.cause = [&] { channel->FindOrCreate("/pkg.S/B"); };
+  channel->FindOrCreate("/pkg.S/A");
   environment_.RunAll();
   EXPECT_THAT(watcher.notes, ElementsAre("+a /pkg.S/A", "+a /pkg.S/B"));
   EXPECT_EQ(environment_.size(), 0u);
-  channel->Find("/pkg.S/C");
+  channel->FindOrCreate("/pkg.S/C");
   EXPECT_EQ(environment_.size(), 1u) << "and is asked for again afterwards";
 }
 
 TEST_F(WatchHubTest, HasNothingToDoWithoutWatchers) {
   auto channel = MakeChannel("a");
-  Open(channel->Find("/pkg.S/M"));
+  Open(channel->FindOrCreate("/pkg.S/M"));
   EXPECT_EQ(environment_.size(), 0u);
   { Watcher watcher(*hub_); }
-  channel->Find("/pkg.S/N");
+  channel->FindOrCreate("/pkg.S/N");
   EXPECT_EQ(environment_.size(), 0u);
 }
 
@@ -154,11 +153,11 @@ TEST_F(WatchHubTest, ANewWatcherHearsNothingThatTheLastOneLeftUnheard) {
   auto channel = MakeChannel("a");
   {
     Watcher watcher(*hub_);
-    channel->Find("/pkg.S/M");
+    channel->FindOrCreate("/pkg.S/M");
   }
   environment_.RunAll();
   Watcher watcher(*hub_);
-  channel->Find("/pkg.S/N");
+  channel->FindOrCreate("/pkg.S/N");
   environment_.RunAll();
   EXPECT_THAT(watcher.notes, ElementsAre("+a /pkg.S/N"));
 }
@@ -167,11 +166,11 @@ TEST_F(WatchHubTest, MayEndBeforeTheEnvironmentComesToIt) {
   auto channel = MakeChannel("a");
   {
     Watcher watcher(*hub_);
-    channel->Find("/pkg.S/M");
+    channel->FindOrCreate("/pkg.S/M");
   }
   hub_.reset();
   environment_.RunAll();
-  channel->Find("/pkg.S/N");
+  channel->FindOrCreate("/pkg.S/N");
   EXPECT_EQ(environment_.size(), 0u);
 }
 
@@ -192,9 +191,9 @@ TEST_F(WatchHubTest, AWatcherMayBeDestroyedFromInside) {
   int calls = 0;
   new Leaving(*hub_, &calls);
   Watcher staying(*hub_);
-  channel->Find("/pkg.S/M");
+  channel->FindOrCreate("/pkg.S/M");
   environment_.RunAll();
-  channel->Find("/pkg.S/N");
+  channel->FindOrCreate("/pkg.S/N");
   environment_.RunAll();
   EXPECT_EQ(calls, 1);
   EXPECT_THAT(staying.notes, ElementsAre("+a /pkg.S/M", "+a /pkg.S/N"));
@@ -218,7 +217,7 @@ TEST_F(WatchHubTest, AWatcherThatAnotherOneHasRemovedIsNotToldAnyMore) {
   hub_->Add(first);
   hub_->Add(second);
   auto channel = MakeChannel("a");
-  channel->Find("/pkg.S/M");
+  channel->FindOrCreate("/pkg.S/M");
   environment_.RunAll();
   EXPECT_EQ(first.calls + second.calls, 1);
   hub_->Remove(first);
@@ -239,7 +238,7 @@ TEST_F(WatchHubTest, RemovingAWatcherWaitsForItsFunctionOnAnotherThread) {
   Slow slow;
   hub_->Add(slow);
   auto channel = MakeChannel("a");
-  channel->Find("/pkg.S/M");
+  channel->FindOrCreate("/pkg.S/M");
   std::thread thread([&] { environment_.RunAll(); });
   slow.running.WaitForNotification();
   std::thread releaser([&] { slow.go_on.Notify(); });
@@ -250,5 +249,4 @@ TEST_F(WatchHubTest, RemovingAWatcherWaitsForItsFunctionOnAnotherThread) {
 }
 
 }  // namespace
-}  // namespace internal
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::internal

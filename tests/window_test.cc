@@ -1,4 +1,4 @@
-#include "grpc_breaker/internal/window.h"
+#include "grpc_breaker/breaker/window.h"
 
 #include <cstdint>
 #include <random>

@@ -113,7 +113,7 @@ grpc_breaker::Options MakeOptions(const Pace& pace,
   grpc_breaker::Options options;
   options.channel_name = "prices";
   options.listeners.push_back(std::move(watcher));
-  grpc_breaker::Policy& policy = options.methods[kMethod];
+  grpc_breaker::Policy& policy = options.Method<Prices>("GetPrice");
   policy.timeout = absl::Seconds(1);
   policy.retry.max_retries = 3;
   policy.retry.base_delay = absl::Milliseconds(10);
@@ -122,8 +122,7 @@ grpc_breaker::Options MakeOptions(const Pace& pace,
   Price cached;
   cached.set_cents(600);
   cached.set_from_cache(true);
-  policy.fallback = grpc_breaker::Fallback::Fixed(grpc::Status::OK,
-                                                  cached.SerializeAsString());
+  policy.fallback = grpc_breaker::Fallback::Reply(cached);
   return options;
 }
 

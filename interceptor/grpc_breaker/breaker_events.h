@@ -1,49 +1,21 @@
 #ifndef GRPC_BREAKER_BREAKER_EVENTS_H_
 #define GRPC_BREAKER_BREAKER_EVENTS_H_
 
-// The words in which a circuit breaker speaks: its states, why it refuses, what
-// it counted, and the events that listeners hear.
+// What a circuit breaker counted, and the events that listeners hear.
 //
 // Thread-compatible: plain values.
 
 #include <cstdint>
-#include <optional>
 #include <string>
 
-#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "grpc_breaker/breaker_state.h"
 #include "grpc_breaker/environment.h"
 #include "grpc_breaker/export.h"
+#include "grpc_breaker/rejection.h"
 
 namespace grpc_breaker {
-
-enum class BreakerState : uint8_t {
-  kClosed,    // Calls pass and are counted.
-  kOpen,      // Calls are refused until the open duration is over.
-  kHalfOpen,  // A few probes pass, and their outcomes decide.
-  // By hand, until reset or until their time is over:
-  kForcedOpen,    // Calls are refused, whatever the time.
-  kForcedClosed,  // Calls pass, but for the bulkhead; nothing is counted.
-  kMetricsOnly,   // Calls pass; what would have been refused is counted.
-};
-
-enum class RejectionReason : uint8_t {
-  kOpen,           // The breaker is OPEN.
-  kHalfOpenLimit,  // HALF_OPEN, and all probes are under way.
-  kForcedOpen,     // Somebody holds the breaker open.
-  kThrottled,      // The adaptive throttle sheds load.
-  kRamp,           // Just closed, and not yet admitting all calls again.
-  kBulkhead,       // As many calls as allowed are under way.
-};
-
-struct Rejection {
-  RejectionReason reason = RejectionReason::kOpen;
-  BreakerState state = BreakerState::kOpen;
-  // How long the refusal is known to last, from the time of asking; >= 0, and
-  // 0 where that depends on other calls.
-  absl::Duration retry_after;
-};
 
 // The counts of the window at one moment.
 struct GRPC_BREAKER_EXPORT WindowCounts {
@@ -121,6 +93,15 @@ struct BreakerEventsDropped {
   absl::Time wall_time;
 };
 
+// Something that a policy asks for and will not get: told once, on the thread
+// that creates the channel, to the channel's listeners.
+struct PolicyWarning {
+  std::string channel;  // Empty if there is none yet.
+  std::string field;    // "methods[/pkg.Service/Method].retry.max_retries"
+  std::string message;  // For people.
+  absl::Time wall_time;
+};
+
 // Hears what breakers do: one event at a time per breaker and in their order,
 // after all locks are released. May call the breaker, and destroy it.
 //
@@ -140,30 +121,9 @@ class GRPC_BREAKER_EXPORT BreakerListener {
   virtual void OnSlowCall(const BreakerSlowCall& /*call*/) {}
   virtual void OnThreshold(const BreakerThreshold& /*threshold*/) {}
   virtual void OnEventsDropped(const BreakerEventsDropped& /*dropped*/) {}
+  virtual void OnPolicyWarning(const PolicyWarning& /*warning*/) {}
 };
 
-// The status of a call that was refused: UNAVAILABLE, with a message for people
-// and payloads by which IsBreakerRejection tells it from a server's word.
-GRPC_BREAKER_EXPORT std::string RejectionMessage(absl::string_view breaker,
-                                                 const Rejection& rejection);
-GRPC_BREAKER_EXPORT absl::Status RejectionStatus(absl::string_view breaker,
-                                                 const Rejection& rejection);
-GRPC_BREAKER_EXPORT bool IsBreakerRejection(const absl::Status& status);
-// The retry-after of such a status; nothing for any other.
-GRPC_BREAKER_EXPORT std::optional<absl::Duration> RejectionRetryAfter(
-    const absl::Status& status);
-// The payload's type URL.
-inline constexpr absl::string_view kBreakerRejectionTypeUrl =
-    "type.googleapis.com/grpc_breaker.v1.BreakerRejection";
-// Beside it lies the retry-after under this name, as text, so that it can be
-// read without protobuf. It never comes from a server.
-inline constexpr absl::string_view kRejectionRetryAfterPayload =
-    "grpc_breaker/retry-after";
-
-// "CLOSED", "OPEN", "HALF_OPEN", "FORCED_OPEN", ...
-GRPC_BREAKER_EXPORT absl::string_view ToString(BreakerState state);
-// "OPEN", "HALF_OPEN_LIMIT", ...
-GRPC_BREAKER_EXPORT absl::string_view ToString(RejectionReason reason);
 // "CONSECUTIVE_FAILURES", ...
 GRPC_BREAKER_EXPORT absl::string_view ToString(TripRule rule);
 

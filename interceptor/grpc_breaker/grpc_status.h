@@ -13,9 +13,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "grpc_breaker/breaker_events.h"
 #include "grpc_breaker/error_class.h"
 #include "grpc_breaker/export.h"
+#include "grpc_breaker/rejection.h"
 #include "grpc_breaker/status_traits.h"
 #include "grpcpp/support/status.h"
 

@@ -9,7 +9,7 @@
 //   2025-12-03T10:15:00.250Z breaker prices /pkg.S/M: CLOSED -> OPEN (5
 //   consecutive failures; 12 calls, 5 failed)              -- on one line
 //
-// and one where events were dropped.
+// and one where events were dropped, and for each warning about a policy.
 //
 // Thread-safe if the sink is.
 

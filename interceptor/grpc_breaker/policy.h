@@ -16,19 +16,26 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "grpc_breaker/breaker_events.h"
 #include "grpc_breaker/breaker_options.h"
-#include "grpc_breaker/circuit_breaker.h"
 #include "grpc_breaker/environment.h"
 #include "grpc_breaker/error_class.h"
 #include "grpc_breaker/export.h"
+#include "grpc_breaker/grpc_status.h"
 #include "grpc_breaker/retry_options.h"
+#include "grpcpp/impl/codegen/proto_utils.h"
 #include "grpcpp/support/byte_buffer.h"
+#include "grpcpp/support/slice.h"
 #include "grpcpp/support/status.h"
 
 namespace grpc_breaker {
@@ -43,6 +50,11 @@ struct FailedCall {
   grpc::Status status;
   int attempts = 0;       // On the wire; 0 if every one was rejected.
   bool rejected = false;  // The last attempt was refused by the breaker.
+
+  // The request as a message. FailedPrecondition for a streaming call, and
+  // InvalidArgument if it does not parse.
+  template <typename Request>
+  absl::StatusOr<Request> ParseRequest() const;
 };
 
 // What a fallback makes of it.
@@ -64,13 +76,25 @@ struct GRPC_BREAKER_EXPORT Fallback {
 
   // Always the same answer.
   static Fallback Fixed(grpc::Status status, std::string reply = "");
+
+  // Always OK, with this message.
+  template <typename Message>
+  static Fallback Reply(const Message& reply);
+
+  // What `function` makes of the request: it takes a `const Request&`, and if
+  // it likes a `const FailedCall&` after it, and returns absl::StatusOr<Reply>.
+  // If the request is not a Request, the call ends as if there were none.
+  template <typename Request, typename Reply, typename Function>
+  static Fallback Typed(Function function);
 };
 
+// Whether calls may be repeated. Whatever it says, those that no server can
+// have seen are.
 enum class Idempotency {
-  // Repeats what its proto file declares safe (option idempotency_level =
-  // NO_SIDE_EFFECTS or IDEMPOTENT) and what the server provably never saw.
+  // If the method's proto file declares it safe: option idempotency_level =
+  // NO_SIDE_EFFECTS or IDEMPOTENT.
   kAsDeclared,
-  // The user's word that calls may be repeated.
+  // The user's word that they may.
   kRepeatable,
 };
 
@@ -88,9 +112,8 @@ struct GRPC_BREAKER_EXPORT Policy {
   // By the code of an error, in [1, 16].
   std::map<grpc::StatusCode, ClassOverride> classification;
 
-  // Unset: kRepeatable in a policy for a method or a service, kAsDeclared in
-  // the default policy.
-  std::optional<Idempotency> idempotency;
+  // Naming a method in a policy does not imply that it may be repeated.
+  Idempotency idempotency = Idempotency::kAsDeclared;
 
   // For the whole call, all attempts and backoffs, where the caller set no
   // deadline. From 1 ms to a year.
@@ -117,11 +140,53 @@ struct GRPC_BREAKER_EXPORT Policy {
   absl::Status Validate(const std::string& prefix = "") const;
 };
 
-struct GRPC_BREAKER_EXPORT Options {
+// The policies of a channel's methods.
+struct GRPC_BREAKER_EXPORT Policies {
   Policy default_policy;
   std::map<std::string, Policy> services;  // By "/pkg.Service/".
   std::map<std::string, Policy> methods;   // By "/pkg.Service/Method".
 
+  // Whether a policy for a method that its service does not have is an error.
+  // Of services whose proto file is not linked in, nothing is known.
+  bool strict_methods = true;
+
+  // The policy of a service, named by the class that gRPC generated for it; if
+  // there is none yet, a copy of the default policy.
+  //
+  //   options.Service<shop::Inventory>().timeout = absl::Seconds(1);
+  template <typename ServiceClass>
+  Policy& Service() {
+    return ServicePolicy(ServiceClass::service_full_name());
+  }
+
+  // The policy of one of its methods; if there is none yet, a copy of that of
+  // the service, or else of the default. Where the service does not have the
+  // method, Validate() says so, whatever `strict_methods` is.
+  //
+  //   options.Method<shop::Inventory>("GetStock").retry.max_retries = 2;
+  template <typename ServiceClass>
+  Policy& Method(absl::string_view method) {
+    return MethodPolicy(ServiceClass::service_full_name(), method);
+  }
+
+  // The most specific policy for "/pkg.Service/Method"; lives as long as this.
+  const Policy& PolicyFor(absl::string_view method) const;
+
+  absl::Status Validate() const;
+
+  // Of policies that are valid: what they ask for and will not get. That is
+  // retries of a method, or of all known methods of a service, that neither the
+  // policy nor the proto file says may be repeated.
+  std::vector<PolicyWarning> Warnings() const;
+
+ private:
+  Policy& ServicePolicy(absl::string_view service);
+  Policy& MethodPolicy(absl::string_view service, absl::string_view method);
+
+  std::set<std::string> named_by_type_;  // Of `methods`.
+};
+
+struct GRPC_BREAKER_EXPORT Options : Policies {
   // Shared by all methods of the channel; off by default.
   RetryBudgetOptions retry_budget;
 
@@ -137,7 +202,8 @@ struct GRPC_BREAKER_EXPORT Options {
   // Deprecated, without effect: what a reply is, is read from the call itself.
   bool generic_messages = false;
 
-  // Hear every breaker of the channel; they live as long as it is used.
+  // Hear every breaker of the channel, and at its creation the warnings; they
+  // live as long as it is used.
   std::vector<std::shared_ptr<BreakerListener>> listeners;
 
   // Where the admin service finds the channel; null keeps it out of sight. Need
@@ -150,10 +216,73 @@ struct GRPC_BREAKER_EXPORT Options {
   Options();  // directory and environment are the process-wide ones.
 
   absl::Status Validate() const;
-
-  // The most specific policy for "/pkg.Service/Method"; lives as long as this.
-  const Policy& PolicyFor(absl::string_view method) const;
 };
+
+// ---- Implementation
+
+template <typename Request>
+absl::StatusOr<Request> FailedCall::ParseRequest() const {
+  if (request == nullptr) {
+    return absl::FailedPreconditionError(
+        "request: a streaming call has more than one, or none");
+  }
+  grpc::ByteBuffer bytes = *request;
+  Request message;
+  const grpc::Status parsed =
+      grpc::SerializationTraits<Request>::Deserialize(&bytes, &message);
+  if (!parsed.ok()) {
+    return absl::InvalidArgumentError("request: does not parse, " +
+                                      parsed.error_message());
+  }
+  return message;
+}
+
+namespace internal {
+
+// OK with the bytes of `reply`, or why there are none.
+template <typename Message>
+FallbackResult SerializeReply(const Message& reply) {
+  FallbackResult result;
+  grpc::ByteBuffer bytes;
+  bool own = false;
+  result.status =
+      grpc::SerializationTraits<Message>::Serialize(reply, &bytes, &own);
+  std::vector<grpc::Slice> slices;
+  if (result.status.ok()) result.status = bytes.Dump(&slices);
+  for (const grpc::Slice& slice : slices) {
+    result.reply.append(reinterpret_cast<const char*>(slice.begin()),
+                        slice.size());
+  }
+  return result;
+}
+
+}  // namespace internal
+
+template <typename Message>
+Fallback Fallback::Reply(const Message& reply) {
+  FallbackResult result = internal::SerializeReply(reply);
+  return Fixed(std::move(result.status), std::move(result.reply));
+}
+
+template <typename Request, typename Reply, typename Function>
+Fallback Fallback::Typed(Function function) {
+  Fallback fallback;
+  fallback.function = [function = std::move(function)](const FailedCall& call) {
+    const absl::StatusOr<Request> request = call.ParseRequest<Request>();
+    if (!request.ok()) return FallbackResult{call.status, ""};
+    absl::StatusOr<Reply> reply = [&]() -> absl::StatusOr<Reply> {
+      if constexpr (std::is_invocable_v<const Function&, const Request&,
+                                        const FailedCall&>) {
+        return function(*request, call);
+      } else {
+        return function(*request);
+      }
+    }();
+    if (!reply.ok()) return FallbackResult{ToGrpcStatus(reply.status()), ""};
+    return internal::SerializeReply(*reply);
+  };
+  return fallback;
+}
 
 }  // namespace grpc_breaker
 

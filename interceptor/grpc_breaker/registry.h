@@ -1,21 +1,18 @@
 #ifndef GRPC_BREAKER_REGISTRY_H_
 #define GRPC_BREAKER_REGISTRY_H_
 
-// A Registry holds what one channel knows of its methods: policy, breaker,
-// retry budget. A Directory lists the registries of a process for the admin
-// service.
+// A Registry holds what one channel knows of its methods, and the policies that
+// they get.
 //
-// Lifetime: a Method lives as long as its Registry; calls hold the Registry by
-// shared_ptr, so both outlive the channel while calls are under way. A
-// Directory holds its registries weakly, and need not outlive them.
+// Lifetime: calls hold it by shared_ptr, so it outlives the channel while calls
+// are under way.
 //
-// Thread-safe: all three. Registry::Find takes no lock for a method that was
-// seen before: entries are only added, each published with a release store and
-// found with an acquire load. No lock is held while a listener runs.
+// Thread-safe. FindOrCreate takes no lock for a method that was seen before:
+// entries are only added, each published with a release store and found with an
+// acquire load. No lock is held while a listener runs.
 
 #include <atomic>
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,125 +20,30 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/btree_set.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
-#include "grpc_breaker/circuit_breaker.h"
+#include "grpc_breaker/directory.h"
+#include "grpc_breaker/environment.h"
 #include "grpc_breaker/export.h"
+#include "grpc_breaker/method.h"
 #include "grpc_breaker/policy.h"
 #include "grpc_breaker/retry_budget.h"
 
 namespace grpc_breaker {
 
-class Registry;
-
-// The last failure that a method saw.
-struct LastError {
-  grpc::StatusCode code = grpc::StatusCode::OK;
-  std::string message;
-  ErrorClass error_class;
-  absl::Time time;     // By the wall clock, for people.
-  MonotonicTime at{};  // Set by RecordError: now.
-};
-
-class GRPC_BREAKER_EXPORT Method {
- public:
-  // "/pkg.Service/Method", or "_other".
-  const std::string& name() const { return name_; }
-  const Policy& policy() const { return policy_; }
-  CircuitBreaker& breaker() const { return *breaker_; }
-  // Shared by the channel; null if it has none.
-  RetryBudget* retry_budget() const { return retry_budget_; }
-  // Whether its calls may be repeated; see Idempotency. False for "_other"
-  // unless the default policy says otherwise.
-  bool repeatable() const { return repeatable_; }
-
-  void RecordError(LastError error);
-  std::optional<LastError> last_error() const;
-
- private:
-  friend class Registry;
-  Method(absl::string_view name, const Policy& policy, bool repeatable,
-         std::unique_ptr<CircuitBreaker> breaker, RetryBudget* retry_budget,
-         Environment& environment);
-
-  const std::string name_;
-  const Policy& policy_;  // In the registry's options.
-  const bool repeatable_;
-  const std::unique_ptr<CircuitBreaker> breaker_;
-  RetryBudget* const retry_budget_;
-  Environment& environment_;
-  mutable absl::Mutex mutex_;
-  std::optional<LastError> last_error_ ABSL_GUARDED_BY(mutex_);
-};
-
-// Hears what happens in a directory, after all locks are released: of changes
-// of state on the threads that a BreakerListener hears of them on, else on the
-// thread that caused it. Events of one registry's different methods may come at
-// the same time. Should not throw; if it does, the others hear the event
-// anyway.
-class GRPC_BREAKER_EXPORT DirectoryListener {
- public:
-  virtual ~DirectoryListener() = default;
-
-  // A method was called for the first time, or its registry has just come.
-  // Another thread that calls it may bring about a transition before this.
-  virtual void OnMethodAdded(const Registry& /*registry*/,
-                             const Method& /*method*/) {}
-
-  // After the channel's own listeners.
-  virtual void OnTransition(const Registry& /*registry*/,
-                            const Method& /*method*/,
-                            const BreakerTransition& /*transition*/) {}
-
-  // The registry is being destroyed: nothing of it but channel_name() may be
-  // used. The name is not given to another one before this returns.
-  virtual void OnRegistryRemoved(const Registry& /*registry*/) {}
-};
-
-class GRPC_BREAKER_EXPORT Directory {
- public:
-  class Subscription;
-
-  Directory();
-  ~Directory();
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-
-  // The one that options name by default; never destroyed.
-  static Directory& Default();
-
-  // Those still alive, in order of creation.
-  std::vector<std::shared_ptr<Registry>> Registries() const;
-
-  // The first `at_most` of those still alive whose channel_name() is `name` or
-  // greater, in order of these names. Takes no longer the more there are.
-  std::vector<std::shared_ptr<Registry>> RegistriesFrom(absl::string_view name,
-                                                        size_t at_most) const;
-
-  // Tells `listener` every event from now on, until the returned handle is
-  // destroyed. Afterwards no function of the listener is running on another
-  // thread or will run again; so hold no lock then that those take. They may
-  // destroy the handle themselves.
-  std::unique_ptr<Subscription> Subscribe(DirectoryListener& listener);
-
- private:
-  friend class Registry;
-  struct State;
-
-  const std::shared_ptr<State> state_;
-};
-
-class GRPC_BREAKER_EXPORT Directory::Subscription {
- public:
-  virtual ~Subscription() = default;
-};
+namespace internal {
+class DirectoryState;
+class PolicyTable;
+}  // namespace internal
 
 class GRPC_BREAKER_EXPORT Registry
     : public std::enable_shared_from_this<Registry> {
  public:
   // Validates the options, makes the entries of methods with a policy of their
-  // own, and enters the registry into the options' directory.
+  // own, enters the registry into the options' directory, and tells the
+  // listeners of Options::Warnings().
   static absl::StatusOr<std::shared_ptr<Registry>> Create(Options options);
   ~Registry();
 
@@ -150,10 +52,15 @@ class GRPC_BREAKER_EXPORT Registry
 
   // The method's entry, made at first sight. A name that is not of the form
   // /package.Service/Method, or one too many, gets the entry "_other".
-  Method& Find(absl::string_view method);
+  Method& FindOrCreate(absl::string_view method);
 
   // The entry if the method was seen or has a policy of its own, else null.
-  const Method* Peek(absl::string_view method) const;
+  const Method* Find(absl::string_view method) const;
+
+  // Whether calls pass by breaker and retries: health checks and reflection
+  // ("/grpc.health.v1.Health/", "/grpc.reflection."), which must tell the truth
+  // and come often, unless a policy names the method or its service.
+  bool Exempts(absl::string_view method) const;
 
   // All entries so far, by name.
   std::vector<const Method*> Methods() const;
@@ -163,31 +70,24 @@ class GRPC_BREAKER_EXPORT Registry
   std::vector<const Method*> MethodsFrom(absl::string_view name,
                                          size_t at_most) const;
 
-  // options().channel_name, or "channel" where that is empty. Where a living
+  // Gives all methods other policies, at once. Calls under way keep those that
+  // they have; breakers whose options change are reconfigured, and keep what
+  // they counted where they can (CircuitBreaker::Reconfigure). Fails, and
+  // changes nothing, if the policies are not valid or name more methods than
+  // max_methods leaves room for.
+  absl::Status ReplacePolicies(Policies policies);
+
+  // options.channel_name, or "channel" where that is empty. Where a living
   // registry of the directory has that name already, "#2", "#3", ... is added.
   const std::string& channel_name() const { return channel_name_; }
-  Environment& environment() const { return *options_.environment; }
-  const Options& options() const { return options_; }
+  Environment& environment() const { return environment_; }
+  const RetryBudgetOptions& retry_budget_options() const {
+    return retry_budget_options_;
+  }
 
  private:
-  // Tells events of this registry's breakers to the channel's listeners, with
-  // its name, and transitions then to those of the directory.
-  class FanOut : public BreakerListener {
-   public:
-    explicit FanOut(Registry& registry) : registry_(registry) {}
-    void OnTransition(const BreakerTransition& transition) override;
-    void OnRejections(const BreakerRejections& rejections) override;
-    void OnSlowCall(const BreakerSlowCall& call) override;
-    void OnThreshold(const BreakerThreshold& threshold) override;
-    void OnEventsDropped(const BreakerEventsDropped& dropped) override;
-
-   private:
-    template <typename Event>
-    void Tell(void (BreakerListener::*on_event)(const Event&),
-              const Event& event);
-
-    Registry& registry_;
-  };
+  friend class Method;
+  using Table = std::shared_ptr<const internal::PolicyTable>;
 
   // One entry of the hash table, which only grows. `next` is fixed before the
   // node is published.
@@ -209,30 +109,37 @@ class GRPC_BREAKER_EXPORT Registry
     }
   };
 
-  explicit Registry(Options options);
+  Registry(Options options, Table table);
 
-  absl::StatusOr<std::unique_ptr<Method>> MakeMethod(absl::string_view name);
+  // By this table, which ReplacePolicies may meanwhile have replaced.
+  std::unique_ptr<Method> MakeMethod(absl::string_view name,
+                                     const Table& table);
   Method* Lookup(absl::string_view name, size_t hash) const;
-  Method& Insert(std::unique_ptr<Method> method, size_t hash)
-      ABSL_LOCKS_EXCLUDED(mutex_);
-  Method& Other();
-  void TellAdded(const Method& method);
-  bool TellDirectory(const BreakerTransition& transition);
+  Table table() const ABSL_LOCKS_EXCLUDED(mutex_);
+  void Add(std::unique_ptr<Method> method)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Method& Other() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  const Options options_;
+  void NotifyAdded(const Method& method);
+  void NotifyWarnings(std::vector<PolicyWarning> warnings);
+
+  const RetryBudgetOptions retry_budget_options_;
+  const size_t max_methods_;
+  const std::vector<std::shared_ptr<BreakerListener>> listeners_;
+  Environment& environment_;
   std::string channel_name_;
-  FanOut fan_out_{*this};
   std::optional<RetryBudget> retry_budget_;
-  std::shared_ptr<Directory::State> directory_;  // Null: in none.
+  std::shared_ptr<internal::DirectoryState> directory_;  // Null: in none.
 
   std::unique_ptr<Method> other_;
   std::atomic<bool> other_used_{false};
   // A power of two of them; read without the mutex, written under it.
   std::vector<std::atomic<Node*>> buckets_;
-  std::atomic<int> size_{0};
+  std::atomic<size_t> size_{0};
   mutable absl::Mutex mutex_;
-  // All that Peek finds.
-  absl::btree_set<const Method*, ByName> by_name_ ABSL_GUARDED_BY(mutex_);
+  Table table_ ABSL_GUARDED_BY(mutex_);
+  // All that Find finds.
+  absl::btree_set<Method*, ByName> by_name_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace grpc_breaker

@@ -10,6 +10,8 @@
 //
 // Thread-compatible: one RetryPolicy belongs to one call.
 
+#include <optional>
+
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
@@ -35,6 +37,12 @@ struct GRPC_BREAKER_EXPORT Pushback {
   // not retry", since the server contradicts itself.
   static Pushback Parse(absl::Span<const absl::string_view> values);
 };
+
+// How long the server asks to be left alone, if it does. Its pushback counts
+// more than google.rpc.RetryInfo: gRPC itself heeds it, and the details may be
+// those of a server further down.
+GRPC_BREAKER_EXPORT std::optional<absl::Duration> ServerDelay(
+    const ErrorClass& error, const Pushback& pushback);
 
 struct RetryDecision {
   enum class Verdict {

@@ -32,8 +32,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "grpc_breaker/breaker/thread_slot.h"
 #include "grpc_breaker/circuit_breaker.h"
-#include "grpc_breaker/internal/thread_slot.h"
 
 namespace grpc_breaker {
 namespace {

@@ -501,13 +501,11 @@ TEST_F(ChannelTest, EmptyRetryBudgetStopsRetries) {
 
 class IdempotencyTest : public ChannelTest {
  protected:
-  IdempotencyTest() {
-    options_.default_policy = policy();
-    options_.services.clear();
-  }
+  IdempotencyTest() { policy().idempotency = Idempotency::kAsDeclared; }
 };
 
-TEST_F(IdempotencyTest, MethodThatDeclaresNothingIsNotRepeatedByDefault) {
+TEST_F(IdempotencyTest,
+       MethodThatDeclaresNothingIsNotRepeatedThoughAPolicyNamesIt) {
   server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
 
   EXPECT_EQ(Call(Flavour::kQueue, MakeChannel(), "hello").status.error_code(),
@@ -515,7 +513,7 @@ TEST_F(IdempotencyTest, MethodThatDeclaresNothingIsNotRepeatedByDefault) {
   EXPECT_EQ(server_.calls(), 1);
 }
 
-TEST_F(IdempotencyTest, MethodsThatDeclareItAreRepeatedByDefault) {
+TEST_F(IdempotencyTest, MethodsThatDeclareItAreRepeated) {
   server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
   server_.Push(Answer());
   server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
@@ -537,7 +535,7 @@ TEST_F(IdempotencyTest, MethodsThatDeclareItAreRepeatedByDefault) {
   EXPECT_EQ(server_.calls(), 4);
 }
 
-TEST_F(IdempotencyTest, CallThatWasNeverSentIsRepeatedByDefault) {
+TEST_F(IdempotencyTest, CallThatWasNeverSentIsRepeated) {
   auto server = std::make_unique<TestServer>();
   const std::string target = server->target();
   server.reset();  // Nobody listens there any more.

@@ -384,6 +384,9 @@ TEST_F(CredentialsTest, TokensThatCannotBeHadSayNothingAboutTheServer) {
         context->set_credentials(credentials);
       };
       const auto channel = MakeSecureChannel();
+      // A call is over before the thread that made it lets go of its channel.
+      WaitUntil([&] { return directory_.Registries().size() == 1; },
+                "the channel before to go");
 
       for (int i = 0; i < 5; ++i) {
         EXPECT_EQ(Call(Flavour::kSync, channel, "no token", with_token)

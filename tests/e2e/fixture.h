@@ -40,6 +40,7 @@ class E2eTest : public ::testing::Test {
     options_.environment = &env_;
     options_.directory = &directory_;
     Policy& policy = options_.services["/grpc_breaker.e2e.TestService/"];
+    policy.idempotency = Idempotency::kRepeatable;
     policy.retry.max_retries = 3;
     policy.retry.base_delay = absl::Seconds(10);
     policy.retry.jitter = Jitter::kNone;
@@ -95,7 +96,7 @@ class E2eTest : public ::testing::Test {
 
   BreakerSnapshot Breaker(const std::string& method) {
     for (const std::shared_ptr<Registry>& registry : directory_.Registries()) {
-      if (const Method* entry = registry->Peek(method)) {
+      if (const Method* entry = registry->Find(method)) {
         return entry->breaker().Snapshot(env_.Now());
       }
     }
@@ -106,7 +107,7 @@ class E2eTest : public ::testing::Test {
   // " retryable" and " never sent" as they apply; "" if none failed.
   std::string LastClass(const std::string& method) {
     for (const std::shared_ptr<Registry>& registry : directory_.Registries()) {
-      const Method* entry = registry->Peek(method);
+      const Method* entry = registry->Find(method);
       if (entry == nullptr || !entry->last_error().has_value()) continue;
       const ErrorClass error = entry->last_error()->error_class;
       return absl::StrCat(

@@ -62,6 +62,7 @@ int Serve(int port, bool block) {
 int LeavePending(const std::string& target) {
   Options options;
   Policy& policy = options.services["/grpc_breaker.e2e.TestService/"];
+  policy.idempotency = Idempotency::kRepeatable;
   policy.retry.base_delay = absl::Hours(1);
   policy.retry.max_delay = absl::Hours(1);
   policy.breaker.enabled = false;
@@ -86,6 +87,7 @@ int LeavePending(const std::string& target) {
 bool CallOnce(const std::string& target) {
   Options options;
   Policy& policy = options.services["/grpc_breaker.e2e.TestService/"];
+  policy.idempotency = Idempotency::kRepeatable;
   policy.retry.base_delay = absl::Milliseconds(1);
   auto channel =
       CreateChannel(target, grpc::InsecureChannelCredentials(), options);

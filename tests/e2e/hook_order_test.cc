@@ -302,7 +302,7 @@ TEST_F(HookOrderTest, CallThatIsRejectedMayBeDestroyedInsideItsFirstIntercept) {
   const auto call = Prepare();
   // Another call of the same registry opens the breaker.
   const auto registry = directory_.Registries().at(0);
-  registry->Find(kUnary)
+  registry->FindOrCreate(kUnary)
       .breaker()
       .TryAcquire(env_.Now())
       .Record(Outcome::kFailure, env_.Now());
@@ -433,7 +433,7 @@ class StreamHookOrderTest : public HookOrderTest {
     auto call = Prepare(/*stream=*/true);
     directory_.Registries()
         .at(0)
-        ->Find(kStreamMethod)
+        ->FindOrCreate(kStreamMethod)
         .breaker()
         .TryAcquire(env_.Now())
         .Record(Outcome::kFailure, env_.Now());
@@ -542,7 +542,7 @@ TEST_F(HookOrderTest, OkWithoutAMessageIsSeenAsTheApplicationSeesIt) {
 
   call->interceptor->Intercept(&end);
 
-  const auto error = registry->Peek(kUnary)->last_error();
+  const auto error = registry->Find(kUnary)->last_error();
   ASSERT_TRUE(error.has_value());
   EXPECT_EQ(error->code, StatusCode::UNIMPLEMENTED);
 }

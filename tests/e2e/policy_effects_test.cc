@@ -86,7 +86,7 @@ class PolicyEffectsTest : public E2eTest {
 
   std::optional<LastError> last_error() {
     for (const std::shared_ptr<Registry>& registry : directory_.Registries()) {
-      if (const Method* entry = registry->Peek(method())) {
+      if (const Method* entry = registry->Find(method())) {
         return entry->last_error();
       }
     }
@@ -247,7 +247,7 @@ TEST_P(EveryWayTest, OverrideLeavesWhatItDoesNotSetAndOtherCodes) {
       Running(GetParam(), channel, nullptr).Wait();
       return directory.Registries()
           .at(0)
-          ->Peek(method())
+          ->Find(method())
           ->last_error()
           ->error_class;
     };

@@ -9,7 +9,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/random/distributions.h"
 #include "absl/synchronization/mutex.h"
-#include "grpc_breaker/internal/timer_queue.h"
+#include "grpc_breaker/base/timer_queue.h"
 
 namespace grpc_breaker {
 namespace {

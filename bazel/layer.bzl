@@ -1,0 +1,59 @@
+"""The layers of the library, as in cmake/GrpcBreakerTargets.cmake."""
+
+load("@rules_cc//cc:defs.bzl", "cc_library")
+
+def _private(layers):
+    return [":" + layer + "_private" for layer in layers]
+
+def breaker_layer(
+        name,
+        hdrs,
+        folder = None,
+        srcs = None,
+        layers = [],
+        deps = [],
+        **kwargs):
+    """Declares one layer: the folder grpc_breaker/<name>.
+
+    Args:
+      name: of the target, and of its folder unless `folder` says otherwise.
+      hdrs: its public headers, in grpc_breaker/.
+      folder: where its sources and private headers are.
+      srcs: its sources; all of the folder's by default.
+      layers: those below that it includes headers of, private ones as well.
+      deps: other libraries.
+      **kwargs: for cc_library.
+    """
+    folder = "grpc_breaker/" + (folder or name)
+    hdrs = ["grpc_breaker/" + header for header in hdrs]
+    private_hdrs = native.glob([folder + "/*.h"], exclude = hdrs)
+    cc_library(
+        name = name,
+        srcs = (srcs or native.glob([folder + "/*.cc"])) + private_hdrs,
+        hdrs = hdrs,
+        includes = ["."],
+        deps = [":" + layer for layer in layers] + _private(layers) + deps,
+        **kwargs
+    )
+
+    # For the layers above, and for our own tests.
+    cc_library(
+        name = name + "_private",
+        hdrs = private_hdrs,
+        includes = ["."],
+        visibility = ["//tests:__subpackages__"],
+        deps = [":" + name] + _private(layers),
+        **kwargs
+    )
+
+def breaker_umbrella(name, layers):
+    """Several layers under one name."""
+    cc_library(
+        name = name,
+        deps = [":" + layer for layer in layers],
+    )
+    cc_library(
+        name = name + "_private",
+        visibility = ["//tests:__subpackages__"],
+        deps = _private(layers),
+    )

@@ -1,0 +1,34 @@
+#ifndef GRPC_BREAKER_ADMIN_BREAKER_MESSAGE_H_
+#define GRPC_BREAKER_ADMIN_BREAKER_MESSAGE_H_
+
+// The library's values as the messages that the admin service sends.
+//
+// Thread-safe: pure functions, over values that may change meanwhile.
+
+#include "grpc_breaker/admin/v1/admin.pb.h"
+#include "grpc_breaker/registry.h"
+
+namespace grpc_breaker::internal {
+
+admin::v1::State ToMessage(BreakerState state);
+
+// A transition of `method`, which is one of `registry`.
+admin::v1::Transition ToMessage(const Registry& registry, const Method& method,
+                                const BreakerTransition& transition,
+                                MonotonicTime now);
+
+// The breaker of `method`, which is one of `registry`, as it is now; without
+// its history and policy.
+admin::v1::Breaker ToMessage(const Registry& registry, const Method& method);
+// As it was in the snapshot, which was taken at `now`.
+admin::v1::Breaker ToMessage(const Registry& registry, const Method& method,
+                             const BreakerSnapshot& snapshot,
+                             MonotonicTime now);
+
+// What the method gets, and whether it may be repeated.
+void AddPolicy(const Registry& registry, const Method& method,
+               admin::v1::Breaker* message);
+
+}  // namespace grpc_breaker::internal
+
+#endif  // GRPC_BREAKER_ADMIN_BREAKER_MESSAGE_H_

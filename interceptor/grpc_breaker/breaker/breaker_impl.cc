@@ -1,0 +1,844 @@
+#include "grpc_breaker/breaker/breaker_impl.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/base/optimization.h"
+#include "absl/strings/str_cat.h"
+#include "grpc_breaker/breaker/open_duration.h"
+
+namespace grpc_breaker::internal {
+namespace {
+
+constexpr size_t kMaxTextBytes = 256;
+
+int64_t Nanoseconds(MonotonicTime time) {
+  return time.time_since_epoch().count();
+}
+
+MonotonicTime AtNanoseconds(int64_t ns) {
+  return MonotonicTime(std::chrono::nanoseconds(ns));
+}
+
+void Increment(std::atomic<uint64_t>& counter) {
+  counter.fetch_add(1, std::memory_order_relaxed);
+}
+
+Cause RuleCause(const Trip& trip) {
+  Cause cause;
+  cause.kind = Cause::Kind::kRule;
+  cause.rule = trip.rule;
+  cause.number = trip.number;
+  return cause;
+}
+
+Cause CauseOf(Cause::Kind kind, uint32_t number = 0) {
+  Cause cause;
+  cause.kind = kind;
+  cause.number = number;
+  return cause;
+}
+
+Cause ManualCause(Cause::Kind kind, const std::string& reason,
+                  const std::string& actor) {
+  Cause cause = CauseOf(kind);
+  cause.text = std::make_shared<const std::string>(absl::StrCat(
+      actor.empty() ? "" : " by ", actor, reason.empty() ? "" : ": ", reason));
+  return cause;
+}
+
+absl::Status ValidateManual(const ManualState& manual) {
+  if (manual.state != BreakerState::kForcedOpen &&
+      manual.state != BreakerState::kForcedClosed &&
+      manual.state != BreakerState::kMetricsOnly) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "manual.state: must be FORCED_OPEN, FORCED_CLOSED or METRICS_ONLY, "
+        "got ",
+        ToString(manual.state)));
+  }
+  if (manual.time_to_live < absl::Milliseconds(1)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("manual.time_to_live: must be at least 1ms, got ",
+                     absl::FormatDuration(manual.time_to_live)));
+  }
+  if (manual.reason.size() > kMaxTextBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("manual.reason: must have at most ", kMaxTextBytes,
+                     " bytes, got ", manual.reason.size()));
+  }
+  if (manual.actor.size() > kMaxTextBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("manual.actor: must have at most ", kMaxTextBytes,
+                     " bytes, got ", manual.actor.size()));
+  }
+  return absl::OkStatus();
+}
+
+// Where a breaker is that nothing has happened to.
+BreakerState Home(const BreakerOptions& options) {
+  return options.enabled ? BreakerState::kClosed : BreakerState::kForcedClosed;
+}
+
+}  // namespace
+
+BreakerImpl::BreakerImpl(std::string name, const BreakerOptions& options,
+                         Environment& environment, BreakerListener* listener)
+    : state_(StateWord(BreakerState::kClosed, false, false, 1).bits()),
+      next_rejection_event_ns_(listener == nullptr ? kNeverNs : 0),
+      name_(std::move(name)),
+      environment_(environment),
+      events_(listener == nullptr
+                  ? nullptr
+                  : std::make_shared<EventQueue>(*listener, environment)),
+      since_(environment.Now()),
+      since_wall_(environment.WallNow()) {
+  absl::MutexLock lock(&mutex_);
+  const Plan* plan = Keep(std::make_unique<const Plan>(options));
+  state_ = StateWord(Home(options), plan->guarded(), false, 1).bits();
+}
+
+// What the timer of a manual state holds, as it may ring when the breaker is
+// being destroyed.
+struct BreakerImpl::Alarm {
+  explicit Alarm(BreakerImpl& impl) : breaker(&impl) {}
+
+  static void Ring(Alarm& alarm) {
+    BreakerImpl* breaker;
+    {
+      absl::MutexLock lock(&alarm.mutex);
+      breaker = alarm.breaker;
+      if (breaker == nullptr) return;
+      ++alarm.ringing;
+    }
+    // No listener is called meanwhile, so the destructor waits for nobody else.
+    breaker->EndManualIfOver(Nanoseconds(breaker->environment_.Now()));
+    const std::shared_ptr<EventQueue> events = breaker->events_;
+    {
+      absl::MutexLock lock(&alarm.mutex);
+      --alarm.ringing;
+    }
+    if (events != nullptr) events->Deliver();
+  }
+
+  // The breaker is not used any more when this returns.
+  void Mute() {
+    absl::MutexLock lock(&mutex);
+    breaker = nullptr;
+    const auto is_silent = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+      return ringing == 0;
+    };
+    mutex.Await(absl::Condition(&is_silent));
+  }
+
+  absl::Mutex mutex;
+  BreakerImpl* breaker ABSL_GUARDED_BY(mutex);
+  int ringing ABSL_GUARDED_BY(mutex) = 0;
+};
+
+BreakerImpl::~BreakerImpl() {
+  std::shared_ptr<Alarm> alarm;
+  Environment::TimerId timer;
+  {
+    absl::MutexLock lock(&mutex_);
+    alarm = alarm_;
+    timer = alarm_timer_;
+  }
+  if (alarm != nullptr) {
+    alarm->Mute();
+    environment_.Cancel(timer);
+  }
+  if (events_ != nullptr) events_->Close();
+}
+
+// --- Admission ---
+
+CircuitBreaker::Permit BreakerImpl::TryAcquire(MonotonicTime now) {
+  const StateWord state = LoadState();
+  const int64_t now_ns = Nanoseconds(now);
+  if (ABSL_PREDICT_TRUE(state.plainly_closed())) {
+    window_.AddIssued(ThreadSlot::Current());
+    return Permit(this, state.bits(), now_ns);
+  }
+  if (state.plainly_open()) {
+    const int64_t ends_ns = state_ends_ns_.load(std::memory_order_relaxed);
+    // No end means that OPEN is over: this one is of the state that followed.
+    if (now_ns < ends_ns && ends_ns != kNeverNs &&
+        now_ns < next_rejection_event_ns_.load(std::memory_order_relaxed)) {
+      window_.AddRejected(ThreadSlot::Current());
+      return Permit(RejectionReason::kOpen, BreakerState::kOpen,
+                    ends_ns - now_ns);
+    }
+  }
+  return TryAcquireGuarded(now_ns);
+}
+
+CircuitBreaker::Permit BreakerImpl::TryAcquireGuarded(int64_t now_ns) {
+  const ThreadSlot slot = ThreadSlot::Current();
+  Permit permit;
+  StateWord state = LoadState();
+  const Plan* plan;
+  Answer answer;
+  do {
+    state = Settle(now_ns);
+    // After the state, so that the plan is not older than the generation.
+    plan = &this->plan();
+    answer = Ask(*plan, state, now_ns, permit);
+  } while (answer.verdict == Verdict::kAskAgain);
+  if (answer.verdict == Verdict::kRefused && state.shadow()) {
+    Increment(would_have_rejected_);
+    answer.verdict = Verdict::kAdmittedUncounted;
+    if (plan->options.max_concurrent_calls > 0) {
+      bulkhead_.EnterBeyond();
+      permit.slip_.beyond_bulkhead = true;
+    }
+  }
+  if (answer.verdict == Verdict::kRefused) {
+    permit.slip_.time_ns = answer.retry_after_ns;
+    permit.slip_.reason = answer.reason;
+    permit.slip_.refused_in = state.shown();
+    window_.AddRejected(slot);
+    TellRejections(answer.reason, now_ns);
+  } else {
+    permit.breaker_ = this;
+    permit.slip_.issued_in = state.bits();
+    permit.slip_.time_ns = now_ns;
+    permit.slip_.admitted = true;
+    permit.slip_.uncounted = answer.verdict == Verdict::kAdmittedUncounted;
+    window_.AddIssued(slot);
+  }
+  DeliverEvents();
+  return permit;
+}
+
+StateWord BreakerImpl::Settle(int64_t now_ns) {
+  for (;;) {
+    const StateWord state = LoadState();
+    if (state.manual() &&
+        now_ns >= manual_ends_ns_.load(std::memory_order_relaxed)) {
+      EndManual(state, now_ns);
+    } else if (now_ns < state_ends_ns_.load(std::memory_order_relaxed)) {
+      return state;
+    } else if (state.state() == BreakerState::kOpen) {
+      Change(state, BreakerState::kHalfOpen,
+             CauseOf(Cause::Kind::kOpenDurationOver), now_ns);
+    } else if (state.state() == BreakerState::kHalfOpen) {
+      Change(state, BreakerState::kOpen, CauseOf(Cause::Kind::kNoDecision),
+             now_ns);
+    } else {
+      EndRamp(state);
+    }
+  }
+}
+
+BreakerImpl::Answer BreakerImpl::Ask(const Plan& plan, StateWord state,
+                                     int64_t now_ns, Permit& permit) {
+  Answer answer;
+  switch (state.state()) {
+    case BreakerState::kForcedClosed:
+    case BreakerState::kMetricsOnly:  // Is a flag, never a state.
+      answer = {Verdict::kAdmittedUncounted};
+      break;
+    case BreakerState::kForcedOpen: {
+      const int64_t ends_ns = manual_ends_ns_.load(std::memory_order_relaxed);
+      // Without an end, come again at the pace of an OPEN breaker.
+      return Refused(RejectionReason::kForcedOpen,
+                     ends_ns == kNeverNs
+                         ? absl::ToInt64Nanoseconds(plan.options.open_duration)
+                         : ends_ns - now_ns);
+    }
+    case BreakerState::kOpen: {
+      const int64_t ends_ns = state_ends_ns_.load(std::memory_order_relaxed);
+      // As in TryAcquire: OPEN is over.
+      if (ends_ns == kNeverNs) return {Verdict::kAskAgain};
+      return Refused(RejectionReason::kOpen, ends_ns - now_ns);
+    }
+    case BreakerState::kHalfOpen:
+      answer = AskGate(plan, state, now_ns, permit);
+      break;
+    case BreakerState::kClosed:
+      answer = AskLoad(plan, state, now_ns);
+      break;
+  }
+  const bool admitted = answer.verdict == Verdict::kAdmitted ||
+                        answer.verdict == Verdict::kAdmittedUncounted;
+  if (admitted && plan.options.max_concurrent_calls > 0) {
+    permit.slip_.in_bulkhead = bulkhead_.TryEnter(
+        plan.options.max_concurrent_calls, /*count_beyond=*/!state.shadow());
+    if (!permit.slip_.in_bulkhead) {
+      if (state.state() == BreakerState::kHalfOpen) {
+        gate_.Return(state.generation(), permit.slip_.probe);
+      }
+      return Refused(RejectionReason::kBulkhead);
+    }
+  }
+  return answer;
+}
+
+BreakerImpl::Answer BreakerImpl::Refused(RejectionReason reason,
+                                         int64_t retry_after_ns) {
+  return {Verdict::kRefused, reason, std::max<int64_t>(retry_after_ns, 0)};
+}
+
+BreakerImpl::Answer BreakerImpl::AskGate(const Plan& plan, StateWord state,
+                                         int64_t now_ns, Permit& permit) {
+  switch (gate_.TryIssue(state.generation(), plan.probes, now_ns,
+                         &permit.slip_.probe)) {
+    case ProbeGate::Issued::kYes:
+      return {Verdict::kAdmitted};
+    case ProbeGate::Issued::kFull:
+      // A probe that was reported by former options may have been the last that
+      // these ones await.
+      if (FollowDecision(state, gate_.Judge(state.generation(), plan.probes),
+                         now_ns, std::nullopt)) {
+        break;
+      }
+      return Refused(RejectionReason::kHalfOpenLimit);
+    case ProbeGate::Issued::kOtherGeneration:
+      break;
+  }
+  return {Verdict::kAskAgain};
+}
+
+BreakerImpl::Answer BreakerImpl::AskLoad(const Plan& plan, StateWord state,
+                                         int64_t now_ns) {
+  const double ramp_share = RampShareNow(plan, now_ns);
+  if (ramp_share < 1 && environment_.Uniform() >= ramp_share) {
+    return Refused(RejectionReason::kRamp);
+  }
+  if (plan.options.throttle_k > 0) {
+    const uint64_t epoch = plan.window.Epoch(now_ns, state.generation());
+    const double probability = ThrottleProbabilityNow(plan, epoch);
+    if (probability > 0 && environment_.Uniform() < probability) {
+      window_.AddShed(epoch);
+      return Refused(RejectionReason::kThrottled);
+    }
+  }
+  return {Verdict::kAdmitted};
+}
+
+double BreakerImpl::RampShareNow(const Plan& plan, int64_t now_ns) const {
+  const int64_t began_ns = ramp_began_ns_.load(std::memory_order_relaxed);
+  if (began_ns == kNeverNs) return 1;
+  return RampShare(plan.options.ramp, plan.ramp_step_ns, now_ns - began_ns);
+}
+
+double BreakerImpl::ThrottleProbabilityNow(const Plan& plan,
+                                           uint64_t epoch) const {
+  const int64_t shed = window_.Shed(epoch);
+  if (plan.options.throttle_k == 0 || shed + window_.Failures(epoch) == 0) {
+    return 0;
+  }
+  const WindowCounts counts = window_.Counts(epoch);
+  return ThrottleProbability(counts.calls() + shed, counts.successes,
+                             plan.options.throttle_k);
+}
+
+void BreakerImpl::TellRejections(RejectionReason reason, int64_t now_ns) {
+  if (now_ns < next_rejection_event_ns_.load(std::memory_order_relaxed)) return;
+  absl::MutexLock lock(&mutex_);
+  if (now_ns < next_rejection_event_ns_.load(std::memory_order_relaxed)) return;
+  next_rejection_event_ns_.store(now_ns + plan().rejection_event_interval_ns,
+                                 std::memory_order_relaxed);
+  const uint64_t rejected = window_.total_rejected();
+  if (events_ != nullptr) {
+    events_->Push(BreakerRejections{
+        name_, "", reason, rejected - rejections_told_, AtNanoseconds(now_ns)});
+  }
+  rejections_told_ = rejected;
+}
+
+// --- Outcomes ---
+
+void BreakerImpl::Finish(const Permit::Slip& slip, Outcome outcome,
+                         MonotonicTime now, const FailureDetails* details) {
+  const StateWord issued_in(slip.issued_in);
+  const int64_t now_ns = Nanoseconds(now);
+  if (ABSL_PREDICT_TRUE(outcome == Outcome::kSuccess &&
+                        issued_in.plainly_closed() &&
+                        issued_in == LoadState() && run_.quiet())) {
+    const Plan& plan = this->plan();
+    if (ABSL_PREDICT_TRUE(now_ns - slip.time_ns < plan.slow_call_ns)) {
+      if (!window_.AddSuccess(
+              ThreadSlot::Current(),
+              plan.window.Epoch(now_ns, issued_in.generation()))) {
+        Increment(stale_);
+      }
+      return;
+    }
+  }
+  FinishGuarded(slip, outcome, now_ns, details);
+}
+
+void BreakerImpl::FinishGuarded(const Permit::Slip& slip, Outcome outcome,
+                                int64_t now_ns, const FailureDetails* details) {
+  LeaveBulkhead(slip);
+  if (slip.uncounted || outcome == Outcome::kIgnored) {
+    if (slip.counted) return;
+    ReturnProbe(slip);
+    Increment(ignored_);
+    return;
+  }
+  FinishCall(slip, {outcome == Outcome::kFailure, now_ns,
+                    slip.answered ? slip.time_ns : now_ns - slip.time_ns,
+                    details != nullptr ? *details : FailureDetails()});
+}
+
+void BreakerImpl::FinishCall(const Permit::Slip& slip, const Call& call) {
+  const StateWord state = LoadState();
+  if (state.generation() != StateWord(slip.issued_in).generation()) {
+    Increment(stale_);
+    return;
+  }
+  const Plan& plan = this->plan();
+  if (state.state() == BreakerState::kHalfOpen) {
+    FinishProbe(plan, state, slip.probe, call);
+  } else {
+    FinishCounted(plan, state, call);
+  }
+  DeliverEvents();
+}
+
+void BreakerImpl::NoteResponse(Permit::Slip& slip, MonotonicTime now) {
+  const StateWord issued_in(slip.issued_in);
+  const int64_t now_ns = Nanoseconds(now);
+  slip.answered = true;
+  slip.time_ns = now_ns - slip.time_ns;
+  // What is noted must be looked at: not by the short way of Finish().
+  slip.issued_in = issued_in.Guarded().bits();
+  if (issued_in.state() != BreakerState::kHalfOpen || slip.uncounted) return;
+  slip.uncounted = slip.counted = true;
+  FinishCall(slip, {/*failed=*/false, now_ns, slip.time_ns, {}});
+}
+
+void BreakerImpl::Return(const Permit::Slip& slip) {
+  LeaveBulkhead(slip);
+  if (slip.counted) return;
+  ReturnProbe(slip);
+  Increment(returned_);
+}
+
+void BreakerImpl::LeaveBulkhead(const Permit::Slip& slip) {
+  if (slip.in_bulkhead) {
+    bulkhead_.Leave();
+  } else if (ABSL_PREDICT_FALSE(slip.beyond_bulkhead)) {
+    bulkhead_.LeaveBeyond();
+  }
+}
+
+void BreakerImpl::ReturnProbe(const Permit::Slip& slip) {
+  const StateWord issued_in(slip.issued_in);
+  if (issued_in.state() == BreakerState::kHalfOpen && !slip.uncounted &&
+      LoadState().generation() == issued_in.generation()) {
+    gate_.Return(issued_in.generation(), slip.probe);
+  }
+}
+
+void BreakerImpl::FinishProbe(const Plan& plan, StateWord state,
+                              uint32_t ticket, const Call& call) {
+  const bool slow = call.took_ns >= plan.slow_call_ns;
+  const bool failed = call.failed || (slow && plan.options.slow_rate > 0);
+  const ProbeGate::Reported reported =
+      gate_.Report(state.generation(), ticket, !failed, plan.probes);
+  if (reported == ProbeGate::Reported::kDropped) {
+    Increment(stale_);
+    return;
+  }
+  Increment(call.failed ? failures_ : probe_successes_);
+  if (slow) TellSlowCall(call);
+  FollowDecision(state, reported, call.now_ns, call.details.server_delay);
+}
+
+// False if there is none.
+bool BreakerImpl::FollowDecision(StateWord state, ProbeGate::Reported reported,
+                                 int64_t now_ns,
+                                 std::optional<absl::Duration> server_delay) {
+  if (reported == ProbeGate::Reported::kDecidedToClose) {
+    Change(state, BreakerState::kClosed,
+           CauseOf(Cause::Kind::kProbesSucceeded, gate_.Load().succeeded),
+           now_ns);
+    return true;
+  }
+  if (reported == ProbeGate::Reported::kDecidedToOpen) {
+    Change(state, BreakerState::kOpen,
+           CauseOf(Cause::Kind::kProbesFailed, gate_.Load().failed), now_ns,
+           server_delay);
+    return true;
+  }
+  return false;
+}
+
+void BreakerImpl::FinishCounted(const Plan& plan, StateWord state,
+                                const Call& call) {
+  const uint64_t generation = state.generation();
+  const uint64_t epoch = plan.window.Epoch(call.now_ns, generation);
+  const bool critical =
+      call.failed && call.details.severity == ErrorSeverity::kCritical;
+  const uint32_t weight = critical ? plan.options.critical_weight : 1;
+  const bool counted = call.failed
+                           ? window_.AddFailures(epoch, weight)
+                           : window_.AddSuccess(ThreadSlot::Current(), epoch);
+  if (!counted) {
+    Increment(stale_);
+    return;
+  }
+  const bool slow = call.took_ns >= plan.slow_call_ns;
+  if (slow) {
+    window_.AddSlow(epoch);
+    TellSlowCall(call);
+  }
+
+  std::optional<Trip> trip;
+  bool rates_may_have_crossed = slow;
+  if (call.failed) {
+    Increment(failures_);
+    const uint32_t run = run_.AddFailures(generation, weight);
+    const uint32_t failed_of_last =
+        plan.last_calls ? plan.last_calls->Add(true, weight) : 0;
+    trip = CheckSequence(plan.options, critical, run, failed_of_last);
+    rates_may_have_crossed = true;
+  } else {
+    if (plan.last_calls) plan.last_calls->Add(false);
+    rates_may_have_crossed |= run_.AddSuccess(generation);
+  }
+  if (!trip && rates_may_have_crossed) {
+    trip = CheckRatesNow(plan, generation, epoch);
+  }
+  if (trip) {
+    Change(state, BreakerState::kOpen, RuleCause(*trip), call.now_ns,
+           call.details.server_delay);
+  }
+}
+
+std::optional<Trip> BreakerImpl::CheckRatesNow(const Plan& plan,
+                                               uint64_t generation,
+                                               uint64_t epoch) {
+  RateVerdict verdict;
+  if (RatesArePossible(plan.options, window_.Failures(epoch),
+                       window_.Slow(epoch))) {
+    verdict = CheckRates(plan.options, window_.Counts(epoch));
+  }
+  run_.SetRateWaits(generation, verdict.waits);
+  return verdict.trip;
+}
+
+void BreakerImpl::TellSlowCall(const Call& call) {
+  if (events_ == nullptr) return;
+  events_->Push(BreakerSlowCall{name_, "", absl::Nanoseconds(call.took_ns),
+                                call.failed, AtNanoseconds(call.now_ns)});
+}
+
+// --- Changes of state ---
+
+BreakerImpl::Moment BreakerImpl::ReadMoment(BreakerState to,
+                                            int64_t now_ns) const {
+  const bool jitter =
+      to == BreakerState::kOpen && plan().options.open_jitter > 0;
+  return {now_ns, environment_.WallNow(), jitter ? environment_.Uniform() : 0};
+}
+
+void BreakerImpl::Change(StateWord from, BreakerState to, const Cause& cause,
+                         int64_t now_ns,
+                         std::optional<absl::Duration> server_delay) {
+  const Moment moment = ReadMoment(to, now_ns);
+  absl::MutexLock lock(&mutex_);
+  if (LoadState().generation() != from.generation()) return;
+  Enter(to, from.shadow(), cause, moment, server_delay);
+}
+
+void BreakerImpl::EndManualIfOver(int64_t now_ns) {
+  for (;;) {
+    const StateWord state = LoadState();
+    if (!state.manual() ||
+        now_ns < manual_ends_ns_.load(std::memory_order_relaxed)) {
+      return;
+    }
+    EndManual(state, now_ns);
+  }
+}
+
+// Dated at the end itself, whoever notices it and when.
+void BreakerImpl::EndManual(StateWord from, int64_t now_ns) {
+  Moment moment = ReadMoment(BreakerState::kClosed, now_ns);
+  absl::MutexLock lock(&mutex_);
+  if (LoadState().generation() != from.generation()) return;
+  moment.now_ns = manual_ends_ns_.load(std::memory_order_relaxed);
+  moment.wall -= absl::Nanoseconds(now_ns - moment.now_ns);
+  ClearManual();
+  Enter(Home(plan().options), false, CauseOf(Cause::Kind::kManualOver), moment);
+}
+
+void BreakerImpl::ClearManual() {
+  manual_.reset();
+  manual_ends_ns_.store(kNeverNs, std::memory_order_relaxed);
+}
+
+// Asks the environment to end the manual state of that end.
+void BreakerImpl::SetAlarm(int64_t manual_ends_ns) {
+  std::shared_ptr<Alarm> alarm;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (alarm_ == nullptr) alarm_ = std::make_shared<Alarm>(*this);
+    alarm = alarm_;
+  }
+  Environment::TimerId timer =
+      environment_.RunAt(AtNanoseconds(manual_ends_ns),
+                         [alarm = std::move(alarm)] { Alarm::Ring(*alarm); });
+  {
+    absl::MutexLock lock(&mutex_);
+    // Else it is over, or replaced by one that sets an alarm of its own.
+    if (manual_ends_ns_.load(std::memory_order_relaxed) == manual_ends_ns) {
+      std::swap(timer, alarm_timer_);
+    }
+  }
+  environment_.Cancel(timer);
+}
+
+// Not a change of state: what was counted and who is under way stay.
+void BreakerImpl::EndRamp(StateWord from) {
+  absl::MutexLock lock(&mutex_);
+  if (!(LoadState() == from)) return;
+  ramp_began_ns_.store(kNeverNs, std::memory_order_relaxed);
+  state_ends_ns_.store(kNeverNs, std::memory_order_relaxed);
+  StoreState(from.state(), from.shadow(), from.generation());
+}
+
+void BreakerImpl::Enter(BreakerState to, bool shadow, const Cause& cause,
+                        Moment moment,
+                        std::optional<absl::Duration> server_delay) {
+  // Threads read their clocks before they take the lock, hence in any order.
+  if (moment.now_ns < entered_ns_) {
+    moment.now_ns = entered_ns_;
+    moment.wall = std::max(moment.wall, since_wall_);
+  }
+  entered_ns_ = moment.now_ns;
+  const StateWord from = LoadState();
+  const uint64_t generation = from.generation() + 1;
+  const Plan& plan = this->plan();
+  counts_at_change_ = CountsIn(from, moment.now_ns);
+
+  int64_t ends_ns = kNeverNs;
+  int64_t ramp_began_ns = kNeverNs;
+  switch (to) {
+    case BreakerState::kOpen:
+      ends_ns = AddSaturated(
+          moment.now_ns,
+          absl::ToInt64Nanoseconds(OpenDuration(plan.options, opened_++,
+                                                moment.uniform, server_delay)));
+      break;
+    case BreakerState::kHalfOpen:
+      ends_ns = AddSaturated(moment.now_ns, plan.half_open_max_wait_ns);
+      gate_.Begin(generation, moment.now_ns);
+      break;
+    default:
+      opened_ = 0;
+      if (from.state() == BreakerState::kHalfOpen &&
+          !plan.options.ramp.empty()) {
+        ramp_began_ns = moment.now_ns;
+        ends_ns = moment.now_ns + plan.ramp_ns();
+      }
+  }
+  if (plan.last_calls) plan.last_calls->Clear();
+
+  state_ends_ns_.store(ends_ns, std::memory_order_relaxed);
+  ramp_began_ns_.store(ramp_began_ns, std::memory_order_relaxed);
+  StoreState(to, shadow, generation);
+  Tell(from, LoadState(), cause, moment);
+}
+
+void BreakerImpl::Tell(StateWord from, StateWord to, const Cause& cause,
+                       const Moment& moment) {
+  const MonotonicTime at = AtNanoseconds(moment.now_ns);
+  if (cause.kind == Cause::Kind::kRule && events_ != nullptr) {
+    events_->Push(
+        BreakerThreshold{name_, "", cause.rule, counts_at_change_, at});
+  }
+  // A move in the shadow, a reset of a CLOSED breaker, a manual state that is
+  // set anew.
+  if (from.shown() == to.shown()) return;
+  since_ = at;
+  since_wall_ = moment.wall;
+  log_.Add(from.shown(), to.shown(), cause, counts_at_change_, at, moment.wall);
+  if (events_ != nullptr) events_->Push(log_.Last(name_));
+}
+
+// Makes all that was stored before visible to whoever loads the state.
+void BreakerImpl::StoreState(BreakerState state, bool shadow,
+                             uint64_t generation) {
+  const bool guarded =
+      plan().guarded() ||
+      ramp_began_ns_.load(std::memory_order_relaxed) != kNeverNs;
+  state_.store(StateWord(state, guarded, shadow, generation).bits(),
+               std::memory_order_release);
+}
+
+WindowCounts BreakerImpl::CountsIn(StateWord state, int64_t now_ns) const {
+  if (state.state() == BreakerState::kClosed) {
+    return window_.Counts(plan().window.Epoch(now_ns, state.generation()));
+  }
+  if (state.state() == BreakerState::kHalfOpen) {
+    const ProbeWord probes = gate_.Load();
+    return {probes.succeeded, probes.failed, 0};
+  }
+  return counts_at_change_;
+}
+
+const Plan* BreakerImpl::Keep(std::unique_ptr<const Plan> plan) {
+  auto had = std::find_if(plans_.begin(), plans_.end(),
+                          [&](const auto& old) { return old->SameAs(*plan); });
+  if (had == plans_.end()) had = plans_.insert(had, std::move(plan));
+  plan_.store(had->get(), std::memory_order_release);
+  return had->get();
+}
+
+// --- By hand ---
+
+absl::Status BreakerImpl::SetManualState(ManualState manual,
+                                         MonotonicTime now) {
+  absl::Status status = ValidateManual(manual);
+  if (!status.ok()) return status;
+  const int64_t now_ns = Nanoseconds(now);
+  const int64_t ends_ns =
+      AddSaturated(now_ns, absl::ToInt64Nanoseconds(manual.time_to_live));
+  const bool shadow = manual.state == BreakerState::kMetricsOnly;
+  EndManualIfOver(now_ns);
+  const Moment moment = ReadMoment(BreakerState::kClosed, now_ns);
+  {
+    absl::MutexLock lock(&mutex_);
+    manual_ends_ns_.store(ends_ns, std::memory_order_relaxed);
+    Enter(shadow ? BreakerState::kClosed : manual.state, shadow,
+          ManualCause(Cause::Kind::kManual, manual.reason, manual.actor),
+          moment);
+    manual_ = std::make_unique<const ManualState>(std::move(manual));
+  }
+  if (ends_ns != kNeverNs) SetAlarm(ends_ns);
+  DeliverEvents();
+  return absl::OkStatus();
+}
+
+void BreakerImpl::Reset(std::string reason, std::string actor,
+                        MonotonicTime now) {
+  reason.resize(std::min(reason.size(), kMaxTextBytes));
+  actor.resize(std::min(actor.size(), kMaxTextBytes));
+  const int64_t now_ns = Nanoseconds(now);
+  EndManualIfOver(now_ns);
+  const Moment moment = ReadMoment(BreakerState::kClosed, now_ns);
+  Environment::TimerId timer;
+  {
+    absl::MutexLock lock(&mutex_);
+    ClearManual();
+    timer = std::exchange(alarm_timer_, Environment::kNoTimer);
+    Enter(Home(plan().options), false,
+          ManualCause(Cause::Kind::kReset, reason, actor), moment);
+  }
+  environment_.Cancel(timer);
+  DeliverEvents();
+}
+
+absl::Status BreakerImpl::Reconfigure(const BreakerOptions& options,
+                                      MonotonicTime now) {
+  absl::Status status = options.Validate();
+  if (!status.ok()) return status;
+  const int64_t now_ns = Nanoseconds(now);
+  EndManualIfOver(now_ns);
+  const Moment moment = ReadMoment(BreakerState::kClosed, now_ns);
+  StateWord state = LoadState();
+  const Plan* next;
+  {
+    absl::MutexLock lock(&mutex_);
+    const Plan& old = plan();
+    if (options.enabled != old.options.enabled && manual_ == nullptr) {
+      Enter(Home(options), false, CauseOf(Cause::Kind::kReconfigured), moment);
+    }
+    state = LoadState();
+    next = Keep(
+        std::make_unique<const Plan>(options, old, now_ns, state.generation()));
+    if (state.state() == BreakerState::kHalfOpen) {
+      state_ends_ns_.store(
+          AddSaturated(entered_ns_, next->half_open_max_wait_ns),
+          std::memory_order_relaxed);
+    }
+    const int64_t ramp_began_ns =
+        ramp_began_ns_.load(std::memory_order_relaxed);
+    if (ramp_began_ns != kNeverNs) {
+      state_ends_ns_.store(ramp_began_ns + next->ramp_ns(),
+                           std::memory_order_relaxed);
+    }
+    // Only what is CLOSED counts in the window; a generation of its own keeps
+    // what is under way from counting in a window of another shape.
+    const bool new_window = state.state() == BreakerState::kClosed &&
+                            next->window.window_ns() != old.window.window_ns();
+    StoreState(state.state(), state.shadow(),
+               state.generation() + (new_window ? 1 : 0));
+  }
+  if (state.state() == BreakerState::kHalfOpen) {
+    FollowDecision(state, gate_.Judge(state.generation(), next->probes), now_ns,
+                   std::nullopt);
+  }
+  DeliverEvents();
+  return absl::OkStatus();
+}
+
+// --- For people to read ---
+
+BreakerSnapshot BreakerImpl::Snapshot(MonotonicTime now) const {
+  const int64_t now_ns = Nanoseconds(now);
+  absl::MutexLock lock(&mutex_);
+  const Plan& plan = this->plan();
+  const StateWord state = LoadState();
+  const int64_t manual_ends_ns =
+      manual_ends_ns_.load(std::memory_order_relaxed);
+  const int64_t state_ends_ns = state_ends_ns_.load(std::memory_order_relaxed);
+  const bool manual_over = state.manual() && now_ns >= manual_ends_ns;
+
+  BreakerSnapshot snapshot;
+  snapshot.state = manual_over ? Home(plan.options) : state.shown();
+  snapshot.since = manual_over ? AtNanoseconds(manual_ends_ns) : since_;
+  snapshot.since_wall = since_wall_ + absl::FromChrono(snapshot.since - since_);
+  if (!manual_over) {
+    snapshot.counts = CountsIn(state, now_ns);
+    if (manual_ != nullptr) snapshot.manual = *manual_;
+    if (snapshot.manual && manual_ends_ns != kNeverNs) {
+      snapshot.manual->time_to_live =
+          absl::Nanoseconds(manual_ends_ns - now_ns);
+    }
+    snapshot.consecutive_failures =
+        static_cast<int>(run_.length(state.generation()));
+    snapshot.shadow_state =
+        state.shadow() ? state.state() : BreakerState::kClosed;
+  }
+  if (snapshot.state == BreakerState::kHalfOpen) {
+    snapshot.permits_in_use = static_cast<int>(gate_.Load().under_way);
+  }
+  if (snapshot.state == BreakerState::kOpen && now_ns < state_ends_ns) {
+    snapshot.next_probe_in = absl::Nanoseconds(state_ends_ns - now_ns);
+  }
+  if (snapshot.state == BreakerState::kClosed) {
+    snapshot.ramp_share = RampShareNow(plan, now_ns);
+    snapshot.throttle_probability = ThrottleProbabilityNow(
+        plan, plan.window.Epoch(now_ns, state.generation()));
+  }
+  snapshot.calls_under_way = bulkhead_.calls();
+  snapshot.rejections = window_.total_rejected();
+  snapshot.would_have_rejected =
+      would_have_rejected_.load(std::memory_order_relaxed);
+  snapshot.transitions = log_.total();
+  if (events_ != nullptr) {
+    snapshot.events_dropped = events_->dropped();
+    snapshot.events_failed = events_->failed();
+  }
+  snapshot.permits.issued = window_.total_issued();
+  snapshot.permits.successes = window_.total_successes() +
+                               probe_successes_.load(std::memory_order_relaxed);
+  snapshot.permits.failures = failures_.load(std::memory_order_relaxed);
+  snapshot.permits.ignored = ignored_.load(std::memory_order_relaxed);
+  snapshot.permits.stale = stale_.load(std::memory_order_relaxed);
+  snapshot.permits.returned = returned_.load(std::memory_order_relaxed);
+  return snapshot;
+}
+
+std::vector<BreakerTransition> BreakerImpl::History() const {
+  absl::MutexLock lock(&mutex_);
+  return log_.Get(name_);
+}
+
+}  // namespace grpc_breaker::internal

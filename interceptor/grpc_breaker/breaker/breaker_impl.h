@@ -1,0 +1,202 @@
+#ifndef GRPC_BREAKER_BREAKER_BREAKER_IMPL_H_
+#define GRPC_BREAKER_BREAKER_BREAKER_IMPL_H_
+
+// The state machine:
+//
+//              a rule trips                    open duration over
+//   CLOSED  ------------------>  OPEN  --------------------------->  HALF_OPEN
+//      ^                           ^      probes fail, or take too long   |
+//      |                           +--------------------------------------+
+//      +-------------------- enough probes succeed -----------------------+
+//
+// and by hand, from anywhere: FORCED_OPEN, FORCED_CLOSED, METRICS_ONLY, and
+// from each back to CLOSED. METRICS_ONLY runs the machine above in the shadow:
+// it moves, but refuses nobody and tells nobody of its moves.
+//
+// Calls read one atomic word, `state_`, and touch counters of their own thread.
+// Every change of that word happens in Enter(), under the mutex, and starts a
+// new generation; whoever wants a change names the word that he saw, so that of
+// many who want the same, one gets it.
+//
+// Thread-safe.
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "grpc_breaker/breaker/cause.h"
+#include "grpc_breaker/breaker/compiled_options.h"
+#include "grpc_breaker/breaker/event_queue.h"
+#include "grpc_breaker/breaker/failure_run.h"
+#include "grpc_breaker/breaker/half_open.h"
+#include "grpc_breaker/breaker/load_shedding.h"
+#include "grpc_breaker/breaker/state_word.h"
+#include "grpc_breaker/breaker/transition_log.h"
+#include "grpc_breaker/breaker/trip_rules.h"
+#include "grpc_breaker/breaker/window.h"
+#include "grpc_breaker/circuit_breaker.h"
+
+namespace grpc_breaker::internal {
+
+class alignas(64) BreakerImpl final : public CircuitBreaker {
+ public:
+  // `options` must be valid.
+  BreakerImpl(std::string name, const BreakerOptions& options,
+              Environment& environment, BreakerListener* listener);
+  ~BreakerImpl() override;
+
+  Permit TryAcquire(MonotonicTime now) override;
+  BreakerSnapshot Snapshot(MonotonicTime now) const override;
+  std::vector<BreakerTransition> History() const override;
+  absl::Status SetManualState(ManualState manual, MonotonicTime now) override;
+  void Reset(std::string reason, std::string actor, MonotonicTime now) override;
+  absl::Status Reconfigure(const BreakerOptions& options,
+                           MonotonicTime now) override;
+  BreakerOptions options() const override { return plan().options; }
+  const std::string& name() const override { return name_; }
+
+ private:
+  enum class Verdict { kAdmitted, kAdmittedUncounted, kRefused, kAskAgain };
+  struct Answer {
+    Verdict verdict = Verdict::kAdmitted;
+    RejectionReason reason = RejectionReason::kOpen;
+    int64_t retry_after_ns = 0;
+  };
+  // A call that is over, or as good as.
+  struct Call {
+    bool failed;
+    int64_t now_ns;
+    int64_t took_ns;
+    FailureDetails details;
+  };
+  // What is read of the world before the lock is taken.
+  struct Moment {
+    int64_t now_ns;
+    absl::Time wall;
+    double uniform;  // For the jitter of the open duration.
+  };
+
+  struct Alarm;
+
+  Environment& environment() const override { return environment_; }
+
+  StateWord LoadState() const {
+    return StateWord(state_.load(std::memory_order_acquire));
+  }
+  const Plan& plan() const { return *plan_.load(std::memory_order_acquire); }
+
+  // --- Admission ---
+  Permit TryAcquireGuarded(int64_t now_ns);
+  // The state at this time, after the changes that are due.
+  StateWord Settle(int64_t now_ns);
+  Answer Ask(const Plan& plan, StateWord state, int64_t now_ns, Permit& permit);
+  Answer AskGate(const Plan& plan, StateWord state, int64_t now_ns,
+                 Permit& permit);
+  Answer AskLoad(const Plan& plan, StateWord state, int64_t now_ns);
+  static Answer Refused(RejectionReason reason, int64_t retry_after_ns = 0);
+  double RampShareNow(const Plan& plan, int64_t now_ns) const;
+  double ThrottleProbabilityNow(const Plan& plan, uint64_t epoch) const;
+  void TellRejections(RejectionReason reason, int64_t now_ns)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // --- Outcomes ---
+  void Finish(const Permit::Slip& slip, Outcome outcome, MonotonicTime now,
+              const FailureDetails* details) override;
+  void FinishGuarded(const Permit::Slip& slip, Outcome outcome, int64_t now_ns,
+                     const FailureDetails* details);
+  void NoteResponse(Permit::Slip& slip, MonotonicTime now) override;
+  void Return(const Permit::Slip& slip) override;
+  void ReturnProbe(const Permit::Slip& slip);
+  void LeaveBulkhead(const Permit::Slip& slip);
+  inline void FinishCall(const Permit::Slip& slip, const Call& call);
+  void FinishProbe(const Plan& plan, StateWord state, uint32_t ticket,
+                   const Call& call);
+  bool FollowDecision(StateWord state, ProbeGate::Reported reported,
+                      int64_t now_ns,
+                      std::optional<absl::Duration> server_delay);
+  void FinishCounted(const Plan& plan, StateWord state, const Call& call);
+  std::optional<Trip> CheckRatesNow(const Plan& plan, uint64_t generation,
+                                    uint64_t epoch);
+  void TellSlowCall(const Call& call);
+  void DeliverEvents() {
+    if (events_ != nullptr) events_->Deliver();
+  }
+
+  // --- Changes of state; nothing happens if `from` has been left already ---
+  Moment ReadMoment(BreakerState to, int64_t now_ns) const;
+  void Change(StateWord from, BreakerState to, const Cause& cause,
+              int64_t now_ns,
+              std::optional<absl::Duration> server_delay = std::nullopt)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void EndManualIfOver(int64_t now_ns) ABSL_LOCKS_EXCLUDED(mutex_);
+  void EndManual(StateWord from, int64_t now_ns) ABSL_LOCKS_EXCLUDED(mutex_);
+  void ClearManual() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SetAlarm(int64_t manual_ends_ns) ABSL_LOCKS_EXCLUDED(mutex_);
+  void EndRamp(StateWord from) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Enter(BreakerState to, bool shadow, const Cause& cause, Moment moment,
+             std::optional<absl::Duration> server_delay = std::nullopt)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void StoreState(BreakerState state, bool shadow, uint64_t generation)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Tell(StateWord from, StateWord to, const Cause& cause,
+            const Moment& moment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  WindowCounts CountsIn(StateWord state, int64_t now_ns) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  const Plan* Keep(std::unique_ptr<const Plan> plan)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // Read by every call; written by changes, and run_ by failures.
+  std::atomic<uint64_t> state_;
+  std::atomic<const Plan*> plan_;
+  FailureRun run_;
+  // Written before the state that they belong to: when OPEN or HALF_OPEN is
+  // over, when a manual state is, and when the ramp began.
+  std::atomic<int64_t> state_ends_ns_{kNeverNs};
+  std::atomic<int64_t> manual_ends_ns_{kNeverNs};
+  std::atomic<int64_t> ramp_began_ns_{kNeverNs};
+  std::atomic<int64_t> next_rejection_event_ns_;  // Never without a listener.
+
+  Window window_;
+  ProbeGate gate_;
+  Bulkhead bulkhead_;
+  std::atomic<uint64_t> probe_successes_{0};
+  std::atomic<uint64_t> failures_{0};
+  std::atomic<uint64_t> ignored_{0};
+  std::atomic<uint64_t> stale_{0};
+  std::atomic<uint64_t> returned_{0};
+  std::atomic<uint64_t> would_have_rejected_{0};
+
+  const std::string name_;
+  Environment& environment_;
+  const std::shared_ptr<EventQueue> events_;  // Null without a listener.
+
+  mutable absl::Mutex mutex_;
+  // All that there were: calls may still read an older one.
+  std::vector<std::unique_ptr<const Plan>> plans_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<const ManualState> manual_ ABSL_GUARDED_BY(mutex_);
+  // Made for the first manual state that ends by itself.
+  std::shared_ptr<Alarm> alarm_ ABSL_GUARDED_BY(mutex_);
+  Environment::TimerId alarm_timer_ ABSL_GUARDED_BY(mutex_) =
+      Environment::kNoTimer;
+  TransitionLog log_ ABSL_GUARDED_BY(mutex_);
+  // When the state, shadows included, was entered.
+  int64_t entered_ns_ ABSL_GUARDED_BY(mutex_) = 0;
+  // When the state that is shown was.
+  MonotonicTime since_ ABSL_GUARDED_BY(mutex_);
+  absl::Time since_wall_ ABSL_GUARDED_BY(mutex_);
+  WindowCounts counts_at_change_ ABSL_GUARDED_BY(mutex_);
+  // OPEN since the breaker last was CLOSED, for the growing open duration.
+  int opened_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t rejections_told_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace grpc_breaker::internal
+
+#endif  // GRPC_BREAKER_BREAKER_BREAKER_IMPL_H_

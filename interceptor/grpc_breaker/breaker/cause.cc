@@ -1,0 +1,62 @@
+#include "grpc_breaker/breaker/cause.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace grpc_breaker::internal {
+namespace {
+
+std::string Plural(int64_t number, absl::string_view noun) {
+  return absl::StrCat(number, " ", noun, number == 1 ? "" : "s");
+}
+
+// "60 % of 5 calls"
+std::string Share(double rate, int64_t calls) {
+  return absl::StrFormat("%.0f %% of %s", rate * 100, Plural(calls, "call"));
+}
+
+std::string RuleText(TripRule rule, uint32_t number,
+                     const WindowCounts& counts) {
+  switch (rule) {
+    case TripRule::kConsecutiveFailures:
+      return Plural(number, "consecutive failure");
+    case TripRule::kLastCalls:
+      return Plural(number, "failure") + " among the last calls";
+    case TripRule::kFailureRate:
+      return Share(counts.failure_rate(), counts.calls()) + " failed";
+    case TripRule::kSlowRate:
+      return absl::StrCat(Share(counts.slow_rate(), counts.calls()),
+                          counts.slow == 1 ? " was slow" : " were slow");
+    case TripRule::kCriticalFailure:
+      return "a critical failure";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string Cause::ToString(const WindowCounts& counts) const {
+  switch (kind) {
+    case Kind::kRule:
+      return RuleText(rule, number, counts);
+    case Kind::kOpenDurationOver:
+      return "open duration over";
+    case Kind::kProbesSucceeded:
+      return Plural(number, "probe") + " succeeded";
+    case Kind::kProbesFailed:
+      return Plural(number, "probe") + " failed";
+    case Kind::kNoDecision:
+      return "probes came to no decision in time";
+    case Kind::kManual:
+      return absl::StrCat("set by hand", *text);
+    case Kind::kManualOver:
+      return "time by hand over";
+    case Kind::kReset:
+      return absl::StrCat("reset by hand", *text);
+    case Kind::kReconfigured:
+      return "options changed";
+  }
+  return "";
+}
+
+}  // namespace grpc_breaker::internal

@@ -1,0 +1,40 @@
+#ifndef GRPC_BREAKER_BREAKER_CAUSE_H_
+#define GRPC_BREAKER_BREAKER_CAUSE_H_
+
+// Why a breaker changed its state, in a few bytes; as a text when it is asked
+// for.
+//
+// Thread-compatible: plain values.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "grpc_breaker/breaker_events.h"
+
+namespace grpc_breaker::internal {
+
+struct Cause {
+  enum class Kind : uint8_t {
+    kRule,  // `rule`, whose number is `number`.
+    kOpenDurationOver,
+    kProbesSucceeded,  // `number` of them.
+    kProbesFailed,     // `number` of them.
+    kNoDecision,       // HALF_OPEN took too long.
+    kManual,           // `text` says by whom and why.
+    kManualOver,       // Its time is over.
+    kReset,            // `text` as for kManual.
+    kReconfigured,
+  };
+
+  Kind kind = Kind::kManual;
+  TripRule rule = TripRule::kConsecutiveFailures;
+  uint32_t number = 0;
+  std::shared_ptr<const std::string> text;
+
+  std::string ToString(const WindowCounts& counts) const;
+};
+
+}  // namespace grpc_breaker::internal
+
+#endif  // GRPC_BREAKER_BREAKER_CAUSE_H_

@@ -1,0 +1,181 @@
+#include "grpc_breaker/breaker/event_queue.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "grpc_breaker/base/user_code.h"
+
+namespace grpc_breaker::internal {
+
+// Ends the telling even if the thread ends in the listener.
+class EventQueue::Telling {
+ public:
+  explicit Telling(std::shared_ptr<EventQueue> queue)
+      : queue_(std::move(queue)) {}
+  ~Telling() { queue_->StopTelling(); }
+  Telling(const Telling&) = delete;
+  Telling& operator=(const Telling&) = delete;
+
+ private:
+  // The listener may destroy the breaker.
+  const std::shared_ptr<EventQueue> queue_;
+};
+
+void EventQueue::Push(Event event) {
+  absl::MutexLock lock(&mutex_);
+  if (closed_) return;
+  // Beside the one that tells what was dropped.
+  const size_t waiting = events_.size() - (notice_ != nullptr ? 1 : 0);
+  if (waiting >= kMostWaiting && !MakeRoomFor(event)) return;
+  if (auto* rejections = std::get_if<BreakerRejections>(&event)) {
+    rejections->rejections += std::exchange(untold_rejections_, 0);
+  }
+  events_.push_back({std::move(event), std::this_thread::get_id()});
+  if (state_ == State::kIdle) unclaimed_.store(true, std::memory_order_release);
+}
+
+bool EventQueue::MakeRoomFor(Event& event) {
+  if (!std::holds_alternative<BreakerTransition>(event)) {
+    Drop(event);
+    return false;
+  }
+  auto victim =
+      std::find_if(events_.begin(), events_.end(), [](const Entry& entry) {
+        return !std::holds_alternative<BreakerTransition>(entry.event) &&
+               !std::holds_alternative<BreakerEventsDropped>(entry.event);
+      });
+  if (victim == events_.end()) {
+    victim =
+        std::find_if(events_.begin(), events_.end(), [](const Entry& entry) {
+          return std::holds_alternative<BreakerTransition>(entry.event);
+        });
+  }
+  Drop(victim->event);
+  events_.erase(victim);
+  return true;
+}
+
+void EventQueue::Drop(Event& event) {
+  dropped_.fetch_add(1, std::memory_order_relaxed);
+  if (const auto* rejections = std::get_if<BreakerRejections>(&event)) {
+    untold_rejections_ += rejections->rejections;
+  }
+  if (notice_ == nullptr) {
+    events_.push_back({BreakerEventsDropped(), std::this_thread::get_id()});
+    notice_ = &std::get<BreakerEventsDropped>(events_.back().event);
+  }
+  BreakerEventsDropped& notice = *notice_;
+  ++notice.dropped;
+  std::visit(
+      [&notice](auto& dropped) {
+        notice.breaker = std::move(dropped.breaker);
+        notice.at = std::max(notice.at, dropped.at);
+      },
+      event);
+}
+
+void EventQueue::DeliverOwn() {
+  const std::thread::id self = std::this_thread::get_id();
+  size_t own = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (state_ != State::kIdle || events_.empty()) return;
+    unclaimed_.store(false, std::memory_order_relaxed);
+    for (const Entry& entry : events_) {
+      if (entry.pushed_by != self) break;
+      ++own;
+    }
+    if (own > 0) {
+      state_ = State::kTelling;
+      teller_ = self;
+    } else {  // Another thread's come first.
+      state_ = State::kHandedOver;
+    }
+  }
+  if (own == 0) return HandOver();
+  Telling telling(shared_from_this());
+  while (own > 0 && TellNext(self)) --own;
+}
+
+void EventQueue::DeliverAll() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (closed_) return;
+    state_ = State::kTelling;
+    teller_ = std::this_thread::get_id();
+  }
+  Telling telling(shared_from_this());
+  while (TellNext(std::thread::id())) {
+  }
+}
+
+bool EventQueue::TellNext(std::thread::id only) {
+  Entries next;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (events_.empty()) {
+      state_ = State::kIdle;
+      return false;
+    }
+    if (only != std::thread::id() && events_.front().pushed_by != only) {
+      return false;
+    }
+    next.splice(next.begin(), events_, events_.begin());
+    if (std::holds_alternative<BreakerEventsDropped>(next.front().event)) {
+      notice_ = nullptr;
+    }
+  }
+  Tell(next.front().event);
+  return true;
+}
+
+void EventQueue::Tell(Event& event) {
+  struct Visitor {
+    BreakerListener& listener;
+    void operator()(const BreakerTransition& e) { listener.OnTransition(e); }
+    void operator()(const BreakerRejections& e) { listener.OnRejections(e); }
+    void operator()(const BreakerSlowCall& e) { listener.OnSlowCall(e); }
+    void operator()(const BreakerThreshold& e) { listener.OnThreshold(e); }
+    void operator()(const BreakerEventsDropped& e) {
+      listener.OnEventsDropped(e);
+    }
+  };
+  if (auto* notice = std::get_if<BreakerEventsDropped>(&event)) {
+    notice->wall_time = environment_.WallNow();
+  }
+  if (!CallUserCode([&] { std::visit(Visitor{listener_}, event); })) {
+    failed_.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+void EventQueue::StopTelling() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (state_ != State::kTelling || teller_ != std::this_thread::get_id()) {
+      return;
+    }
+    state_ = events_.empty() ? State::kIdle : State::kHandedOver;
+    if (state_ == State::kIdle) return;
+  }
+  HandOver();
+}
+
+void EventQueue::HandOver() {
+  environment_.Run([self = shared_from_this()] { self->DeliverAll(); });
+}
+
+void EventQueue::Close() {
+  Entries dropped;
+  absl::MutexLock lock(&mutex_);
+  closed_ = true;
+  dropped.swap(events_);
+  notice_ = nullptr;
+  unclaimed_.store(false, std::memory_order_relaxed);
+  if (teller_ == std::this_thread::get_id()) return;
+  const auto is_over = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return state_ != State::kTelling;
+  };
+  mutex_.Await(absl::Condition(&is_over));
+}
+
+}  // namespace grpc_breaker::internal

@@ -1,0 +1,53 @@
+#ifndef GRPC_BREAKER_BREAKER_TRANSITION_LOG_H_
+#define GRPC_BREAKER_BREAKER_TRANSITION_LOG_H_
+
+// The last kTransitions changes of state, in a compact form: it grows as they
+// happen, up to some 1.7 KiB.
+//
+// Thread-compatible.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "grpc_breaker/breaker/cause.h"
+#include "grpc_breaker/breaker_events.h"
+
+namespace grpc_breaker::internal {
+
+class TransitionLog {
+ public:
+  static constexpr size_t kTransitions = 32;
+
+  struct Entry {
+    MonotonicTime at;
+    int64_t wall_ns = 0;  // Since the Unix epoch.
+    Cause cause;
+    uint32_t successes = 0;
+    uint32_t failures = 0;
+    uint32_t slow = 0;
+    uint8_t from = 0;
+    uint8_t to = 0;
+  };
+
+  void Add(BreakerState from, BreakerState to, const Cause& cause,
+           const WindowCounts& counts, MonotonicTime at, absl::Time wall_time);
+
+  // Since construction.
+  uint64_t total() const { return total_; }
+
+  // The oldest first.
+  std::vector<BreakerTransition> Get(const std::string& breaker) const;
+  // Only if total() > 0.
+  BreakerTransition Last(const std::string& breaker) const;
+
+ private:
+  std::vector<Entry> entries_;  // Entry number n is at n % kTransitions.
+  uint64_t total_ = 0;
+};
+
+}  // namespace grpc_breaker::internal
+
+#endif  // GRPC_BREAKER_BREAKER_TRANSITION_LOG_H_

@@ -1,0 +1,21 @@
+#ifndef GRPC_BREAKER_CONFIG_TIME_MESSAGE_H_
+#define GRPC_BREAKER_CONFIG_TIME_MESSAGE_H_
+
+// Times as messages, clamped to the ranges of these.
+//
+// Thread-safe: pure functions over values.
+
+#include "absl/time/time.h"
+#include "google/protobuf/duration.pb.h"
+#include "google/protobuf/timestamp.pb.h"
+#include "grpc_breaker/export.h"
+
+namespace grpc_breaker::internal {
+
+GRPC_BREAKER_EXPORT google::protobuf::Duration ToMessage(
+    absl::Duration duration);
+GRPC_BREAKER_EXPORT google::protobuf::Timestamp ToMessage(absl::Time time);
+
+}  // namespace grpc_breaker::internal
+
+#endif  // GRPC_BREAKER_CONFIG_TIME_MESSAGE_H_

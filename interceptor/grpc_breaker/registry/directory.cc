@@ -1,0 +1,191 @@
+#include "grpc_breaker/directory.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "grpc_breaker/base/user_code.h"
+#include "grpc_breaker/registry.h"
+#include "grpc_breaker/registry/directory_state.h"
+
+namespace grpc_breaker {
+namespace internal {
+
+// One Subscribe(), as long as its handle or a notification uses it.
+class DirectoryState::Subscriber {
+ public:
+  explicit Subscriber(DirectoryListener& listener) : listener_(listener) {}
+
+  // False if the listener threw.
+  bool Notify(Event event) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (stopped_) return true;
+      ++running_;
+    }
+    Frame frame{this, innermost_frame_};
+    innermost_frame_ = &frame;
+    const bool well = CallUserCode([&] { event(listener_); });
+    innermost_frame_ = frame.outer;
+    absl::MutexLock lock(&mutex_);
+    --running_;
+    return well;
+  }
+
+  // Waits until no other thread is telling. Those that this thread does are
+  // below us on the stack, and cannot end before we return.
+  void Stop() {
+    int ours = 0;
+    for (const Frame* frame = innermost_frame_; frame; frame = frame->outer) {
+      ours += frame->subscriber == this ? 1 : 0;
+    }
+    absl::MutexLock lock(&mutex_);
+    stopped_ = true;
+    const auto idle = [this, ours]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return running_ == ours;
+    };
+    mutex_.Await(absl::Condition(&idle));
+  }
+
+ private:
+  // What this thread is telling, innermost first.
+  struct Frame {
+    const Subscriber* subscriber;
+    const Frame* outer;
+  };
+  static thread_local const Frame* innermost_frame_;
+
+  DirectoryListener& listener_;
+  absl::Mutex mutex_;
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  int running_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+thread_local const DirectoryState::Subscriber::Frame*
+    DirectoryState::Subscriber::innermost_frame_ = nullptr;
+
+class DirectoryState::Handle final : public Directory::Subscription {
+ public:
+  Handle(std::shared_ptr<DirectoryState> state,
+         std::shared_ptr<Subscriber> subscriber)
+      : state_(std::move(state)), subscriber_(std::move(subscriber)) {}
+  ~Handle() override {
+    {
+      absl::MutexLock lock(&state_->mutex_);
+      auto& all = state_->subscribers_;
+      all.erase(std::remove(all.begin(), all.end(), subscriber_), all.end());
+    }
+    subscriber_->Stop();
+  }
+
+ private:
+  const std::shared_ptr<DirectoryState> state_;
+  const std::shared_ptr<Subscriber> subscriber_;
+};
+
+void DirectoryState::Enter(const std::shared_ptr<Registry>& registry,
+                           std::string* name) {
+  absl::MutexLock lock(&mutex_);
+  Entry entry{registry, ++last_sequence_, *name, 1};
+  if (registries_.contains(*name)) {
+    Numbers& used = numbers_[entry.wanted];
+    ++used.in_use;
+    // Somebody may have asked for a name that ends in such a number.
+    do {
+      entry.number = used.free.empty()
+                         ? used.next++
+                         : used.free.extract(used.free.begin()).value();
+      *name = absl::StrCat(entry.wanted, "#", entry.number);
+    } while (registries_.contains(*name));
+  }
+  registries_.emplace(*name, std::move(entry));
+}
+
+void DirectoryState::Leave(const std::string& name) {
+  absl::MutexLock lock(&mutex_);
+  const auto entry = registries_.find(name);
+  if (entry->second.number > 1) {
+    const auto used = numbers_.find(entry->second.wanted);
+    used->second.free.insert(entry->second.number);
+    if (--used->second.in_use == 0) numbers_.erase(used);
+  }
+  registries_.erase(entry);
+}
+
+bool DirectoryState::Notify(Event event) {
+  std::vector<std::shared_ptr<Subscriber>> copy;
+  {
+    absl::MutexLock lock(&mutex_);
+    copy = subscribers_;
+  }
+  bool well = true;
+  for (const auto& subscriber : copy) well = subscriber->Notify(event) && well;
+  return well;
+}
+
+DirectoryState::Registries DirectoryState::All() const {
+  std::vector<std::pair<uint64_t, std::shared_ptr<Registry>>> living;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [name, entry] : registries_) {
+      if (auto registry = entry.registry.lock()) {
+        living.emplace_back(entry.sequence, std::move(registry));
+      }
+    }
+  }
+  std::sort(living.begin(), living.end());
+  Registries result;
+  for (auto& [sequence, registry] : living) {
+    result.push_back(std::move(registry));
+  }
+  return result;
+}
+
+DirectoryState::Registries DirectoryState::From(absl::string_view name,
+                                                size_t at_most) const {
+  Registries result;
+  absl::MutexLock lock(&mutex_);
+  for (auto it = registries_.lower_bound(name);
+       it != registries_.end() && result.size() < at_most; ++it) {
+    if (auto registry = it->second.registry.lock()) {
+      result.push_back(std::move(registry));
+    }
+  }
+  return result;
+}
+
+std::unique_ptr<Directory::Subscription> DirectoryState::Subscribe(
+    DirectoryListener& listener) {
+  auto subscriber = std::make_shared<Subscriber>(listener);
+  {
+    absl::MutexLock lock(&mutex_);
+    subscribers_.push_back(subscriber);
+  }
+  return std::make_unique<Handle>(shared_from_this(), std::move(subscriber));
+}
+
+}  // namespace internal
+
+Directory::Directory() : state_(std::make_shared<internal::DirectoryState>()) {}
+Directory::~Directory() = default;
+
+Directory& Directory::Default() {
+  static Directory* const directory = new Directory;
+  return *directory;
+}
+
+std::vector<std::shared_ptr<Registry>> Directory::Registries() const {
+  return state_->All();
+}
+
+std::vector<std::shared_ptr<Registry>> Directory::RegistriesFrom(
+    absl::string_view name, size_t at_most) const {
+  return state_->From(name, at_most);
+}
+
+std::unique_ptr<Directory::Subscription> Directory::Subscribe(
+    DirectoryListener& listener) {
+  return state_->Subscribe(listener);
+}
+
+}  // namespace grpc_breaker

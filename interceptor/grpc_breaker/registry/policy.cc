@@ -1,0 +1,243 @@
+#include "grpc_breaker/policy.h"
+
+#include <utility>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "grpc_breaker/base/utf8.h"
+#include "grpc_breaker/directory.h"
+#include "grpc_breaker/registry/linked_protos.h"
+#include "grpc_breaker/registry/method_name.h"
+
+namespace grpc_breaker {
+namespace {
+
+// gRPC counts deadlines in milliseconds.
+constexpr absl::Duration kShortestTimeout = absl::Milliseconds(1);
+// Far beyond any use, and far from overflowing a count of nanoseconds.
+constexpr absl::Duration kLongestTimeout = absl::Hours(24 * 365);
+constexpr int kMostMethods = 1'000'000;
+
+absl::Status Invalid(absl::string_view field, absl::string_view requirement) {
+  return absl::InvalidArgumentError(absl::StrCat(field, ": ", requirement));
+}
+
+absl::Status WithPrefix(absl::string_view prefix, const absl::Status& status) {
+  if (status.ok() || prefix.empty()) return status;
+  return absl::Status(status.code(), absl::StrCat(prefix, status.message()));
+}
+
+absl::Status ValidateTimeout(absl::string_view field,
+                             const std::optional<absl::Duration>& timeout) {
+  if (!timeout ||
+      (*timeout >= kShortestTimeout && *timeout <= kLongestTimeout)) {
+    return absl::OkStatus();
+  }
+  return Invalid(
+      field,
+      absl::StrCat("must be from ", absl::FormatDuration(kShortestTimeout),
+                   " to ", absl::FormatDuration(kLongestTimeout), ", got ",
+                   absl::FormatDuration(*timeout)));
+}
+
+// What the admin service shows must be.
+absl::Status ValidateUtf8(absl::string_view field, const std::string& value) {
+  if (internal::IsUtf8(value)) return absl::OkStatus();
+  return Invalid(field, absl::StrCat("must be UTF-8, got \"",
+                                     absl::CHexEscape(value), "\""));
+}
+
+// For values that were cast into an enum whose values are 0 to `last`.
+template <typename Enum>
+absl::Status ValidateEnum(absl::string_view field,
+                          const std::optional<Enum>& value, Enum last) {
+  if (!value) return absl::OkStatus();
+  const int number = static_cast<int>(*value);
+  if (number >= 0 && number <= static_cast<int>(last)) return absl::OkStatus();
+  return Invalid(field,
+                 absl::StrCat("must be one of the named values, got ", number));
+}
+
+absl::Status ValidateOverride(grpc::StatusCode code,
+                              const ClassOverride& override) {
+  const std::string field =
+      absl::StrCat("classification[", static_cast<int>(code), "]");
+  if (code < grpc::StatusCode::CANCELLED ||
+      code > grpc::StatusCode::UNAUTHENTICATED) {
+    return Invalid(field,
+                   absl::StrCat("must be the code of an error, in ",
+                                "[1, 16], got ", static_cast<int>(code)));
+  }
+  if (override.category == ErrorCategory::kNone) {
+    // Retries would take it for a success.
+    return Invalid(field + ".category", "must be that of an error, got NONE");
+  }
+  absl::Status status = ValidateEnum(field + ".category", override.category,
+                                     ErrorCategory::kPermanent);
+  status.Update(ValidateEnum(field + ".severity", override.severity,
+                             ErrorSeverity::kCritical));
+  status.Update(
+      ValidateEnum(field + ".outcome", override.outcome, Outcome::kIgnored));
+  return status;
+}
+
+std::string MethodName(absl::string_view service, absl::string_view method) {
+  return absl::StrCat("/", service, "/", method);
+}
+
+// "pkg.Service" of "/pkg.Service/" and of "/pkg.Service/Method".
+absl::string_view ServiceOf(absl::string_view name) {
+  return name.substr(1, name.rfind('/') - 1);
+}
+
+// That the service, where it is linked in, has the method.
+absl::Status ValidateMethodIsThere(const std::string& field,
+                                   absl::string_view name) {
+  const absl::string_view service = ServiceOf(name);
+  const absl::string_view method = name.substr(name.rfind('/') + 1);
+  const auto methods = internal::MethodsOf(service);
+  if (!methods || absl::c_linear_search(*methods, method)) {
+    return absl::OkStatus();
+  }
+  return Invalid(field, absl::StrCat("must be a method that ", service,
+                                     " has; the nearest is ",
+                                     internal::NearestName(method, *methods)));
+}
+
+// Whether all that is known of what a policy is for says that calls may not be
+// repeated.
+bool NothingIsRepeatable(absl::string_view name) {
+  if (name.back() != '/') return !internal::IsDeclaredIdempotent(name);
+  const absl::string_view service = ServiceOf(name);
+  const auto methods = internal::MethodsOf(service);
+  return !methods || absl::c_none_of(*methods, [&](const std::string& method) {
+    return internal::IsDeclaredIdempotent(MethodName(service, method));
+  });
+}
+
+void WarnOfRetries(absl::string_view map,
+                   const std::map<std::string, Policy>& policies,
+                   std::vector<PolicyWarning>& warnings) {
+  for (const auto& [name, policy] : policies) {
+    if (policy.retry.max_retries == 0 ||
+        policy.idempotency == Idempotency::kRepeatable ||
+        !NothingIsRepeatable(name)) {
+      continue;
+    }
+    PolicyWarning& warning = warnings.emplace_back();
+    warning.field = absl::StrCat(map, "[", name, "].retry.max_retries");
+    warning.message = absl::StrCat(
+        "is ", policy.retry.max_retries,
+        ", but only calls that no server has seen are repeated: no proto file "
+        "that is linked in declares ",
+        name.back() == '/' ? "a method of it" : "the method",
+        " NO_SIDE_EFFECTS or IDEMPOTENT. Set idempotency to kRepeatable if "
+        "calls may be repeated, or max_retries to 0 if not");
+  }
+}
+
+}  // namespace
+
+Fallback Fallback::Fixed(grpc::Status status, std::string reply) {
+  Fallback fallback;
+  fallback.function = [result =
+                           FallbackResult{std::move(status), std::move(reply)}](
+                          const FailedCall&) { return result; };
+  return fallback;
+}
+
+absl::Status Policy::Validate(const std::string& prefix) const {
+  absl::Status status = retry.Validate();
+  status.Update(breaker.Validate());
+  for (const auto& [code, override] : classification) {
+    status.Update(ValidateOverride(code, override));
+  }
+  status.Update(ValidateEnum("idempotency", std::make_optional(idempotency),
+                             Idempotency::kRepeatable));
+  status.Update(ValidateTimeout("timeout", timeout));
+  status.Update(ValidateTimeout("attempt_timeout", attempt_timeout));
+  status.Update(ValidateUtf8("authority", authority));
+  return WithPrefix(prefix, status);
+}
+
+absl::Status Policies::Validate() const {
+  absl::Status status = default_policy.Validate("default_policy.");
+  for (const auto& [name, policy] : services) {
+    const std::string field = absl::StrCat("services[", name, "]");
+    if (internal::FormOf(name) != internal::NameForm::kService) {
+      status.Update(Invalid(field, "must have the form /package.Service/"));
+    }
+    status.Update(policy.Validate(field + "."));
+  }
+  for (const auto& [name, policy] : methods) {
+    const std::string field = absl::StrCat("methods[", name, "]");
+    if (internal::FormOf(name) != internal::NameForm::kMethod) {
+      status.Update(
+          Invalid(field, "must have the form /package.Service/Method"));
+    } else if (strict_methods || named_by_type_.count(name) > 0) {
+      status.Update(ValidateMethodIsThere(field, name));
+    }
+    status.Update(policy.Validate(field + "."));
+  }
+  return status;
+}
+
+std::vector<PolicyWarning> Policies::Warnings() const {
+  std::vector<PolicyWarning> warnings;
+  WarnOfRetries("services", services, warnings);
+  WarnOfRetries("methods", methods, warnings);
+  return warnings;
+}
+
+const Policy& Policies::PolicyFor(absl::string_view method) const {
+  const auto by_method = methods.find(std::string(method));
+  if (by_method != methods.end()) return by_method->second;
+  const auto by_service =
+      services.find(std::string(method.substr(0, method.rfind('/') + 1)));
+  if (by_service != services.end()) return by_service->second;
+  return default_policy;
+}
+
+Policy& Policies::ServicePolicy(absl::string_view service) {
+  return services.try_emplace(MethodName(service, ""), default_policy)
+      .first->second;
+}
+
+Policy& Policies::MethodPolicy(absl::string_view service,
+                               absl::string_view method) {
+  const std::string name = MethodName(service, method);
+  named_by_type_.insert(name);
+  return methods.try_emplace(name, PolicyFor(name)).first->second;
+}
+
+Options::Options()
+    : directory(&Directory::Default()), environment(&Environment::Default()) {}
+
+absl::Status Options::Validate() const {
+  absl::Status status = Policies::Validate();
+  status.Update(retry_budget.Validate());
+  status.Update(ValidateUtf8("channel_name", channel_name));
+  if (max_methods < 1 || max_methods > kMostMethods) {
+    status.Update(Invalid(
+        "max_methods",
+        absl::StrCat("must be in [1, ", kMostMethods, "], got ", max_methods)));
+  } else if (methods.size() > static_cast<size_t>(max_methods)) {
+    status.Update(Invalid(
+        "max_methods",
+        absl::StrCat("must be at least the number of policies in methods, ",
+                     methods.size(), ", got ", max_methods)));
+  }
+  for (size_t i = 0; i < listeners.size(); ++i) {
+    if (listeners[i] == nullptr) {
+      status.Update(
+          Invalid(absl::StrCat("listeners[", i, "]"), "must not be null"));
+    }
+  }
+  if (environment == nullptr) {
+    status.Update(Invalid("environment", "must not be null"));
+  }
+  return status;
+}
+
+}  // namespace grpc_breaker

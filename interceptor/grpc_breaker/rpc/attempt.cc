@@ -1,0 +1,30 @@
+#include "grpc_breaker/rpc/attempt.h"
+
+#include <utility>
+
+#include "grpc_breaker/registry/wire_status.h"
+#include "grpc_breaker/rpc/classify.h"
+
+namespace grpc_breaker::internal {
+
+void Attempt::Start(grpc::GenericStub* stub, AttemptQueue* queue,
+                    const std::string& method, const grpc::ByteBuffer& request,
+                    absl::AnyInvocable<void() &&> done) {
+  done_ = std::move(done);
+  reader_ = stub->PrepareUnaryCall(&context_, method, request, queue->queue());
+  // In one batch: gRPC 1.51 sometimes never tells of initial metadata by
+  // themselves when a proxy answers with a page of HTML.
+  reader_->StartCall();
+  reader_->Finish(&reply_, &status_, static_cast<Completion*>(this));
+}
+
+void Attempt::Complete(bool /*ok*/) {
+  lacks_reply_ = status_.ok() && !reply_.Valid();
+  if (lacks_reply_) status_ = NoMessageReturned();
+  NormalizeReceived(&status_);
+  // The function may drop the last reference to this attempt.
+  absl::AnyInvocable<void()&&> done = std::move(done_);
+  std::move(done)();
+}
+
+}  // namespace grpc_breaker::internal

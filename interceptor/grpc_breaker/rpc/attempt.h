@@ -1,0 +1,56 @@
+#ifndef GRPC_BREAKER_RPC_ATTEMPT_H_
+#define GRPC_BREAKER_RPC_ATTEMPT_H_
+
+// One try of a unary call on the wire.
+
+#include <memory>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "grpc_breaker/rpc/attempt_queue.h"
+#include "grpcpp/client_context.h"
+#include "grpcpp/generic/generic_stub.h"
+#include "grpcpp/support/byte_buffer.h"
+#include "grpcpp/support/status.h"
+
+namespace grpc_breaker::internal {
+
+// Thread-compatible, but for Cancel, which may be called at any time from any
+// thread. Held by shared_ptr, since cancelling races with completion.
+class Attempt final : private Completion {
+ public:
+  Attempt() = default;
+
+  // For settings; before Start.
+  grpc::ClientContext* mutable_context() { return &context_; }
+
+  // Calls `done` once, on a thread of the attempt queue. The attempt lives
+  // until then.
+  void Start(grpc::GenericStub* stub, AttemptQueue* queue,
+             const std::string& method, const grpc::ByteBuffer& request,
+             absl::AnyInvocable<void() &&> done);
+
+  // Its status becomes CANCELLED, unless it has one already.
+  void Cancel() { context_.TryCancel(); }
+
+  // After completion. The status is never OK without a reply.
+  const grpc::ClientContext& context() const { return context_; }
+  const grpc::Status& status() const { return status_; }
+  const grpc::ByteBuffer& reply() const { return reply_; }
+  // The server said OK, but sent none.
+  bool lacks_reply() const { return lacks_reply_; }
+
+ private:
+  void Complete(bool ok) override;
+
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::GenericClientAsyncResponseReader> reader_;
+  grpc::ByteBuffer reply_;
+  grpc::Status status_;
+  bool lacks_reply_ = false;
+  absl::AnyInvocable<void() &&> done_;
+};
+
+}  // namespace grpc_breaker::internal
+
+#endif  // GRPC_BREAKER_RPC_ATTEMPT_H_

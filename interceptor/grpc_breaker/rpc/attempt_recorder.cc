@@ -1,0 +1,30 @@
+#include "grpc_breaker/rpc/attempt_recorder.h"
+
+#include "grpc_breaker/base/user_code.h"
+#include "grpc_breaker/rpc/classify.h"
+
+namespace grpc_breaker::internal {
+
+AttemptVerdict AttemptRecorder::RecordFailure(CircuitBreaker::Permit& permit,
+                                              const grpc::Status& status,
+                                              grpc::ClientContext& context,
+                                              const ReceivedMetadata& trailers,
+                                              const ErrorOrigin& origin,
+                                              MonotonicTime now) const {
+  AttemptVerdict verdict;
+  verdict.error = ClassifyAttempt(*policy_, status, context, origin);
+  verdict.pushback = PushbackOf(trailers);
+  permit.Record(
+      verdict.error.outcome, now,
+      {verdict.error.severity, ServerDelay(verdict.error, verdict.pushback)});
+  method_.RecordError({status.error_code(), status.error_message(),
+                       verdict.error, environment_.WallNow()});
+  return verdict;
+}
+
+void AttemptRecorder::NotifyFinalFailure(const FailedCall& call) const {
+  const auto& hook = policy_->on_final_failure;
+  if (hook != nullptr) CallUserCode([&] { hook(call); });
+}
+
+}  // namespace grpc_breaker::internal

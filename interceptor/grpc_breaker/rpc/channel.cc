@@ -1,0 +1,75 @@
+#include "grpc_breaker/channel.h"
+
+#include <utility>
+
+#include "grpc_breaker/registry.h"
+#include "grpc_breaker/rpc/interceptor.h"
+#include "grpc_breaker/rpc/unary_call.h"
+#include "grpcpp/create_channel.h"
+
+namespace grpc_breaker {
+namespace {
+
+class InterceptorFactory final
+    : public grpc::experimental::ClientInterceptorFactoryInterface {
+ public:
+  explicit InterceptorFactory(std::shared_ptr<Registry> registry)
+      : channel_(std::make_shared<internal::ChannelContext>(
+            internal::ChannelContext{std::move(registry)})) {}
+
+  grpc::experimental::Interceptor* CreateClientInterceptor(
+      grpc::experimental::ClientRpcInfo* info) override {
+    if (internal::AttemptScope::ChannelOf(info->client_context()) ==
+        channel_.get()) {
+      return nullptr;
+    }
+    return internal::MakeInterceptor(channel_, info);
+  }
+
+ private:
+  const std::shared_ptr<internal::ChannelContext> channel_;
+};
+
+}  // namespace
+
+bool IsAttempt(grpc::experimental::ClientRpcInfo* info) {
+  return internal::AttemptScope::ChannelOf(info->client_context()) != nullptr;
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> CreateChannel(
+    const std::string& target,
+    const std::shared_ptr<grpc::ChannelCredentials>& credentials,
+    Options options, const grpc::ChannelArguments& arguments) {
+  if (credentials == nullptr) {
+    return absl::InvalidArgumentError("credentials: must not be null");
+  }
+  grpc::ChannelArguments own_arguments = arguments;
+  if (absl::Status status = DisableConfiguredRetries(&own_arguments);
+      !status.ok()) {
+    return status;
+  }
+  if (options.channel_name.empty()) options.channel_name = target;
+  auto factory = MakeInterceptorFactory(std::move(options));
+  if (!factory.ok()) return factory.status();
+  std::vector<
+      std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>>
+      factories;
+  factories.push_back(*std::move(factory));
+  return grpc::experimental::CreateCustomChannelWithInterceptors(
+      target, credentials, own_arguments, std::move(factories));
+}
+
+absl::StatusOr<
+    std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>>
+MakeInterceptorFactory(Options options) {
+  auto registry = Registry::Create(std::move(options));
+  if (!registry.ok()) return registry.status();
+  return MakeInterceptorFactory(*std::move(registry));
+}
+
+std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>
+MakeInterceptorFactory(std::shared_ptr<Registry> registry) {
+  return std::make_unique<InterceptorFactory>(std::move(registry));
+}
+
+}  // namespace grpc_breaker

@@ -1,0 +1,65 @@
+#include "grpc_breaker/rpc/classify.h"
+
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "grpc_breaker/grpc_status.h"
+#include "grpc_breaker/rpc/context_access.h"
+#include "grpc_breaker/status/core_messages.h"
+
+namespace grpc_breaker::internal {
+namespace {
+
+// No frame of a server's, as far as that can be told afterwards.
+bool NothingCame(grpc::ClientContext& context) {
+  return !HasTrailersOnly(context) &&
+         context.GetServerTrailingMetadata().empty();
+}
+
+}  // namespace
+
+ErrorClass ClassifyAttempt(const Policy& policy, const grpc::Status& status,
+                           grpc::ClientContext& context, ErrorOrigin origin) {
+  if (!status.ok()) {
+    origin.server_answered = ServerAnswered(context.debug_error_string());
+    // A target that is an address looks like the peer of a connection.
+    if (SaysNoCredentials(status.error_message()) && NothingCame(context)) {
+      origin.server_answered = false;
+    }
+  }
+  ErrorClass error = ClassifyError(status, origin);
+  const auto it = policy.classification.find(status.error_code());
+  if (it != policy.classification.end() && !origin.cancelled_by_caller) {
+    const ClassOverride& override = it->second;
+    error.category = override.category.value_or(error.category);
+    error.severity = override.severity.value_or(error.severity);
+    error.outcome = override.outcome.value_or(error.outcome);
+    error.retryable = override.retryable.value_or(error.retryable);
+  }
+  return error;
+}
+
+Pushback PushbackOf(
+    const std::multimap<grpc::string_ref, grpc::string_ref>& trailers) {
+  std::vector<absl::string_view> values;
+  const auto [begin, end] = trailers.equal_range("grpc-retry-pushback-ms");
+  for (auto it = begin; it != end; ++it) {
+    values.emplace_back(it->second.data(), it->second.size());
+  }
+  return Pushback::Parse(values);
+}
+
+grpc::Status DeadlineExceeded() {
+  return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "Deadline Exceeded");
+}
+
+grpc::Status Cancelled() {
+  return grpc::Status(grpc::StatusCode::CANCELLED, "CANCELLED");
+}
+
+grpc::Status NoMessageReturned() {
+  return grpc::Status(grpc::StatusCode::UNIMPLEMENTED,
+                      "No message returned for unary request");
+}
+
+}  // namespace grpc_breaker::internal

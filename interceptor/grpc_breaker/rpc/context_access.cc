@@ -1,0 +1,129 @@
+#include "grpc_breaker/rpc/context_access.h"
+
+#include <map>
+
+#include "grpc_breaker/rpc/private_member.h"
+#include "grpcpp/support/client_callback.h"
+
+namespace grpc_breaker::internal {
+
+#if GRPC_BREAKER_HAS_PRIVATE_ACCESS
+template <typename Type>
+using MemberOfContext = MemberOf<grpc::ClientContext, Type>;
+
+struct WaitForReady : MemberOfContext<bool> {
+  friend Pointer Get(WaitForReady);
+};
+
+struct WaitForReadySet : MemberOfContext<bool> {
+  friend Pointer Get(WaitForReadySet);
+};
+
+struct Authority : MemberOfContext<std::string> {
+  friend Pointer Get(Authority);
+};
+
+struct ParentCall : MemberOfContext<grpc_call*> {
+  friend Pointer Get(ParentCall);
+};
+
+struct Propagation : MemberOfContext<grpc::PropagationOptions> {
+  friend Pointer Get(Propagation);
+};
+
+struct DebugErrorString : MemberOfContext<std::string> {
+  friend Pointer Get(DebugErrorString);
+};
+
+struct Metadata : MemberOfContext<std::multimap<std::string, std::string>> {
+  friend Pointer Get(Metadata);
+};
+
+struct CoreChannel : MemberOf<grpc::Channel, grpc_channel* const> {
+  friend Pointer Get(CoreChannel);
+};
+
+template struct PrivateMember<WaitForReady,
+                              &grpc::ClientContext::wait_for_ready_>;
+template struct PrivateMember<
+    WaitForReadySet, &grpc::ClientContext::wait_for_ready_explicitly_set_>;
+template struct PrivateMember<Authority, &grpc::ClientContext::authority_>;
+template struct PrivateMember<ParentCall,
+                              &grpc::ClientContext::propagate_from_call_>;
+template struct PrivateMember<Propagation,
+                              &grpc::ClientContext::propagation_options_>;
+template struct PrivateMember<DebugErrorString,
+                              &grpc::ClientContext::debug_error_string_>;
+template struct PrivateMember<Metadata,
+                              &grpc::ClientContext::send_initial_metadata_>;
+template struct PrivateMember<CoreChannel, &grpc::Channel::c_channel_>;
+#endif  // GRPC_BREAKER_HAS_PRIVATE_ACCESS
+
+ContextSettings::ContextSettings(grpc::ClientContext& context)
+    : credentials_(context.credentials()),
+      census_context_(context.census_context()) {
+#if GRPC_BREAKER_HAS_PRIVATE_ACCESS
+  if (context.*Get(WaitForReadySet())) {
+    wait_for_ready_ = context.*Get(WaitForReady());
+  }
+  authority_ = context.*Get(Authority());
+  if (grpc_call* parent = context.*Get(ParentCall())) {
+    grpc_call_ref(parent);
+    parent_.reset(parent, grpc_call_unref);
+    propagation_ = context.*Get(Propagation());
+  }
+#endif
+}
+
+void ContextSettings::SetDefaults(std::optional<bool> wait_for_ready,
+                                  const std::string& authority) {
+  if (!wait_for_ready_.has_value()) wait_for_ready_ = wait_for_ready;
+  if (authority_.empty()) authority_ = authority;
+}
+
+void ContextSettings::ApplyTo(grpc::ClientContext* attempt) const {
+  if (credentials_ != nullptr) attempt->set_credentials(credentials_);
+  attempt->set_census_context(census_context_);
+  if (wait_for_ready_.has_value()) {
+    attempt->set_wait_for_ready(*wait_for_ready_);
+  }
+  if (!authority_.empty()) attempt->set_authority(authority_);
+#if GRPC_BREAKER_HAS_PRIVATE_ACCESS
+  (attempt->*Get(Metadata())).clear();
+  if (parent_ != nullptr) {
+    attempt->*Get(ParentCall()) = parent_.get();
+    attempt->*Get(Propagation()) = propagation_;
+  }
+#endif
+}
+
+void CopyDebugErrorString(const grpc::ClientContext& attempt,
+                          grpc::ClientContext* context) {
+#if GRPC_BREAKER_HAS_PRIVATE_ACCESS
+  context->*Get(DebugErrorString()) = attempt.*Get(DebugErrorString());
+#else
+  (void)attempt;
+  (void)context;
+#endif
+}
+
+grpc_channel* CoreChannelOf(grpc::ChannelInterface* channel) {
+#if GRPC_BREAKER_HAS_PRIVATE_ACCESS
+  auto* impl = dynamic_cast<grpc::Channel*>(channel);
+  return impl != nullptr ? impl->*Get(CoreChannel()) : nullptr;
+#else
+  (void)channel;
+  return nullptr;
+#endif
+}
+
+bool HasTrailersOnly(grpc::ClientContext& context) {
+  // The only door to what the core knows of this.
+  class Reactor final : public grpc::internal::ClientReactor {
+    void OnDone(const grpc::Status& /*status*/) override {}
+  };
+  return context.c_call() != nullptr &&
+         Reactor().InternalTrailersOnly(context.c_call());
+}
+
+}  // namespace grpc_breaker::internal

@@ -1,0 +1,204 @@
+#include "grpc_breaker/rpc/observing_interceptor.h"
+
+#include <utility>
+
+#include "grpc_breaker/grpc_status.h"
+#include "grpc_breaker/registry/wire_status.h"
+#include "grpc_breaker/rpc/classify.h"
+#include "grpc_breaker/rpc/deadline.h"
+
+namespace grpc_breaker::internal {
+
+using Type = CallInfo::RpcInfo::Type;
+
+void ObservingInterceptor::Intercept(Batch* batch) {
+  if (Has(batch, HookPoint::PRE_SEND_CANCEL)) return OnCancel();
+  if (Rejected(phase_.load(std::memory_order_acquire))) {
+    // First, because the batches of a hijacked CQ stream claim again and again
+    // to send initial metadata.
+    FailOperations(batch);
+  } else if (Has(batch, HookPoint::PRE_SEND_INITIAL_METADATA)) {
+    if (!Admit()) return Reject(batch);
+  } else {
+    Observe(batch);
+  }
+  batch->Proceed();
+}
+
+bool ObservingInterceptor::server_streams() const {
+  return call_.type == Type::SERVER_STREAMING ||
+         call_.type == Type::BIDI_STREAMING;
+}
+
+bool ObservingInterceptor::client_streams() const {
+  return call_.type == Type::CLIENT_STREAMING ||
+         call_.type == Type::BIDI_STREAMING;
+}
+
+bool ObservingInterceptor::Admit() {
+  if (Deadline::Of(call_.context).passed()) {
+    // It can only fail, through no fault of the server.
+    phase_.store(Phase::kUncounted, std::memory_order_release);
+    return true;
+  }
+  started_ = call_.environment().Now();
+  permit_ = call_.method().breaker().TryAcquire(started_);
+  if (!permit_.admitted()) return false;
+  StartTimeout();
+  phase_.store(Phase::kAdmitted, std::memory_order_release);
+  return true;
+}
+
+void ObservingInterceptor::StartTimeout() {
+  const std::optional<absl::Duration>& timeout = call_.policy().timeout;
+  if (timeout.has_value() && Deadline::Of(call_.context).infinite()) {
+    timeout_.emplace(*timeout, call_.context.c_call(), call_.channel,
+                     call_.environment());
+  }
+}
+
+void ObservingInterceptor::Reject(Batch* batch) {
+  const Rejection rejection = permit_.rejection();
+  status_ = MakeRejectionStatus(call_.name, rejection);
+  trailers_.AddRejection(rejection);
+  NotifyFinalFailure(status_);
+  FailSend(batch);
+  // A corked stream's receive operations have reached the core, and would wait
+  // there for ever.
+  if (phase_.exchange(Phase::kRejected, std::memory_order_acq_rel) ==
+      Phase::kCorked) {
+    call_.context.TryCancel();
+  }
+  // Enters Intercept again, with the receive operations of this batch.
+  batch->Hijack();
+}
+
+// Not for calls with one request, whose send shares a batch with what delivers
+// the status.
+void ObservingInterceptor::FailSend(Batch* batch) {
+  if (client_streams() && Has(batch, HookPoint::PRE_SEND_MESSAGE)) {
+    batch->FailHijackedSendMessage();
+  }
+}
+
+void ObservingInterceptor::FailOperations(Batch* batch) {
+  FailSend(batch);
+  if (AsksForMetadataAlone(batch)) {
+    FailInitialMetadata(batch, call_.context.c_call());
+  }
+  // Without this a reader would see messages that nobody sent.
+  if (Has(batch, HookPoint::PRE_RECV_MESSAGE)) batch->FailHijackedRecvMessage();
+  // POST: what the core says of a corked stream that Reject cancelled.
+  if (Has(batch, HookPoint::PRE_RECV_STATUS) ||
+      Has(batch, HookPoint::POST_RECV_STATUS)) {
+    FillRejection(batch);
+  }
+}
+
+void ObservingInterceptor::FillRejection(Batch* batch) {
+  if (phase_.exchange(Phase::kRejectionTold, std::memory_order_relaxed) ==
+      Phase::kRejectionTold) {
+    return;
+  }
+  *batch->GetRecvStatus() = status_;
+  trailers_.AppendTo(batch->GetRecvTrailingMetadata());
+}
+
+void ObservingInterceptor::Observe(Batch* batch) {
+  Phase idle = Phase::kIdle;
+  phase_.compare_exchange_strong(idle, Phase::kCorked,
+                                 std::memory_order_relaxed);
+  if (server_streams()) ObserveResponse(batch);
+  if (Has(batch, HookPoint::POST_RECV_STATUS)) OnStatus(batch);
+}
+
+// A stream may run for hours: what tells of its server is when it begins to
+// answer.
+void ObservingInterceptor::ObserveResponse(Batch* batch) {
+  if (phase_.load(std::memory_order_acquire) != Phase::kAdmitted) return;
+  if (Has(batch, HookPoint::POST_RECV_MESSAGE) &&
+      batch->GetRecvMessage() != nullptr) {
+    absl::MutexLock lock(&mutex_);
+    Phase admitted = Phase::kAdmitted;
+    if (phase_.compare_exchange_strong(admitted, Phase::kAnswered,
+                                       std::memory_order_release)) {
+      permit_.NoteResponse(call_.environment().Now());
+    }
+  } else if (Has(batch, HookPoint::POST_RECV_INITIAL_METADATA) &&
+             !cancelled_.load(std::memory_order_relaxed)) {
+    // Comes for calls that have failed as well: see OnStatus.
+    absl::MutexLock lock(&mutex_);
+    metadata_at_ = call_.environment().Now();
+  }
+}
+
+void ObservingInterceptor::OnStatus(Batch* batch) {
+  const Phase phase = phase_.load(std::memory_order_acquire);
+  grpc::Status status = TakeStatus(batch);
+  const bool cancelled = cancelled_.load(std::memory_order_relaxed) &&
+                         status.error_code() == grpc::StatusCode::CANCELLED;
+  if (Admitted(phase)) {
+    timeout_.reset();
+    // The first message of a stream may be noted on another thread.
+    const absl::MutexLockMaybe lock(server_streams() ? &mutex_ : nullptr);
+    Record(status, cancelled, batch);
+  } else if (phase != Phase::kUncounted) {
+    // A corked stream was cancelled before, or just while, it starts.
+    return;
+  }
+  if (!status.ok() && !cancelled) NotifyFinalFailure(status);
+}
+
+// As the application is going to see it.
+grpc::Status ObservingInterceptor::TakeStatus(Batch* batch) {
+  NormalizeReceived(batch->GetRecvStatus());
+  AddedTrailers::EraseFrom(batch->GetRecvTrailingMetadata());
+  return *batch->GetRecvStatus();
+}
+
+// A status that tells of the server may say OK; `status` then becomes what
+// gRPC's synchronous stubs make of it.
+void ObservingInterceptor::Record(grpc::Status& status, bool cancelled,
+                                  Batch* batch) {
+  const MonotonicTime now = call_.environment().Now();
+  ErrorOrigin origin;
+  origin.cancelled_by_caller = cancelled;
+  origin.bad_reply = status.ok() && Has(batch, HookPoint::POST_RECV_MESSAGE) &&
+                     batch->GetRecvMessage() == nullptr;
+  if (origin.bad_reply) status = NoMessageReturned();
+  // A reader that has seen enough says nothing against the server.
+  const bool enough = cancelled && (phase_.load(std::memory_order_relaxed) ==
+                                        Phase::kAnswered ||
+                                    metadata_at_.has_value());
+  if (!status.ok() && !enough) {
+    call_.recorder.RecordFailure(permit_, status, call_.context,
+                                 *batch->GetRecvTrailingMetadata(), origin,
+                                 now);
+    return;
+  }
+  if (const std::optional<MonotonicTime> answered = AnsweredAt()) {
+    permit_.NoteResponse(*answered);
+  }
+  permit_.Record(Outcome::kSuccess, now);
+}
+
+// When the server began to answer a stream that went well, where that is known
+// only now. How long the application took to send its messages is not the
+// server's doing, so that no stream of those is slow.
+std::optional<MonotonicTime> ObservingInterceptor::AnsweredAt() const {
+  return call_.type == Type::CLIENT_STREAMING ? started_ : metadata_at_;
+}
+
+void ObservingInterceptor::NotifyFinalFailure(
+    const grpc::Status& status) const {
+  const Phase phase = phase_.load(std::memory_order_relaxed);
+  FailedCall call;
+  call.method = call_.name;
+  call.request = nullptr;
+  call.status = status;
+  call.attempts = Admitted(phase) ? 1 : 0;
+  call.rejected = phase != Phase::kUncounted && !permit_.admitted();
+  call_.recorder.NotifyFinalFailure(call);
+}
+
+}  // namespace grpc_breaker::internal

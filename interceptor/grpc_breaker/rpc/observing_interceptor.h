@@ -1,0 +1,91 @@
+#ifndef GRPC_BREAKER_RPC_OBSERVING_INTERCEPTOR_H_
+#define GRPC_BREAKER_RPC_OBSERVING_INTERCEPTOR_H_
+
+// A call that runs natively: it takes a permit at its initial metadata, and the
+// outcome is recorded at its final status. If the breaker refuses it, it is
+// hijacked, and every operation of it fails.
+//
+// Thread-safe: gRPC may run the batches of a stream on several threads at once.
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "grpc_breaker/circuit_breaker.h"
+#include "grpc_breaker/environment.h"
+#include "grpc_breaker/rpc/added_trailers.h"
+#include "grpc_breaker/rpc/batch_access.h"
+#include "grpc_breaker/rpc/call_info.h"
+#include "grpc_breaker/rpc/call_timeout.h"
+#include "grpcpp/support/client_interceptor.h"
+#include "grpcpp/support/status.h"
+
+namespace grpc_breaker::internal {
+
+class ObservingInterceptor final : public grpc::experimental::Interceptor {
+ public:
+  explicit ObservingInterceptor(CallInfo call) : call_(std::move(call)) {}
+
+  void Intercept(Batch* batch) override;
+
+  // The application has cancelled the call.
+  void OnCancel() { cancelled_.store(true, std::memory_order_relaxed); }
+
+ private:
+  enum class Phase : uint8_t {
+    kIdle,
+    kCorked,     // Operations reach the core before initial metadata do.
+    kUncounted,  // Its deadline had passed before it began.
+    kAdmitted,
+    kAnswered,  // Admitted, and a message of a stream has come.
+    kRejected,
+    kRejectionTold,
+  };
+  static bool Admitted(Phase phase) {
+    return phase == Phase::kAdmitted || phase == Phase::kAnswered;
+  }
+  static bool Rejected(Phase phase) {
+    return phase == Phase::kRejected || phase == Phase::kRejectionTold;
+  }
+
+  bool server_streams() const;
+  bool client_streams() const;
+
+  bool Admit();
+  void StartTimeout();
+
+  void Reject(Batch* batch);
+  void FailSend(Batch* batch);
+  void FailOperations(Batch* batch);
+  void FillRejection(Batch* batch);
+
+  void Observe(Batch* batch);
+  void ObserveResponse(Batch* batch) ABSL_LOCKS_EXCLUDED(mutex_);
+  void OnStatus(Batch* batch) ABSL_LOCKS_EXCLUDED(mutex_);
+  static grpc::Status TakeStatus(Batch* batch);
+  void Record(grpc::Status& status, bool cancelled, Batch* batch);
+  std::optional<MonotonicTime> AnsweredAt() const;
+  void NotifyFinalFailure(const grpc::Status& status) const;
+
+  const CallInfo call_;
+  std::atomic<Phase> phase_{Phase::kIdle};
+  std::atomic<bool> cancelled_{false};
+
+  // Set before phase_ says kAdmitted or kRejected. From then on, streams from
+  // servers use the permit, and when initial metadata came, under the mutex.
+  MonotonicTime started_;
+  CircuitBreaker::Permit permit_;
+  std::optional<CallTimeout> timeout_;
+  absl::Mutex mutex_;
+  std::optional<MonotonicTime> metadata_at_;
+
+  // Set before phase_ says kRejected.
+  grpc::Status status_;
+  AddedTrailers trailers_;
+};
+
+}  // namespace grpc_breaker::internal
+
+#endif  // GRPC_BREAKER_RPC_OBSERVING_INTERCEPTOR_H_

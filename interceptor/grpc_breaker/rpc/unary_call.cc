@@ -1,0 +1,386 @@
+#include "grpc_breaker/rpc/unary_call.h"
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "grpc_breaker/base/user_code.h"
+#include "grpc_breaker/grpc_status.h"
+#include "grpc_breaker/rpc/attempt_recorder.h"
+#include "grpc_breaker/rpc/classify.h"
+
+namespace grpc_breaker::internal {
+namespace {
+
+// gRPC counts deadlines in whole milliseconds, from each process's own first.
+constexpr std::chrono::milliseconds kDeadlineResolution{1};
+
+thread_local const AttemptScope* innermost_scope = nullptr;
+
+Deadline CallDeadline(const Deadline& callers, const Policy& policy) {
+  return callers.infinite() && policy.timeout.has_value()
+             ? Deadline::After(*policy.timeout)
+             : callers;
+}
+
+}  // namespace
+
+AttemptScope::AttemptScope(const ChannelContext* channel,
+                           const grpc::ClientContext* context)
+    : channel_(channel),
+      context_(context),
+      outer_(std::exchange(innermost_scope, this)) {}
+
+AttemptScope::~AttemptScope() { innermost_scope = outer_; }
+
+const ChannelContext* AttemptScope::ChannelOf(
+    const grpc::ClientContext* context) {
+  return innermost_scope != nullptr && innermost_scope->context_ == context
+             ? innermost_scope->channel_
+             : nullptr;
+}
+
+void UnaryCall::Start(std::unique_ptr<grpc::ChannelInterface> channel,
+                      UnaryRequest request) {
+  stub_.emplace(std::move(channel));
+  request_.emplace(std::move(request));
+  call_deadline_ = CallDeadline(request_->deadline, info_.policy());
+  deadline_ = call_deadline_.On(environment_);
+  Method& method = info_.method();
+  retry_.emplace(info_.policy().retry, method.MayRepeat(info_.policy()),
+                 environment_, method.retry_budget());
+  Try();
+}
+
+bool UnaryCall::cancelled() const {
+  absl::MutexLock lock(&mutex_);
+  return cancelled_;
+}
+
+void UnaryCall::WhenDone(Waiter waiter) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!done_) {
+      waiters_.push_back(std::move(waiter));
+      return;
+    }
+  }
+  std::move(waiter)();
+}
+
+void UnaryCall::Cancel() {
+  std::shared_ptr<Attempt> attempt;
+  std::shared_ptr<ParentWatch> watch;
+  bool ended_backoff;
+  {
+    absl::MutexLock lock(&mutex_);
+    cancelled_ = true;
+    attempt = attempt_;
+    ended_backoff = EndBackoff(&watch);
+  }
+  if (attempt != nullptr) attempt->Cancel();
+  if (watch != nullptr) watch->Stop();
+  if (ended_backoff) {
+    // Never inside this call, as an environment that a test moves by hand
+    // would.
+    Environment::Default().Run([self = shared_from_this()] {
+      self->Finish(End::kCancelled, Cancelled());
+    });
+  }
+}
+
+void UnaryCall::Try() {
+  const MonotonicTime now = environment_.Now();
+  if (now >= deadline_) {
+    // Without asking the breaker: the attempt could only fail, through no fault
+    // of the server.
+    return Finish(End::kExhausted, DeadlineExceeded());
+  }
+  CircuitBreaker::Permit permit = info_.method().breaker().TryAcquire(now);
+  if (!permit.admitted()) return OnRejected(permit.rejection(), now);
+
+  std::shared_ptr<Attempt> attempt = MakeAttempt(now);
+  bool cancelled;
+  {
+    absl::MutexLock lock(&mutex_);
+    cancelled = cancelled_;
+    if (!cancelled) attempt_ = attempt;
+  }
+  if (cancelled) return Finish(End::kCancelled, Cancelled());
+  permit_ = std::move(permit);
+  ++attempts_;
+  AttemptScope scope(info_.channel.get(), attempt->mutable_context());
+  attempt->Start(&*stub_, info_.channel->attempts.get(), info_.name,
+                 request_->message,
+                 [self = shared_from_this()] { self->OnAttemptDone(); });
+}
+
+std::shared_ptr<Attempt> UnaryCall::MakeAttempt(MonotonicTime now) {
+  auto attempt = std::make_shared<Attempt>();
+  grpc::ClientContext* context = attempt->mutable_context();
+  request_->settings.ApplyTo(context);
+  for (const auto& [key, value] : request_->metadata) {
+    context->AddMetadata(key, value);
+  }
+  if (attempts_ > 0) {
+    context->AddMetadata("grpc-previous-rpc-attempts", absl::StrCat(attempts_));
+  }
+
+  const std::optional<absl::Duration>& timeout = info_.policy().attempt_timeout;
+  attempt_deadline_ = deadline_;
+  Deadline deadline = call_deadline_;
+  if (timeout.has_value() && TimeAfter(now, *timeout) < deadline_) {
+    attempt_deadline_ = TimeAfter(now, *timeout);
+    deadline = Deadline::After(*timeout);
+  }
+  context->set_deadline(deadline.ForGrpc());
+  return attempt;
+}
+
+// A server that knows gRPC ends the call at the attempt's deadline, too, and
+// what it says of that may come first. Before that, it speaks of its own limit,
+// or of that of a call further down.
+bool UnaryCall::EndedByItsTimeout(const Attempt& attempt) const {
+  if (attempt_deadline_ == deadline_ || attempt_ended_ >= deadline_) {
+    return false;
+  }
+  return attempt_ended_ >= attempt_deadline_ - kDeadlineResolution ||
+         ServerAnswered(attempt.context().debug_error_string()) != true;
+}
+
+void UnaryCall::OnRejected(const Rejection& rejection, MonotonicTime now) {
+  if (info_.policy().wait_when_rejected) {
+    const RetryDecision decision =
+        retry_->NextAfterRejection(rejection.retry_after, now, deadline_);
+    if (decision.retry()) return Wait(decision.delay, now);
+  }
+  rejection_ = rejection;
+  grpc::Status status = MakeRejectionStatus(info_.name, rejection);
+  if (last_attempt_ != nullptr) {
+    status = grpc::Status(status.error_code(),
+                          absl::StrCat(status.error_message(), "; last error: ",
+                                       last_attempt_->status().error_message()),
+                          status.error_details());
+  }
+  Finish(End::kRejected, std::move(status));
+}
+
+void UnaryCall::OnAttemptDone() {
+  std::shared_ptr<Attempt> attempt;
+  bool cancelled;
+  {
+    absl::MutexLock lock(&mutex_);
+    attempt = std::move(attempt_);
+    cancelled = cancelled_;
+  }
+  attempt_ended_ = environment_.Now();
+  last_attempt_ = attempt;
+  // Recorded when the reply has been read.
+  if (attempt->status().ok()) return Finish(End::kSucceeded, grpc::Status());
+  ErrorOrigin origin;
+  origin.cancelled_by_caller = cancelled;
+  origin.attempt_timeout =
+      attempt->status().error_code() == grpc::StatusCode::DEADLINE_EXCEEDED &&
+      EndedByItsTimeout(*attempt);
+  origin.bad_reply = attempt->lacks_reply();
+  const AttemptVerdict verdict =
+      RecordFailure(attempt->status(), *attempt, origin);
+  if (cancelled) return Finish(End::kCancelled, Cancelled());
+  const RetryDecision decision =
+      retry_->Next(verdict.error, verdict.pushback, attempt_ended_, deadline_);
+  if (decision.retry()) return Wait(decision.delay, attempt_ended_);
+  Finish(EndOf(decision.verdict), attempt->status());
+}
+
+AttemptVerdict UnaryCall::RecordFailure(const grpc::Status& status,
+                                        Attempt& attempt,
+                                        const ErrorOrigin& origin) {
+  CircuitBreaker::Permit permit = std::exchange(permit_, {});
+  grpc::ClientContext* context = attempt.mutable_context();
+  return info_.recorder.RecordFailure(permit, status, *context,
+                                      context->GetServerTrailingMetadata(),
+                                      origin, attempt_ended_);
+}
+
+void UnaryCall::AcceptReply() {
+  if (!permit_.admitted()) return;
+  std::exchange(permit_, {}).Record(Outcome::kSuccess, attempt_ended_);
+  retry_->Next(ErrorClass(), Pushback(), attempt_ended_, deadline_);
+}
+
+UnaryResult UnaryCall::RefuseReply() {
+  UnaryResult result = this->result();
+  if (!permit_.admitted()) return result;
+  ErrorOrigin origin;
+  origin.bad_reply = true;
+  result.status = NoMessageReturned();
+  RecordFailure(result.status, *result.attempt, origin);
+  OnFinalFailure(End::kNotRetryable, &result);
+  return result;
+}
+
+void UnaryCall::SetFinalStatus(grpc::Status status) {
+  absl::MutexLock lock(&mutex_);
+  final_status_ = std::move(status);
+}
+
+grpc::Status UnaryCall::FinalStatus() const {
+  absl::MutexLock lock(&mutex_);
+  return final_status_.value_or(result_.status);
+}
+
+UnaryCall::End UnaryCall::EndOf(RetryDecision::Verdict verdict) {
+  switch (verdict) {
+    case RetryDecision::Verdict::kSucceeded:
+      return End::kSucceeded;
+    case RetryDecision::Verdict::kNotRetryable:
+    case RetryDecision::Verdict::kNotIdempotent:
+    case RetryDecision::Verdict::kPushback:
+      return End::kNotRetryable;
+    case RetryDecision::Verdict::kRetry:
+    case RetryDecision::Verdict::kExhausted:
+    case RetryDecision::Verdict::kBudget:
+    case RetryDecision::Verdict::kDeadline:
+      break;
+  }
+  return End::kExhausted;
+}
+
+void UnaryCall::Wait(absl::Duration delay, MonotonicTime now) {
+  uint64_t backoff;
+  {
+    absl::MutexLock lock(&mutex_);
+    backoff = ++backoffs_;
+    parent_end_.reset();
+  }
+  // Before the timer: until that is set, the application's call cannot end, and
+  // its channel is there.
+  std::shared_ptr<ParentWatch> watch = WatchParent(backoff);
+  bool cancelled;
+  std::optional<grpc_status_code> parent_end;
+  {
+    absl::MutexLock lock(&mutex_);
+    cancelled = cancelled_;
+    parent_end = parent_end_;
+    if (!cancelled && !parent_end.has_value()) {
+      backoff_ = backoff;
+      parent_watch_ = std::move(watch);
+      timer_ =
+          environment_.RunAt(TimeAfter(now, delay),
+                             [self = shared_from_this()] { self->OnTimer(); });
+      return;
+    }
+  }
+  if (watch != nullptr) watch->Stop();
+  if (cancelled) return Finish(End::kCancelled, Cancelled());
+  FinishWithParent(*parent_end);
+}
+
+std::shared_ptr<ParentWatch> UnaryCall::WatchParent(uint64_t backoff) {
+  if (request_->settings.parent() == nullptr ||
+      request_->core_channel == nullptr) {
+    return nullptr;
+  }
+  return ParentWatch::Start(
+      info_.channel->attempts, request_->core_channel, request_->settings,
+      [self = shared_from_this(), backoff](grpc_status_code code) {
+        self->OnParentEnded(backoff, code);
+      });
+}
+
+void UnaryCall::OnParentEnded(uint64_t backoff, grpc_status_code code) {
+  std::shared_ptr<ParentWatch> watch;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (backoff_ != backoff) {
+      if (backoffs_ == backoff) parent_end_ = code;  // It has not begun.
+      return;
+    }
+    if (!EndBackoff(&watch)) return;
+  }
+  FinishWithParent(code);
+}
+
+// As a native call ends.
+void UnaryCall::FinishWithParent(grpc_status_code code) {
+  if (code == GRPC_STATUS_DEADLINE_EXCEEDED) {
+    Finish(End::kExhausted, DeadlineExceeded());
+  } else {
+    Finish(End::kCancelled, Cancelled());
+  }
+}
+
+bool UnaryCall::EndBackoff(std::shared_ptr<ParentWatch>* watch) {
+  // If the timer cannot be stopped any more, OnTimer goes on.
+  if (timer_ == Environment::kNoTimer ||
+      !environment_.Cancel(std::exchange(timer_, Environment::kNoTimer))) {
+    return false;
+  }
+  backoff_ = 0;
+  *watch = std::move(parent_watch_);
+  return true;
+}
+
+void UnaryCall::OnTimer() {
+  std::shared_ptr<ParentWatch> watch;
+  bool cancelled;
+  {
+    absl::MutexLock lock(&mutex_);
+    timer_ = Environment::kNoTimer;
+    backoff_ = 0;
+    watch = std::move(parent_watch_);
+    cancelled = cancelled_;
+  }
+  if (watch != nullptr) watch->Stop();
+  if (cancelled) return Finish(End::kCancelled, Cancelled());
+  Try();
+}
+
+void UnaryCall::Finish(End end, grpc::Status status) {
+  UnaryResult result;
+  result.status = std::move(status);
+  // A rejection is ours: the metadata of an attempt before it is not its.
+  if (end != End::kRejected) result.attempt = std::move(last_attempt_);
+  if (end == End::kSucceeded) result.reply = result.attempt->reply();
+  if (attempts_ > 1) result.trailers.AddAttempts(attempts_);
+  if (rejection_.has_value()) result.trailers.AddRejection(*rejection_);
+  if (end != End::kSucceeded && end != End::kCancelled) {
+    OnFinalFailure(end, &result);
+  }
+  std::vector<Waiter> waiters;
+  {
+    absl::MutexLock lock(&mutex_);
+    result_ = std::move(result);
+    done_ = true;
+    waiters.swap(waiters_);
+  }
+  for (Waiter& waiter : waiters) std::move(waiter)();
+}
+
+void UnaryCall::OnFinalFailure(End end, UnaryResult* result) {
+  const Policy& policy = info_.policy();
+  const Fallback& fallback = policy.fallback;
+  const bool falls_back =
+      fallback.function != nullptr &&
+      ((end == End::kRejected && fallback.on_rejection) ||
+       (end == End::kNotRetryable && fallback.on_not_retryable) ||
+       (end == End::kExhausted && fallback.on_exhaustion));
+  if (!falls_back && policy.on_final_failure == nullptr) return;
+
+  FailedCall call;
+  call.method = info_.name;
+  call.request = &request_->message;
+  call.status = result->status;
+  call.attempts = attempts_;
+  call.rejected = end == End::kRejected;
+  info_.recorder.NotifyFinalFailure(call);
+  if (!falls_back) return;
+  FallbackResult answer;
+  // One that throws has no answer: the call has failed as it has.
+  if (!CallUserCode([&] { answer = fallback.function(call); })) return;
+  result->status = std::move(answer.status);
+  grpc::Slice reply(answer.reply);
+  result->reply = grpc::ByteBuffer(&reply, 1);
+}
+
+}  // namespace grpc_breaker::internal

@@ -1,0 +1,200 @@
+#ifndef GRPC_BREAKER_RPC_UNARY_CALL_H_
+#define GRPC_BREAKER_RPC_UNARY_CALL_H_
+
+// A unary call: the loop of permit, attempt, classification and backoff, and
+// the fallback at its end. It knows nothing of batches: the interceptor feeds
+// it a request and hands its result to the application.
+//
+//            Start
+//              |
+//         +-> Try --refused--------------------------+
+//         |    | permit                              |
+//      timer  attempt                                |
+//         |    |                                     v
+//         +- OnAttemptDone --no retry, cancelled-> Finish -> who waits
+//
+// One step runs at a time, on the caller's thread, the attempt queue's or the
+// environment's; Cancel and the end of a parent call may come at any time.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/synchronization/mutex.h"
+#include "grpc_breaker/circuit_breaker.h"
+#include "grpc_breaker/environment.h"
+#include "grpc_breaker/error_class.h"
+#include "grpc_breaker/registry.h"
+#include "grpc_breaker/retry_policy.h"
+#include "grpc_breaker/rpc/added_trailers.h"
+#include "grpc_breaker/rpc/attempt.h"
+#include "grpc_breaker/rpc/attempt_recorder.h"
+#include "grpc_breaker/rpc/call_info.h"
+#include "grpc_breaker/rpc/channel_context.h"
+#include "grpc_breaker/rpc/context_access.h"
+#include "grpc_breaker/rpc/deadline.h"
+#include "grpc_breaker/rpc/parent_watch.h"
+#include "grpcpp/generic/generic_stub.h"
+#include "grpcpp/support/byte_buffer.h"
+#include "grpcpp/support/status.h"
+
+namespace grpc_breaker::internal {
+
+// What the application asked for.
+struct UnaryRequest {
+  grpc::ByteBuffer message;
+  std::multimap<std::string, std::string> metadata;
+  ContextSettings settings;
+  Deadline deadline;  // The caller's.
+  // That of the call, which lives as long as the call; may be null.
+  grpc_channel* core_channel;
+};
+
+struct UnaryResult {
+  grpc::Status status;
+  grpc::ByteBuffer reply;  // Valid if the status is OK.
+  // The last attempt, for its metadata; null if there was none.
+  std::shared_ptr<Attempt> attempt;
+  AddedTrailers trailers;
+};
+
+// Thread-safe.
+class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
+ public:
+  using Waiter = absl::AnyInvocable<void() &&>;
+
+  explicit UnaryCall(CallInfo info)
+      : info_(std::move(info)), environment_(info_.environment()) {}
+
+  const CallInfo& info() const { return info_; }
+
+  // Once. May finish the call before it returns.
+  void Start(std::unique_ptr<grpc::ChannelInterface> channel,
+             UnaryRequest request);
+
+  // Never finishes the call itself, so that it may be called under the locks of
+  // the application's context. Also before Start.
+  void Cancel() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool cancelled() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Runs `waiter` once there is a result: now, or on the thread that finishes
+  // the call.
+  void WhenDone(Waiter waiter) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // For waiters: it does not change any more.
+  const UnaryResult& result() const ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return result_;
+  }
+
+  // What comes of the reply, which only the application's message can tell; the
+  // first time counts. One that parses is the server's success. One that does
+  // not is a failure, hook and fallback included: returns what is the result
+  // then.
+  void AcceptReply();
+  UnaryResult RefuseReply();
+  // The status of the result, unless another one was set.
+  void SetFinalStatus(grpc::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
+  grpc::Status FinalStatus() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  // Why there is no further attempt.
+  enum class End {
+    kSucceeded,
+    kCancelled,
+    kRejected,
+    kNotRetryable,
+    kExhausted
+  };
+
+  void Try() ABSL_LOCKS_EXCLUDED(mutex_);
+  std::shared_ptr<Attempt> MakeAttempt(MonotonicTime now);
+  // For an attempt that has ended with DEADLINE_EXCEEDED.
+  bool EndedByItsTimeout(const Attempt& attempt) const;
+  void OnRejected(const Rejection& rejection, MonotonicTime now);
+  void OnAttemptDone() ABSL_LOCKS_EXCLUDED(mutex_);
+  AttemptVerdict RecordFailure(const grpc::Status& status, Attempt& attempt,
+                               const ErrorOrigin& origin);
+  void Wait(absl::Duration delay, MonotonicTime now)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // Null if no parent can end the backoff.
+  std::shared_ptr<ParentWatch> WatchParent(uint64_t backoff);
+  void OnParentEnded(uint64_t backoff, grpc_status_code code)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void FinishWithParent(grpc_status_code code);
+  void OnTimer() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Takes the backoff from the timer. False if there is none, or no longer. The
+  // watch, if any, remains to be stopped.
+  bool EndBackoff(std::shared_ptr<ParentWatch>* watch)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Finish(End end, grpc::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
+  static End EndOf(RetryDecision::Verdict verdict);
+  void OnFinalFailure(End end, UnaryResult* result);
+
+  const CallInfo info_;
+  Environment& environment_;
+
+  // Set by Start.
+  std::optional<grpc::GenericStub> stub_;
+  std::optional<UnaryRequest> request_;
+  // One moment, for gRPC and on the environment's clock.
+  Deadline call_deadline_ = Deadline::Infinite();
+  MonotonicTime deadline_;
+  std::optional<RetryPolicy> retry_;
+
+  // Of the attempt under way, or of the last one until its reply was read.
+  CircuitBreaker::Permit permit_;
+  MonotonicTime attempt_ended_;
+  int attempts_ = 0;
+  // Of the attempt under way; not after the call's.
+  MonotonicTime attempt_deadline_;
+  std::optional<Rejection> rejection_;
+  std::shared_ptr<Attempt> last_attempt_;
+
+  mutable absl::Mutex mutex_;
+  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
+  // What Cancel has to stop: an attempt, or a backoff.
+  std::shared_ptr<Attempt> attempt_ ABSL_GUARDED_BY(mutex_);
+  Environment::TimerId timer_ ABSL_GUARDED_BY(mutex_) = Environment::kNoTimer;
+  uint64_t backoffs_ ABSL_GUARDED_BY(mutex_) = 0;
+  // The number of the one under way, or 0.
+  uint64_t backoff_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Of a parent that ended before the last backoff began.
+  std::optional<grpc_status_code> parent_end_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<ParentWatch> parent_watch_ ABSL_GUARDED_BY(mutex_);
+  bool done_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<Waiter> waiters_ ABSL_GUARDED_BY(mutex_);
+  UnaryResult result_ ABSL_GUARDED_BY(mutex_);
+  std::optional<grpc::Status> final_status_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Marks the calling thread as starting an attempt of `channel` on `context`.
+// gRPC may then ask that very factory for an interceptor, if one before it
+// returned null: it must decline, or the attempt would retry itself until the
+// stack is full. Calls that the application's interceptors make meanwhile have
+// contexts of their own.
+class AttemptScope {
+ public:
+  AttemptScope(const ChannelContext* channel,
+               const grpc::ClientContext* context);
+  ~AttemptScope();
+  AttemptScope(const AttemptScope&) = delete;
+  AttemptScope& operator=(const AttemptScope&) = delete;
+
+  // Whose attempt is being started on `context` by this thread; null if none.
+  static const ChannelContext* ChannelOf(const grpc::ClientContext* context);
+
+ private:
+  const ChannelContext* const channel_;
+  const grpc::ClientContext* const context_;
+  const AttemptScope* const outer_;
+};
+
+}  // namespace grpc_breaker::internal
+
+#endif  // GRPC_BREAKER_RPC_UNARY_CALL_H_

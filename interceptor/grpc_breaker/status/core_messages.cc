@@ -1,0 +1,69 @@
+#include "grpc_breaker/status/core_messages.h"
+
+#include <algorithm>
+#include <initializer_list>
+#include <string>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+
+namespace grpc_breaker::internal {
+namespace {
+
+bool StartsWithAny(absl::string_view message,
+                   std::initializer_list<absl::string_view> texts) {
+  return std::any_of(texts.begin(), texts.end(), [&](absl::string_view text) {
+    return absl::StartsWithIgnoreCase(message, text);
+  });
+}
+
+}  // namespace
+
+bool SaysNotConnected(absl::string_view message) {
+  return StartsWithAny(message, {"failed to connect to all addresses",
+                                 "connections to all backends failing",
+                                 "DNS resolution failed for"});
+}
+
+bool SaysNotSeen(absl::string_view message) {
+  return message == "Received RST_STREAM with error code 7" ||
+         absl::StartsWith(message, "GOAWAY received");
+}
+
+bool SaysConnectionLost(absl::string_view message) {
+  return StartsWithAny(
+      message,
+      {"Socket closed", "recvmsg:", "sendmsg:", "Connection reset",
+       "Broken pipe", "GOAWAY received", "Endpoint read failed",
+       "keepalive watchdog timeout", "Received RST_STREAM", "Stream removed"});
+}
+
+bool SaysNoCredentials(absl::string_view message) {
+  return StartsWithAny(message, {"Getting metadata from plugin failed",
+                                 "Error occurred when fetching oauth2 token",
+                                 "Established channel does not have a "
+                                 "sufficient security level",
+                                 "Incompatible credentials set on channel"});
+}
+
+bool SaysTooLarge(absl::string_view message) {
+  const std::string lower = absl::AsciiStrToLower(message);
+  const auto contains = [&lower](absl::string_view text) {
+    return absl::StrContains(lower, text);
+  };
+  // No single word of these: "message quota exceeded" is about a rate.
+  return contains("message larger than") ||              // C++, Go, Node.js
+         contains("message with a size larger than") ||  // Node.js
+         contains("message exceeds maximum size") ||     // Java
+         contains("message exceeds the maximum") ||      // .NET
+         contains("message length too large") ||         // Rust
+         contains("message too large") || contains("message is too large") ||
+         (contains("message size") &&  // Connect
+          (contains("larger than configured max") ||
+           contains("exceeded sendmaxbytes") || contains("exceeds"))) ||
+         contains("metadata size exceeds") ||  // C++
+         contains("header list size") ||       // Go
+         contains("header size exceeded");     // Java
+}
+
+}  // namespace grpc_breaker::internal

@@ -1,0 +1,90 @@
+// Includes go downward only: the build shows a layer no header of one above.
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/layers/layers.h"
+
+namespace {
+
+using ::testing::Contains;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+// A layer may include those on floors below its own.
+const std::map<std::string, int>& Floors() {
+  static const auto* const floors = new std::map<std::string, int>{
+      {"base", 0},    {"status", 1}, {"testing", 1},
+      {"breaker", 2}, {"retry", 2},  {"registry", 3},
+      {"rpc", 4},     {"config", 4}, {"admin", 5},
+  };
+  return *floors;
+}
+
+bool MayInclude(const std::string& folder, const std::string& other) {
+  return folder == other || Floors().at(other) < Floors().at(folder);
+}
+
+TEST(LayersTest, NoLayerCanIncludeAHeaderOfItsFloorOrAbove) {
+  ASSERT_THAT(Layers(), SizeIs(10));
+  for (const Layer& layer : Layers()) {
+    for (const std::string& header : *layer.seen) {
+      EXPECT_TRUE(MayInclude(layer.folder, FoldersOfHeaders().at(header)))
+          << layer.name << " can include " << header;
+    }
+  }
+}
+
+TEST(LayersTest, EachLayerSeesItsOwnPrivateHeadersAndThoseOfTheBase) {
+  for (const Layer& layer : Layers()) {
+    EXPECT_THAT(*layer.seen, Contains("grpc_breaker/base/timer_queue.h"))
+        << layer.name;
+    for (const auto& [header, folder] : FoldersOfHeaders()) {
+      if (folder == layer.folder &&
+          header.rfind("grpc_breaker/" + folder + "/", 0) == 0) {
+        EXPECT_THAT(*layer.seen, Contains(header)) << layer.name;
+      }
+    }
+  }
+}
+
+// By the name of a neighbour, or over "..", anything could be included.
+TEST(LayersTest, SourcesNameHeadersByTheirWholePaths) {
+  int includes = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(
+           GRPC_BREAKER_SOURCE_DIR "/interceptor/grpc_breaker")) {
+    std::ifstream file(entry.path());
+    for (std::string line; std::getline(file, line);) {
+      if (line.rfind("#include \"", 0) != 0) continue;
+      ++includes;
+      const std::string path = line.substr(10);
+      const std::string root = path.substr(0, path.find('/'));
+      EXPECT_TRUE(root == "absl" || root == "google" || root == "grpc" ||
+                  root == "grpcpp" || root == "grpc_breaker")
+          << entry.path() << ": " << line;
+      EXPECT_EQ(path.find(".."), std::string::npos)
+          << entry.path() << ": " << line;
+    }
+  }
+  EXPECT_GT(includes, 300);
+}
+
+TEST(LayersTest, PublicHeadersIncludeNoPrivateOnes) {
+  for (const auto& [header, folder] : FoldersOfHeaders()) {
+    if (header.rfind("grpc_breaker/" + folder + "/", 0) == 0) continue;
+    std::ifstream file(GRPC_BREAKER_SOURCE_DIR "/interceptor/" + header);
+    ASSERT_TRUE(file.is_open()) << header;
+    for (std::string line; std::getline(file, line);) {
+      if (line.rfind("#include \"grpc_breaker/", 0) != 0) continue;
+      const std::string included = line.substr(10, line.size() - 11);
+      EXPECT_EQ(included.find('/', 13), std::string::npos)
+          << header << ": " << line;
+    }
+  }
+}
+
+}  // namespace
