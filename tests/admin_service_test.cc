@@ -356,6 +356,18 @@ TEST_F(AdminServiceTest, GetsABreakerByItsMethodAlone) {
   EXPECT_EQ(breaker.history(0).to(), admin::v1::STATE_OPEN);
 }
 
+TEST_F(AdminServiceTest, PoliciesAreInWhatGetReturnsOnly) {
+  auto channel = MakeChannel("a");
+  channel->FindOrCreate("/pkg.S/M");
+  Breaker breaker;
+  ASSERT_TRUE(Get("/pkg.S/M", "", &breaker).ok());
+  EXPECT_TRUE(breaker.has_policy());
+  admin::v1::ListBreakersResponse list;
+  ASSERT_TRUE(List({}, &list).ok());
+  ASSERT_EQ(list.breakers_size(), 1);
+  EXPECT_FALSE(list.breakers(0).has_policy());
+}
+
 TEST_F(AdminServiceTest, GetsAMethodWithAPolicyBeforeItsFirstCall) {
   Options options;
   options.methods["/pkg.S/M"].retry.max_retries = 7;

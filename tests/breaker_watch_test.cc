@@ -137,6 +137,24 @@ TEST_F(BreakerWatchTest, ASnapshotOfNothingHasAnEndToo) {
   EXPECT_THAT(Watch()->ReadAll(), ElementsAre("SNAPSHOT_END"));
 }
 
+// They change seldom: GetBreaker tells what has become of them.
+TEST_F(BreakerWatchTest, PoliciesAreInTheSnapshotOnly) {
+  auto channel = MakeChannel("a");
+  Method& method = channel->FindOrCreate("/pkg.S/M");
+  auto call = Watch();
+  EXPECT_TRUE(call->FinishWrite().breaker().has_policy());
+  call->ReadAll();
+
+  Open(method);
+  channel->FindOrCreate("/pkg.S/N");
+
+  for (int i = 0; i < 2; ++i) {
+    const Response message = call->FinishWrite();
+    EXPECT_NE(message.breaker().method(), "");
+    EXPECT_FALSE(message.breaker().has_policy()) << message.DebugString();
+  }
+}
+
 TEST_F(BreakerWatchTest, TellsChangesAsTheyHappen) {
   auto channel = MakeChannel("a");
   Method& method = channel->FindOrCreate("/pkg.S/M");
