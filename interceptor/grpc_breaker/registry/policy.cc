@@ -3,20 +3,15 @@
 #include <utility>
 
 #include "absl/algorithm/container.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "grpc_breaker/base/utf8.h"
 #include "grpc_breaker/directory.h"
 #include "grpc_breaker/registry/linked_protos.h"
 #include "grpc_breaker/registry/method_name.h"
+#include "grpc_breaker/registry/policy_fields.h"
 
 namespace grpc_breaker {
 namespace {
 
-// gRPC counts deadlines in milliseconds.
-constexpr absl::Duration kShortestTimeout = absl::Milliseconds(1);
-// Far beyond any use, and far from overflowing a count of nanoseconds.
-constexpr absl::Duration kLongestTimeout = absl::Hours(24 * 365);
 constexpr int kMostMethods = 1'000'000;
 
 absl::Status Invalid(absl::string_view field, absl::string_view requirement) {
@@ -26,37 +21,6 @@ absl::Status Invalid(absl::string_view field, absl::string_view requirement) {
 absl::Status WithPrefix(absl::string_view prefix, const absl::Status& status) {
   if (status.ok() || prefix.empty()) return status;
   return absl::Status(status.code(), absl::StrCat(prefix, status.message()));
-}
-
-absl::Status ValidateTimeout(absl::string_view field,
-                             const std::optional<absl::Duration>& timeout) {
-  if (!timeout ||
-      (*timeout >= kShortestTimeout && *timeout <= kLongestTimeout)) {
-    return absl::OkStatus();
-  }
-  return Invalid(
-      field,
-      absl::StrCat("must be from ", absl::FormatDuration(kShortestTimeout),
-                   " to ", absl::FormatDuration(kLongestTimeout), ", got ",
-                   absl::FormatDuration(*timeout)));
-}
-
-// What the admin service shows must be.
-absl::Status ValidateUtf8(absl::string_view field, const std::string& value) {
-  if (internal::IsUtf8(value)) return absl::OkStatus();
-  return Invalid(field, absl::StrCat("must be UTF-8, got \"",
-                                     absl::CHexEscape(value), "\""));
-}
-
-// For values that were cast into an enum whose values are 0 to `last`.
-template <typename Enum>
-absl::Status ValidateEnum(absl::string_view field,
-                          const std::optional<Enum>& value, Enum last) {
-  if (!value) return absl::OkStatus();
-  const int number = static_cast<int>(*value);
-  if (number >= 0 && number <= static_cast<int>(last)) return absl::OkStatus();
-  return Invalid(field,
-                 absl::StrCat("must be one of the named values, got ", number));
 }
 
 absl::Status ValidateOverride(grpc::StatusCode code,
@@ -69,17 +33,7 @@ absl::Status ValidateOverride(grpc::StatusCode code,
                    absl::StrCat("must be the code of an error, in ",
                                 "[1, 16], got ", static_cast<int>(code)));
   }
-  if (override.category == ErrorCategory::kNone) {
-    // Retries would take it for a success.
-    return Invalid(field + ".category", "must be that of an error, got NONE");
-  }
-  absl::Status status = ValidateEnum(field + ".category", override.category,
-                                     ErrorCategory::kPermanent);
-  status.Update(ValidateEnum(field + ".severity", override.severity,
-                             ErrorSeverity::kCritical));
-  status.Update(
-      ValidateEnum(field + ".outcome", override.outcome, Outcome::kIgnored));
-  return status;
+  return internal::CheckFields(field + ".", override);
 }
 
 std::string MethodName(absl::string_view service, absl::string_view method) {
@@ -153,11 +107,7 @@ absl::Status Policy::Validate(const std::string& prefix) const {
   for (const auto& [code, override] : classification) {
     status.Update(ValidateOverride(code, override));
   }
-  status.Update(ValidateEnum("idempotency", std::make_optional(idempotency),
-                             Idempotency::kRepeatable));
-  status.Update(ValidateTimeout("timeout", timeout));
-  status.Update(ValidateTimeout("attempt_timeout", attempt_timeout));
-  status.Update(ValidateUtf8("authority", authority));
+  status.Update(internal::CheckFields("", *this));
   return WithPrefix(prefix, status);
 }
 
@@ -217,7 +167,8 @@ Options::Options()
 absl::Status Options::Validate() const {
   absl::Status status = Policies::Validate();
   status.Update(retry_budget.Validate());
-  status.Update(ValidateUtf8("channel_name", channel_name));
+  status.Update(internal::ComplaintStatus(
+      "", "channel_name", internal::Utf8{}.Complaint(channel_name)));
   if (max_methods < 1 || max_methods > kMostMethods) {
     status.Update(Invalid(
         "max_methods",

@@ -5,17 +5,41 @@
 //
 // Thread-compatible: plain values.
 
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "grpc_breaker/base/option_fields.h"
 #include "grpc_breaker/retry_options.h"
 
 namespace grpc_breaker::internal {
 
-#define GRPC_BREAKER_RETRY_OPTIONS(FIELD)                  \
-  FIELD(max_retries), FIELD(base_delay), FIELD(max_delay), \
-      FIELD(exponential_base), FIELD(jitter)
+struct AtLeastBaseDelay {
+  absl::Duration base_delay;
 
-#define GRPC_BREAKER_RETRY_BUDGET_OPTIONS(FIELD) \
-  FIELD(max_tokens), FIELD(token_ratio)
+  std::string Text() const { return "at least retry.base_delay"; }
+  std::string Complaint(absl::Duration value) const {
+    if (value >= base_delay) return "";
+    return Refusal(absl::StrCat(Text(), " (", ValueText(base_delay), ")"),
+                   value);
+  }
+};
+
+// Less than a nanosecond would be no delay at all, by clocks that count these.
+//
+// clang-format off
+#define GRPC_BREAKER_RETRY_OPTIONS(FIELD)                                      \
+  FIELD(max_retries, From{0, 100}),                                            \
+  FIELD(base_delay, Both{AtLeast{absl::Nanoseconds(1)}, FiniteDuration{}}),    \
+  FIELD(max_delay,                                                             \
+        Both{AtLeastBaseDelay{options.base_delay}, FiniteDuration{}}),         \
+  FIELD(exponential_base, FiniteAbove{1}),                                     \
+  FIELD(jitter, OneOf{Jitter::kGrpcA6, "one of the kinds of Jitter"})
+
+#define GRPC_BREAKER_RETRY_BUDGET_OPTIONS(FIELD)                               \
+  FIELD(max_tokens, ZeroOr{From{0.001, 1000.0}, ", or "}),                     \
+  FIELD(token_ratio, OnlyIf{options.max_tokens != 0, From{0.001, 1000.0}})
+// clang-format on
 
 GRPC_BREAKER_OPTION_TABLE(RetryOptions, GRPC_BREAKER_RETRY_OPTIONS)
 GRPC_BREAKER_OPTION_TABLE(RetryBudgetOptions, GRPC_BREAKER_RETRY_BUDGET_OPTIONS)
