@@ -1,24 +1,15 @@
 #include "grpc_breaker/breaker_options.h"
 
-#include <cstddef>
 #include <functional>
 #include <limits>
 #include <string>
-#include <tuple>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace grpc_breaker {
 namespace {
-
-using ::testing::AllOf;
-using ::testing::EndsWith;
-using ::testing::HasSubstr;
-using ::testing::StartsWith;
 
 TEST(BreakerOptionsTest, TheDefaultsAreValid) {
   EXPECT_TRUE(BreakerOptions().Validate().ok());
@@ -104,87 +95,6 @@ INSTANTIATE_TEST_SUITE_P(
            o.rejection_event_interval = absl::ZeroDuration();
          }},
     }));
-
-struct DurationField {
-  const char* name;
-  absl::Duration BreakerOptions::*field;
-  absl::Duration least;
-};
-
-class ShortBreakerDurationTest
-    : public ::testing::TestWithParam<DurationField> {};
-
-TEST_P(ShortBreakerDurationTest, HasALeastValueThatIsNamed) {
-  const auto& [name, field, least] = GetParam();
-  BreakerOptions options;
-  options.*field = least;
-  EXPECT_TRUE(options.Validate().ok()) << options.Validate();
-  // Absl counts quarters of a nanosecond, clocks do not.
-  for (const absl::Duration less :
-       {least - absl::Nanoseconds(1) / 4, absl::Nanoseconds(1) / 2}) {
-    options.*field = less;
-    EXPECT_THAT(
-        std::string(options.Validate().message()),
-        AllOf(StartsWith(absl::StrCat("breaker.", name, ": must be ")),
-              HasSubstr(absl::StrCat(" ", absl::FormatDuration(least))),
-              EndsWith(absl::StrCat(", got ", absl::FormatDuration(less)))));
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    EachField, ShortBreakerDurationTest,
-    ::testing::Values(
-        DurationField{"slow_call", &BreakerOptions::slow_call,
-                      absl::Nanoseconds(1)},
-        DurationField{"window", &BreakerOptions::window,
-                      absl::Milliseconds(100)},
-        DurationField{"open_duration", &BreakerOptions::open_duration,
-                      absl::Milliseconds(1)},
-        DurationField{"max_open_duration", &BreakerOptions::max_open_duration,
-                      absl::Milliseconds(1)},
-        DurationField{"half_open_max_wait", &BreakerOptions::half_open_max_wait,
-                      absl::Milliseconds(1)},
-        DurationField{"permit_lease", &BreakerOptions::permit_lease,
-                      absl::Milliseconds(1)},
-        DurationField{"ramp_step", &BreakerOptions::ramp_step,
-                      absl::Milliseconds(1)},
-        DurationField{"rejection_event_interval",
-                      &BreakerOptions::rejection_event_interval,
-                      absl::Nanoseconds(1)}),
-    [](const auto& info) { return std::string(info.param.name); });
-
-void Change(bool& value) { value = !value; }
-void Change(int& value) { ++value; }
-void Change(double& value) { value += 0.25; }
-void Change(absl::Duration& value) { value = absl::Seconds(7); }
-void Change(std::vector<double>& value) { value.push_back(0.25); }
-
-// Changes the field of that number. Returns how many fields there are.
-size_t ChangeField(BreakerOptions& options, size_t number) {
-  // As many names as there are fields, or this does not compile.
-  auto& [f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15,
-         f16, f17, f18, f19, f20, f21, f22, f23, f24, f25] = options;
-  size_t fields = 0;
-  std::apply(
-      [&](auto&... field) {
-        ((fields++ == number ? Change(field) : void()), ...);
-      },
-      std::tie(f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14,
-               f15, f16, f17, f18, f19, f20, f21, f22, f23, f24, f25));
-  return fields;
-}
-
-TEST(BreakerOptionsTest, DifferIfAnyFieldDoes) {
-  EXPECT_EQ(BreakerOptions(), BreakerOptions());
-  size_t fields = 1;
-  for (size_t number = 0; number < fields; ++number) {
-    BreakerOptions options;
-    fields = ChangeField(options, number);
-    EXPECT_NE(options, BreakerOptions()) << "field " << number;
-    EXPECT_FALSE(options == BreakerOptions()) << "field " << number;
-  }
-  EXPECT_GT(fields, 20u);
-}
 
 }  // namespace
 }  // namespace grpc_breaker

@@ -1,12 +1,18 @@
 #include "grpc_breaker/base/option_fields.h"
 
+#include <cmath>
 #include <limits>
+#include <map>
+#include <regex>
 #include <string>
 #include <type_traits>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "grpc_breaker/breaker/breaker_fields.h"
 #include "grpc_breaker/retry/retry_fields.h"
@@ -20,57 +26,168 @@ using ::testing::StartsWith;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-// A value that nothing can be set to; false if there is none.
-bool Spoil(bool&) { return false; }
-bool Spoil(int& value) {
-  value = -1;
-  return true;
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+// --- The texts of ranges, taken at their word ---
+
+// Values that a text lets pass and such that are just beyond.
+template <typename T>
+struct Edges {
+  std::vector<T> good;
+  std::vector<T> bad;
+};
+
+void Parse(const std::string& text, int* value) {
+  EXPECT_TRUE(absl::SimpleAtoi(text, value)) << text;
 }
-bool Spoil(double& value) {
-  value = kNan;
-  return true;
+void Parse(const std::string& text, double* value) {
+  EXPECT_TRUE(absl::SimpleAtod(text, value)) << text;
 }
-bool Spoil(std::vector<double>& value) {
-  value = {kNan};
-  return true;
-}
-bool Spoil(absl::Duration& value) {
-  value = absl::Seconds(-1);
-  return true;
-}
-bool Spoil(Jitter& value) {
-  value = static_cast<Jitter>(99);
-  return true;
+void Parse(const std::string& text, absl::Duration* value) {
+  EXPECT_TRUE(absl::ParseDuration(text, value)) << text;
 }
 
+int Below(int value) { return value - 1; }
+int Above(int value) { return value + 1; }
+double Below(double value) { return std::nextafter(value, -kInfinity); }
+double Above(double value) { return std::nextafter(value, kInfinity); }
+// Absl counts quarters of a nanosecond, clocks do not.
+absl::Duration Below(absl::Duration value) {
+  return value - absl::Nanoseconds(1) / 4;
+}
+absl::Duration Above(absl::Duration value) {
+  return value + absl::Nanoseconds(1) / 4;
+}
+
+std::vector<int> NeverGood(int) { return {}; }
+std::vector<double> NeverGood(double) { return {kNan}; }
+std::vector<absl::Duration> NeverGood(absl::Duration) {
+  return {-absl::InfiniteDuration()};
+}
+
+// Of a field of the type T with `text` for its range.
+template <typename T>
+Edges<T> EdgesOf(const std::string& text) {
+  Edges<T> edges;
+  edges.bad = NeverGood(T());
+  T least{};
+  T most{};
+  std::smatch match;
+  const std::string number = "([0-9.a-z]+)";
+  if (std::regex_match(
+          text, match,
+          std::regex("(0,? or )?from " + number + " to " + number))) {
+    Parse(match[2], &least);
+    Parse(match[3], &most);
+    edges.good = {least, most};
+    edges.bad.insert(edges.bad.end(), {Below(least), Above(most)});
+    if (match[1].matched) {
+      edges.good.push_back(T());
+      edges.bad.insert(edges.bad.end(), {Below(T()), Above(T())});
+    }
+  } else if (std::regex_match(text, match,
+                              std::regex("at least " + number + "(.*)"))) {
+    Parse(match[1], &least);
+    edges.good = {least};
+    edges.bad.push_back(Below(least));
+    Parse("inf", &most);
+    (match[2] == ", finite" ? edges.bad : edges.good).push_back(most);
+  } else if (std::regex_match(
+                 text, match,
+                 std::regex("greater than " + number + " and finite"))) {
+    Parse(match[1], &least);
+    Parse("inf", &most);
+    edges.good = {Above(least), Below(most)};
+    edges.bad.insert(edges.bad.end(), {least, most});
+  } else {
+    ADD_FAILURE() << "What are the edges of \"" << text << "\"?";
+  }
+  return edges;
+}
+
+template <>
+Edges<bool> EdgesOf(const std::string& text) {
+  EXPECT_EQ(text, "");
+  return {{false, true}, {}};
+}
+
+template <>
+Edges<Jitter> EdgesOf(const std::string& text) {
+  EXPECT_EQ(text, "one of the kinds of Jitter");
+  Edges<Jitter> edges;
+  for (int number = -1; number < 20; ++number) {
+    const auto jitter = static_cast<Jitter>(number);
+    (ToString(jitter).empty() ? edges.bad : edges.good).push_back(jitter);
+  }
+  return edges;
+}
+
+template <>
+Edges<std::vector<double>> EdgesOf(const std::string& text) {
+  EXPECT_EQ(text, "at most 16 steps, shares greater than 0 and at most 1");
+  return {{{}, {Above(0.)}, std::vector<double>(16, 1)},
+          {std::vector<double>(17, 1), {0}, {1, Above(1.)}, {kNan}}};
+}
+
+// Validate() lets pass what the texts of the ranges say, and names a field that
+// is just beyond. In the texts, the values of `names` stand for themselves.
 template <typename Options>
-void ExpectValidateToNameEachField(const Options& good,
-                                   const std::string& prefix) {
-  ASSERT_TRUE(good.Validate().ok()) << good.Validate();
-  Options options = good;
+void ExpectRangesToBeAsTheySay(
+    const std::string& prefix, const Options& valid,
+    const std::map<std::string, std::string>& names = {}) {
+  Options options = valid;
   ForEachField(options, [&](const auto& field) {
-    if (!Spoil(field.value)) return;
-    EXPECT_THAT(std::string(options.Validate().message()),
-                StartsWith(absl::StrCat(prefix, field.name, ": must be ")));
-    options = good;
+    using T = std::remove_reference_t<decltype(field.value)>;
+    const Edges<T> edges =
+        EdgesOf<T>(absl::StrReplaceAll(field.range.Text(), names));
+    for (const T& good : edges.good) {
+      field.value = good;
+      EXPECT_EQ(options.Validate(), absl::OkStatus());
+    }
+    for (const T& bad : edges.bad) {
+      field.value = bad;
+      EXPECT_EQ(options.Validate().code(), absl::StatusCode::kInvalidArgument);
+      EXPECT_THAT(std::string(options.Validate().message()),
+                  StartsWith(absl::StrCat(prefix, field.name, ": must be ")))
+          << testing::PrintToString(bad);
+    }
+    options = valid;
   });
 }
 
-TEST(OptionFieldsTest, ValidateNamesEachFieldOfTheBreakersOptions) {
+TEST(OptionFieldsTest, RangesOfTheBreakersOptionsAreAsTheySay) {
   BreakerOptions options;
   options.last_calls = 10;  // Else the failures among them mean nothing.
-  options.last_calls_failures = 5;
-  ExpectValidateToNameEachField(options, "breaker.");
+  options.last_calls_failures = 1;
+  ExpectRangesToBeAsTheySay("breaker.", options, {{"last_calls", "10"}});
 }
 
-TEST(OptionFieldsTest, ValidateNamesEachFieldOfTheRetryOptions) {
-  ExpectValidateToNameEachField(RetryOptions(), "retry.");
+TEST(OptionFieldsTest, RangesOfTheRetryOptionsAreAsTheySay) {
+  ExpectRangesToBeAsTheySay("retry.", RetryOptions(),
+                            {{"retry.base_delay", "1s"}});
 }
 
-TEST(OptionFieldsTest, ValidateNamesEachFieldOfTheRetryBudget) {
+TEST(OptionFieldsTest, RangesOfTheRetryBudgetAreAsTheySay) {
   RetryBudgetOptions options;
   options.max_tokens = 10;  // Else there is no budget.
-  ExpectValidateToNameEachField(options, "retry_budget.");
+  ExpectRangesToBeAsTheySay("retry_budget.", options);
+}
+
+// So that nothing has to be set that is not used.
+TEST(OptionFieldsTest, FieldsThatAreNotUsedMayHaveAnyValue) {
+  BreakerOptions breaker;
+  breaker.last_calls_failures = -1;
+  EXPECT_EQ(breaker.Validate(), absl::OkStatus());
+  RetryBudgetOptions budget;
+  budget.token_ratio = kNan;
+  EXPECT_EQ(budget.Validate(), absl::OkStatus());
+}
+
+TEST(OptionFieldsTest, TheFirstFieldThatIsOutOfItsRangeIsNamed) {
+  RetryBudgetOptions budget;
+  budget.max_tokens = budget.token_ratio = -1;
+  EXPECT_THAT(std::string(budget.Validate().message()),
+              StartsWith("retry_budget.max_tokens: "));
 }
 
 template <typename Options>

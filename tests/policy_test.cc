@@ -59,8 +59,14 @@ TEST(PolicyTest, RefusesTimeoutsBelowAMillisecond) {
             "attempt_timeout: must be from 1ms to 8760h, got -5ms");
 }
 
-TEST(PolicyTest, RefusesAnEndlessTimeout) {
+TEST(PolicyTest, RefusesTimeoutsBeyondAYear) {
   Policy policy;
+  policy.timeout = policy.attempt_timeout = absl::Hours(8760);
+  EXPECT_TRUE(policy.Validate().ok()) << policy.Validate();
+  policy.attempt_timeout = absl::Hours(8760) + absl::Nanoseconds(1);
+  EXPECT_EQ(std::string(policy.Validate().message()),
+            "attempt_timeout: must be from 1ms to 8760h, got "
+            "8760h0.000000001s");
   policy.timeout = absl::InfiniteDuration();
   EXPECT_EQ(std::string(policy.Validate().message()),
             "timeout: must be from 1ms to 8760h, got inf");
@@ -79,14 +85,28 @@ TEST(PolicyTest, RefusesToReclassifyWhatIsNoError) {
             "got 17");
 }
 
+// The first number after each enum's last.
 TEST(PolicyTest, RefusesEnumeratorsThatDoNotExist) {
   Policy policy;
-  policy.classification[grpc::StatusCode::ABORTED].category =
-      static_cast<ErrorCategory>(77);
+  ClassOverride& override = policy.classification[grpc::StatusCode::ABORTED];
+  override.category = static_cast<ErrorCategory>(6);
   EXPECT_EQ(std::string(policy.Validate().message()),
             "classification[10].category: must be one of the named values, "
-            "got 77");
-  policy.classification.clear();
+            "got 6");
+  override = {};
+  override.severity = static_cast<ErrorSeverity>(5);
+  EXPECT_EQ(std::string(policy.Validate().message()),
+            "classification[10].severity: must be one of the named values, "
+            "got 5");
+  override = {};
+  override.outcome = static_cast<Outcome>(3);
+  EXPECT_EQ(std::string(policy.Validate().message()),
+            "classification[10].outcome: must be one of the named values, "
+            "got 3");
+  override = {};
+  policy.idempotency = static_cast<Idempotency>(2);
+  EXPECT_EQ(std::string(policy.Validate().message()),
+            "idempotency: must be one of the named values, got 2");
   policy.idempotency = static_cast<Idempotency>(-1);
   EXPECT_EQ(std::string(policy.Validate().message()),
             "idempotency: must be one of the named values, got -1");
