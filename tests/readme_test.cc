@@ -1,15 +1,12 @@
 // What README.md says is so: it is compared with the code that it speaks of.
 
 #include <fstream>
-#include <map>
 #include <sstream>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -113,44 +110,26 @@ std::string Text(const std::vector<double>& values) {
 
 std::string Text(Jitter value) { return std::string(ToString(value)); }
 
-TEST(ReadmeTest, DefaultsAreThoseOfTheCode) {
-  std::map<std::string, std::string> defaults;
-  const auto add = [&defaults](const std::string& of, const auto& options) {
-    internal::ForEachField(options, [&](const auto& field) {
-      defaults[absl::StrCat("`", of, ".", field.name, "`")] = Text(field.value);
-    });
-  };
-  add("retry", RetryOptions());
-  add("breaker", BreakerOptions());
-  std::map<std::string, std::string> told;
-  for (const auto& cells : Table("defaults")) told[cells[0]] = cells[1];
-  EXPECT_EQ(told, defaults);
-}
-
-// The complaint about a duration of half a nanosecond begins with the range
-// that the table has.
+// Each option's row but what it means.
 template <typename Options>
-void ExpectTheRangesTold(const std::string& of) {
-  std::map<std::string, std::string> told;
-  for (const auto& cells : Table("defaults")) told[cells[0]] = cells[2];
-  Options options;
+void AddRows(const std::string& of, std::vector<std::string>& rows) {
+  const Options options;
   internal::ForEachField(options, [&](const auto& field) {
-    const std::string name = absl::StrCat(of, ".", field.name);
-    if constexpr (std::is_same_v<decltype(field.value), absl::Duration&>) {
-      if (name == "retry.max_delay") return;  // Depends on base_delay.
-      field.value = absl::Nanoseconds(1) / 2;
-      std::string range = told.at(absl::StrCat("`", name, "`"));
-      if (!absl::StartsWith(range, "at least ")) range = "from " + range;
-      EXPECT_EQ(options.Validate().message(),
-                absl::StrCat(name, ": must be ", range, ", got 0.5ns"));
-      options = Options();
-    }
+    rows.push_back(absl::StrCat("`", of, ".", field.name, "` | ",
+                                Text(field.value), " | ", field.range.Text()));
   });
 }
 
-TEST(ReadmeTest, RangesOfDurationsAreThoseOfTheCode) {
-  ExpectTheRangesTold<RetryOptions>("retry");
-  ExpectTheRangesTold<BreakerOptions>("breaker");
+TEST(ReadmeTest, DefaultsAndRangesAreThoseOfTheCode) {
+  std::vector<std::string> rows;
+  AddRows<RetryOptions>("retry", rows);
+  AddRows<BreakerOptions>("breaker", rows);
+  std::vector<std::string> told;
+  for (const auto& cells : Table("defaults")) {
+    ASSERT_THAT(cells, SizeIs(4));
+    told.push_back(absl::StrCat(cells[0], " | ", cells[1], " | ", cells[2]));
+  }
+  EXPECT_EQ(absl::StrJoin(told, "\n"), absl::StrJoin(rows, "\n"));
 }
 
 // In words: their defaults are no numbers.
