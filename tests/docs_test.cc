@@ -1,4 +1,5 @@
-// What README.md says is so: it is compared with the code that it speaks of.
+// What the documents say is so: it is compared with the code that they speak
+// of.
 
 #include <fstream>
 #include <sstream>
@@ -55,9 +56,9 @@ std::vector<std::string> LinesBetween(const std::string& text,
 // The cells of the table below a marker, without its head.
 std::vector<std::vector<std::string>> Table(absl::string_view marker) {
   std::vector<std::vector<std::string>> rows;
-  for (const std::string& line :
-       LinesBetween(ReadSource("README.md"),
-                    absl::StrCat("<!-- table: ", marker, " -->"), "")) {
+  for (const std::string& line : LinesBetween(
+           ReadSource("docs/options.md") + ReadSource("docs/statuses.md"),
+           absl::StrCat("<!-- table: ", marker, " -->"), "")) {
     std::vector<std::string> cells;
     for (absl::string_view cell : absl::StrSplit(
              absl::StripSuffix(absl::StripPrefix(line, "|"), "|"), '|')) {
