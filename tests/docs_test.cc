@@ -1,7 +1,11 @@
 // What the documents say is so: it is compared with the code that they speak
-// of.
+// of. And where they point to, there is something.
 
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
+#include <map>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -81,6 +85,114 @@ TEST(ReadmeTest, QuotesItsExampleWordForWord) {
   ASSERT_THAT(compiled, SizeIs(testing::Gt(20)));
   compiled.insert(compiled.begin(), "```cpp");
   EXPECT_EQ(absl::StrJoin(quoted, "\n"), absl::StrJoin(compiled, "\n"));
+}
+
+// The folder's Markdown files, by their paths in the source tree.
+std::vector<std::string> MarkdownIn(const std::string& folder) {
+  std::vector<std::string> paths;
+  const std::filesystem::path root = GRPC_BREAKER_SOURCE_DIR;
+  for (const auto& entry : std::filesystem::directory_iterator(root / folder)) {
+    if (entry.path().extension() != ".md") continue;
+    const auto path = std::filesystem::path(folder) / entry.path().filename();
+    paths.push_back(path.lexically_normal().string());
+  }
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+std::vector<std::string> Documents() {
+  std::vector<std::string> paths;
+  for (const char* folder : {".", "docs", "examples"}) {
+    for (const std::string& path : MarkdownIn(folder)) paths.push_back(path);
+  }
+  return paths;
+}
+
+// The lines of a document but for those of its blocks of code.
+std::vector<std::string> LinesOfProse(const std::string& path) {
+  std::vector<std::string> lines;
+  bool in_block = false;
+  for (absl::string_view line : absl::StrSplit(ReadSource(path), '\n')) {
+    if (absl::StartsWith(line, "```")) {
+      in_block = !in_block;
+    } else if (!in_block && !absl::StartsWith(line, "    ")) {
+      lines.emplace_back(line);
+    }
+  }
+  EXPECT_FALSE(in_block) << path << " has a block of code without an end";
+  return lines;
+}
+
+// As GitHub makes them of headings.
+std::set<std::string> Anchors(const std::string& path) {
+  std::set<std::string> anchors;
+  for (const std::string& line : LinesOfProse(path)) {
+    if (!absl::StartsWith(line, "#")) continue;
+    std::string anchor;
+    for (const char c : line.substr(line.find_first_not_of("# "))) {
+      if (c == ' ') {
+        anchor += '-';
+      } else if (absl::ascii_isalnum(c) || c == '-' || c == '_') {
+        anchor += absl::ascii_tolower(c);
+      }
+    }
+    EXPECT_TRUE(anchors.insert(anchor).second)
+        << path << " has two headings " << anchor;
+  }
+  return anchors;
+}
+
+// Where the links of a document lead, but for those to other sites. What stands
+// between backquotes is none.
+std::vector<std::string> RelativeLinks(const std::string& path) {
+  std::vector<std::string> links;
+  for (const std::string& line : LinesOfProse(path)) {
+    const std::vector<std::string> spans = absl::StrSplit(line, '`');
+    std::string prose;
+    for (size_t i = 0; i < spans.size(); i += 2) prose += spans[i];
+    const std::vector<std::string> pieces = absl::StrSplit(prose, "](");
+    for (size_t i = 1; i < pieces.size(); ++i) {
+      const std::string link = pieces[i].substr(0, pieces[i].find(')'));
+      if (!absl::StrContains(link, "://")) links.push_back(link);
+    }
+  }
+  return links;
+}
+
+TEST(DocsTest, EveryRelativeLinkLeadsToAFileAndAHeadingThatAreThere) {
+  const std::filesystem::path root = GRPC_BREAKER_SOURCE_DIR;
+  int links = 0;
+  for (const std::string& document : Documents()) {
+    for (const std::string& link : RelativeLinks(document)) {
+      SCOPED_TRACE(absl::StrCat(document, ": ", link));
+      ++links;
+      const std::vector<std::string> parts =
+          absl::StrSplit(link, absl::MaxSplits('#', 1));
+      const std::string target =
+          parts[0].empty()
+              ? document
+              : (std::filesystem::path(document).parent_path() / parts[0])
+                    .lexically_normal()
+                    .string();
+      ASSERT_TRUE(std::filesystem::is_regular_file(root / target));
+      if (parts.size() > 1) {
+        EXPECT_THAT(Anchors(target), testing::Contains(parts[1]));
+      }
+    }
+  }
+  EXPECT_GT(links, 50);
+}
+
+TEST(DocsTest, ReadmeLinksToEveryDocument) {
+  const std::vector<std::string> links = RelativeLinks("README.md");
+  for (const std::string& document : MarkdownIn("docs")) {
+    EXPECT_THAT(links, testing::Contains(document));
+  }
+}
+
+TEST(DocsTest, ReadmeHasAtMost200Lines) {
+  const std::string text = ReadSource("README.md");
+  EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 200);
 }
 
 TEST(ReadmeTest, StatusTableIsThatOfTheCode) {
