@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <functional>
+#include <future>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -33,6 +34,68 @@ TEST(TimeAfterTest, SaturatesInsteadOfOverflowing) {
   EXPECT_EQ(TimeAfter(MonotonicTime::max(), absl::Nanoseconds(1)),
             MonotonicTime::max());
 }
+
+#ifndef __SANITIZE_THREAD__  // Whose runtime allows no threads after a fork.
+// These come first, and without absl::Mutex: a thread that is just using one
+// during the fork may hold a lock of Abseil's own, which the child then waits
+// for for ever.
+//
+// Runs `function` in a child, whose exit status it returns.
+int StatusOfChild(const std::function<int()>& function) {
+  const pid_t child = fork();
+  if (child == 0) _exit(function());
+  int status = -1;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(EnvironmentTest, StartsAfreshInTheChildOfAFork) {
+  Environment& env = Environment::Default();
+  std::promise<void> started, child_ended, ended;
+  env.Run([&] {  // The parent's only worker, busy during the fork.
+    started.set_value();
+    child_ended.get_future().wait();
+    ended.set_value();
+  });
+  started.get_future().wait();
+  std::atomic<bool> ran{false};
+  env.RunAt(env.Now() + std::chrono::milliseconds(1), [&] { ran = true; });
+  const int status = StatusOfChild([&] {
+    ran = false;
+    std::promise<void> run, due;
+    env.Run([&] { run.set_value(); });
+    run.get_future().wait();
+    env.RunAt(env.Now() + std::chrono::milliseconds(5),
+              [&] { due.set_value(); });
+    due.get_future().wait();
+    return ran ? 1 : 0;  // The parent's timer does not run here.
+  });
+  child_ended.set_value();
+  ended.get_future().wait();
+  EXPECT_EQ(status, 0);
+}
+
+TEST(EnvironmentTest, ChildrenOfAForkThrowDiceOfTheirOwn) {
+  Environment& env = Environment::Default();
+  env.Uniform();
+  std::array<int, 2> pipe_ends;
+  ASSERT_EQ(pipe(pipe_ends.data()), 0);
+  std::array<double, 3> dice{};  // Two children's and the parent's.
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_EQ(StatusOfChild([&] {
+                const double value = env.Uniform();
+                return write(pipe_ends[1], &value, sizeof(value)) < 0;
+              }),
+              0);
+    ASSERT_EQ(read(pipe_ends[0], &dice[i], sizeof(dice[i])),
+              static_cast<ssize_t>(sizeof(dice[i])));
+  }
+  dice[2] = env.Uniform();
+  EXPECT_NE(dice[0], dice[1]);
+  EXPECT_NE(dice[0], dice[2]);
+  EXPECT_NE(dice[1], dice[2]);
+}
+#endif  // __SANITIZE_THREAD__
 
 TEST(EnvironmentTest, RunsATimerOnAnotherThreadAndNotBeforeItIsDue) {
   Environment& env = Environment::Default();
@@ -79,65 +142,6 @@ TEST(EnvironmentTest, FunctionsThatBlockHoldUpNobodyElse) {
   last_ran.WaitForNotification();
   ended.Wait();
 }
-
-#ifndef __SANITIZE_THREAD__  // Whose runtime allows no threads after a fork.
-// Runs `function` in a child, whose exit status it returns.
-int StatusOfChild(const std::function<int()>& function) {
-  const pid_t child = fork();
-  if (child == 0) _exit(function());
-  int status = -1;
-  EXPECT_EQ(waitpid(child, &status, 0), child);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-TEST(EnvironmentTest, StartsAfreshInTheChildOfAFork) {
-  Environment& env = Environment::Default();
-  absl::Notification started;
-  absl::Notification child_ended;
-  absl::Notification ended;
-  env.Run([&] {  // The parent's only worker, busy during the fork.
-    started.Notify();
-    child_ended.WaitForNotification();
-    ended.Notify();
-  });
-  started.WaitForNotification();
-  std::atomic<bool> ran{false};
-  env.RunAt(env.Now() + std::chrono::milliseconds(1), [&] { ran = true; });
-  const int status = StatusOfChild([&] {
-    ran = false;
-    absl::Notification run, due;
-    env.Run([&] { run.Notify(); });
-    run.WaitForNotification();
-    env.RunAt(env.Now() + std::chrono::milliseconds(5), [&] { due.Notify(); });
-    due.WaitForNotification();
-    return ran ? 1 : 0;  // The parent's timer does not run here.
-  });
-  child_ended.Notify();
-  ended.WaitForNotification();
-  EXPECT_EQ(status, 0);
-}
-
-TEST(EnvironmentTest, ChildrenOfAForkThrowDiceOfTheirOwn) {
-  Environment& env = Environment::Default();
-  env.Uniform();
-  std::array<int, 2> pipe_ends;
-  ASSERT_EQ(pipe(pipe_ends.data()), 0);
-  std::array<double, 3> dice{};  // Two children's and the parent's.
-  for (int i = 0; i < 2; ++i) {
-    ASSERT_EQ(StatusOfChild([&] {
-                const double value = env.Uniform();
-                return write(pipe_ends[1], &value, sizeof(value)) < 0;
-              }),
-              0);
-    ASSERT_EQ(read(pipe_ends[0], &dice[i], sizeof(dice[i])),
-              static_cast<ssize_t>(sizeof(dice[i])));
-  }
-  dice[2] = env.Uniform();
-  EXPECT_NE(dice[0], dice[1]);
-  EXPECT_NE(dice[0], dice[2]);
-  EXPECT_NE(dice[1], dice[2]);
-}
-#endif  // __SANITIZE_THREAD__
 
 TEST(EnvironmentTest, AnEarlierTimerWakesTheThreadThatWaitsForALaterOne) {
   Environment& env = Environment::Default();

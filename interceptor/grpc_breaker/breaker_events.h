@@ -93,8 +93,8 @@ struct BreakerEventsDropped {
   absl::Time wall_time;
 };
 
-// Something that a policy asks for and will not get: told once, on the thread
-// that creates the channel, to the channel's listeners.
+// Something that a policy asks for and will not get: told once, when a channel
+// is created or gets other policies, on the thread that does it.
 struct PolicyWarning {
   std::string channel;  // Empty if there is none yet.
   std::string field;    // "methods[/pkg.Service/Method].retry.max_retries"

@@ -132,7 +132,7 @@ struct GRPC_BREAKER_EXPORT Policy {
   bool wait_when_rejected = false;
 
   // For attempts, where the application's ClientContext cannot be read (see
-  // README, "Limits"); otherwise the context's own settings win.
+  // docs/limits.md); otherwise the context's own settings win.
   std::optional<bool> wait_for_ready;
   std::string authority;
 
