@@ -7,7 +7,6 @@
 #include <array>
 #include <atomic>
 #include <functional>
-#include <future>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -36,42 +35,56 @@ TEST(TimeAfterTest, SaturatesInsteadOfOverflowing) {
 }
 
 #ifndef __SANITIZE_THREAD__  // Whose runtime allows no threads after a fork.
-// These come first, and without absl::Mutex: a thread that is just using one
-// during the fork may hold a lock of Abseil's own, which the child then waits
-// for for ever.
-//
+// The tests that fork come first, and without absl::Mutex: a thread that is
+// just using one during the fork may hold a lock of Abseil's own, which the
+// child then waits for for ever.
+class Signal {
+ public:
+  Signal() { EXPECT_EQ(pipe(ends_.data()), 0); }
+  ~Signal() {
+    for (const int end : ends_) close(end);
+  }
+  void Give() { EXPECT_EQ(write(ends_[1], "!", 1), 1); }
+  void Wait() {
+    char byte;
+    EXPECT_EQ(read(ends_[0], &byte, 1), 1);
+  }
+
+ private:
+  std::array<int, 2> ends_;
+};
+
 // Runs `function` in a child, whose exit status it returns.
 int StatusOfChild(const std::function<int()>& function) {
   const pid_t child = fork();
   if (child == 0) _exit(function());
   int status = -1;
   EXPECT_EQ(waitpid(child, &status, 0), child);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
 TEST(EnvironmentTest, StartsAfreshInTheChildOfAFork) {
   Environment& env = Environment::Default();
-  std::promise<void> started, child_ended, ended;
+  Signal started, child_ended, ended;
   env.Run([&] {  // The parent's only worker, busy during the fork.
-    started.set_value();
-    child_ended.get_future().wait();
-    ended.set_value();
+    started.Give();
+    child_ended.Wait();
+    ended.Give();
   });
-  started.get_future().wait();
+  started.Wait();
   std::atomic<bool> ran{false};
   env.RunAt(env.Now() + std::chrono::milliseconds(1), [&] { ran = true; });
   const int status = StatusOfChild([&] {
     ran = false;
-    std::promise<void> run, due;
-    env.Run([&] { run.set_value(); });
-    run.get_future().wait();
-    env.RunAt(env.Now() + std::chrono::milliseconds(5),
-              [&] { due.set_value(); });
-    due.get_future().wait();
+    Signal run, due;
+    env.Run([&] { run.Give(); });
+    run.Wait();
+    env.RunAt(env.Now() + std::chrono::milliseconds(5), [&] { due.Give(); });
+    due.Wait();
     return ran ? 1 : 0;  // The parent's timer does not run here.
   });
-  child_ended.set_value();
-  ended.get_future().wait();
+  child_ended.Give();
+  ended.Wait();
   EXPECT_EQ(status, 0);
 }
 
