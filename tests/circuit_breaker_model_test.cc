@@ -47,17 +47,17 @@ class ReferenceBreaker {
 
   ReferenceBreaker(const BreakerOptions& options, Environment& dice)
       : options_(options), dice_(dice) {
-    state_ = Home();
+    state_ = InitialState();
   }
 
   Permit TryAcquire(MonotonicTime now) {
-    Settle(now);
+    ApplyDueTransitions(now);
     Permit permit;
     permit.generation = generation_;
     permit.issued_in = state_;
     permit.round = round_;
     permit.at = now;
-    std::optional<Rejection> refusal = Ask(now);
+    std::optional<Rejection> refusal = Admit(now);
     if (!refusal && options_.max_concurrent_calls > 0) {
       if (under_way_ + (shadow_ ? 0 : beyond_) >=
           options_.max_concurrent_calls) {
@@ -128,14 +128,14 @@ class ReferenceBreaker {
   void Reset(MonotonicTime now) {
     EndManualIfOver(now);
     by_hand_ = false;
-    Enter(Home(), false, now);
+    Enter(InitialState(), false, now);
   }
 
   // Also without anybody asking.
   void EndManualIfOver(MonotonicTime now) {
     if (!by_hand_ || now < manual_until_) return;
     by_hand_ = false;
-    Enter(Home(), false, manual_until_);
+    Enter(InitialState(), false, manual_until_);
   }
 
   void Reconfigure(const BreakerOptions& options, MonotonicTime now) {
@@ -164,7 +164,7 @@ class ReferenceBreaker {
   BreakerSnapshot Snapshot(MonotonicTime now) const {
     BreakerSnapshot s;
     const bool manual_over = by_hand_ && now >= manual_until_;
-    s.state = manual_over ? Home() : Shown();
+    s.state = manual_over ? InitialState() : Shown();
     if (!manual_over) {
       s.counts = CountsIn(now);
       s.consecutive_failures = run_;
@@ -201,7 +201,7 @@ class ReferenceBreaker {
     beyond_ -= permit.beyond_bulkhead ? 1 : 0;
   }
 
-  BreakerState Home() const {
+  BreakerState InitialState() const {
     return options_.enabled ? BreakerState::kClosed
                             : BreakerState::kForcedClosed;
   }
@@ -209,21 +209,21 @@ class ReferenceBreaker {
     return shadow_ ? BreakerState::kMetricsOnly : state_;
   }
 
-  void Settle(MonotonicTime now) {
+  void ApplyDueTransitions(MonotonicTime now) {
     EndManualIfOver(now);
     if (now < state_until_) return;
     if (state_ == BreakerState::kOpen) {
       Enter(BreakerState::kHalfOpen, shadow_, now);
     } else if (state_ == BreakerState::kHalfOpen) {
       Enter(BreakerState::kOpen, shadow_, now);
-      Settle(now);
+      ApplyDueTransitions(now);
     } else {
       ramp_began_.reset();
       state_until_ = kNever;
     }
   }
 
-  std::optional<Rejection> Ask(MonotonicTime now) {
+  std::optional<Rejection> Admit(MonotonicTime now) {
     auto refuse = [&](RejectionReason reason, absl::Duration retry_after = {}) {
       return Rejection{reason, Shown(), retry_after};
     };

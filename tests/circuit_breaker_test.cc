@@ -1017,12 +1017,12 @@ TEST_F(CircuitBreakerTest, ForcedOpenIgnoresTheTimeUntilItIsReset) {
   ASSERT_TRUE(Snapshot().manual.has_value());
   EXPECT_EQ(Snapshot().manual->reason, "drill");
   EXPECT_EQ(Snapshot().manual->actor, "ann");
-  EXPECT_EQ(recorder_.transitions[0].cause, "set by hand by ann: drill");
+  EXPECT_EQ(recorder_.transitions[0].cause, "set manually by ann: drill");
 
   breaker_->Reset("over", "bob", environment_.Now());
   EXPECT_TRUE(Acquire().admitted());
   EXPECT_FALSE(Snapshot().manual.has_value());
-  EXPECT_EQ(recorder_.transitions[1].cause, "reset by hand by bob: over");
+  EXPECT_EQ(recorder_.transitions[1].cause, "reset manually by bob: over");
 }
 
 TEST_F(CircuitBreakerTest, ForcedOpenReturnsToClosedByItself) {
@@ -1057,7 +1057,7 @@ TEST_F(CircuitBreakerTest, AManualStateEndsForEveryoneThoughNobodyCalls) {
     for (const BreakerTransition& transition : {told, entered}) {
       EXPECT_EQ(transition.from, manual);
       EXPECT_EQ(transition.to, BreakerState::kClosed);
-      EXPECT_EQ(transition.cause, "time by hand over");
+      EXPECT_EQ(transition.cause, "manual state expired");
       EXPECT_EQ(transition.at, end);
       EXPECT_EQ(transition.wall_time, wall_end);
     }

@@ -90,7 +90,7 @@ class EventQueueTest : public ::testing::Test {
       std::make_shared<EventQueue>(recorder_, environment_);
 };
 
-TEST_F(EventQueueTest, ACallTellsWhatItCausedItself) {
+TEST_F(EventQueueTest, ACallDeliversWhatItCausedItself) {
   queue_->Push(Transition("one"));
   queue_->Push(Slow());
   EXPECT_THAT(recorder_.events, IsEmpty());
@@ -111,34 +111,33 @@ TEST_F(EventQueueTest, WhatTheListenerCausesIsLeftToTheEnvironment) {
   environment_.RunAll();
   EXPECT_THAT(recorder_.events,
               ElementsAre("it", "caused by it", "caused by caused by it"));
-  // And then calls tell again.
+  // And then calls deliver again.
   PushAndDeliver("more");
   EXPECT_THAT(recorder_.events, SizeIs(4));
 }
 
-TEST_F(EventQueueTest, NoThreadWaitsForWhatAnotherOneTells) {
-  absl::Notification telling;
+TEST_F(EventQueueTest, NoThreadWaitsForWhatAnotherOneDelivers) {
+  absl::Notification delivering;
   absl::Notification end;
   recorder_.at_each = [&] {
     recorder_.at_each = [] {};
-    telling.Notify();
+    delivering.Notify();
     end.WaitForNotification();
   };
   std::thread slow([&] { PushAndDeliver("slow one"); });
-  telling.WaitForNotification();
-  PushAndDeliver("while it is told");
+  delivering.WaitForNotification();
+  PushAndDeliver("meanwhile");
   PushAndDeliver("still");
   end.Notify();
   slow.join();
-  // Nor does the slow one tell for the others.
+  // Nor does the slow one deliver for the others.
   EXPECT_THAT(recorder_.events, ElementsAre("slow one"));
   ASSERT_EQ(environment_.size(), 1u);
   environment_.RunAll();
-  EXPECT_THAT(recorder_.events,
-              ElementsAre("slow one", "while it is told", "still"));
+  EXPECT_THAT(recorder_.events, ElementsAre("slow one", "meanwhile", "still"));
 }
 
-TEST_F(EventQueueTest, NobodyOvertakesWhatTheEnvironmentWillTell) {
+TEST_F(EventQueueTest, NobodyOvertakesWhatTheEnvironmentWillDeliver) {
   KeepBusy();
   PushAndDeliver("third");
   EXPECT_THAT(recorder_.events, ElementsAre("first"));
@@ -157,7 +156,7 @@ TEST_F(EventQueueTest, NobodyOvertakesAnotherThread) {
   EXPECT_THAT(recorder_.events, SizeIs(2));
 }
 
-TEST_F(EventQueueTest, ATellerLeavesWhatOthersPushedAfterIt) {
+TEST_F(EventQueueTest, ADelivererLeavesWhatOthersPushedAfterIt) {
   queue_->Push(Transition("own"));
   std::thread([&] { queue_->Push(Transition("of another")); }).join();
   queue_->Deliver();
@@ -280,25 +279,25 @@ TEST_F(EventQueueTest, MayBeClosedByItsListenerOnTheEnvironmentsThread) {
   EXPECT_THAT(recorder_.events, ElementsAre("first", "second"));
 }
 
-TEST_F(EventQueueTest, ClosingWaitsForTheEventThatAnotherThreadTells) {
-  absl::Notification telling;
+TEST_F(EventQueueTest, ClosingWaitsForTheEventThatAnotherThreadDelivers) {
+  absl::Notification delivering;
   absl::Notification end;
-  bool told = false;
+  bool delivered = false;
   recorder_.at_each = [&] {
-    telling.Notify();
+    delivering.Notify();
     end.WaitForNotification();
-    told = true;  // A race, and seen as one, if closing does not wait.
+    delivered = true;  // A race, and seen as one, if closing does not wait.
   };
-  std::thread teller([&] {
+  std::thread deliverer([&] {
     queue_->Push(Transition("one"));
     queue_->Deliver();
   });
-  telling.WaitForNotification();
+  delivering.WaitForNotification();
   std::thread helper([&] { end.Notify(); });
   queue_->Close();
-  EXPECT_TRUE(told);
+  EXPECT_TRUE(delivered);
   helper.join();
-  teller.join();
+  deliverer.join();
   EXPECT_THAT(recorder_.events, ElementsAre("one"));
 }
 

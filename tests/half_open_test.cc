@@ -50,24 +50,24 @@ TEST(ProbeGateTest, DecidesOnceAndIssuesNothingAfterwards) {
   ProbeGate gate;
   const ProbeLimits limits = Limits(3, 2);
   gate.Begin(7, 0);
-  uint32_t ticket;
+  uint32_t probe_id;
   for (int i = 0; i < 3; ++i) {
-    EXPECT_EQ(gate.TryIssue(7, limits, 0, &ticket), ProbeGate::Issued::kYes);
+    EXPECT_EQ(gate.TryIssue(7, limits, 0, &probe_id), ProbeGate::Issued::kYes);
   }
-  EXPECT_EQ(gate.Report(7, ticket, true, limits),
+  EXPECT_EQ(gate.Report(7, probe_id, true, limits),
             ProbeGate::Reported::kCounted);
-  EXPECT_EQ(gate.Report(7, ticket, true, limits),
+  EXPECT_EQ(gate.Report(7, probe_id, true, limits),
             ProbeGate::Reported::kDecidedToClose);
-  EXPECT_EQ(gate.Report(7, ticket, false, limits),
+  EXPECT_EQ(gate.Report(7, probe_id, false, limits),
             ProbeGate::Reported::kDropped);
-  EXPECT_EQ(gate.TryIssue(7, limits, 100, &ticket), ProbeGate::Issued::kFull);
+  EXPECT_EQ(gate.TryIssue(7, limits, 100, &probe_id), ProbeGate::Issued::kFull);
 }
 
 TEST(ProbeGateTest, TellsAnotherGenerationFromAFullOne) {
   ProbeGate gate;
-  uint32_t ticket;
+  uint32_t probe_id;
   gate.Begin(8, 0);
-  EXPECT_EQ(gate.TryIssue(6, Limits(1, 1), 0, &ticket),
+  EXPECT_EQ(gate.TryIssue(6, Limits(1, 1), 0, &probe_id),
             ProbeGate::Issued::kOtherGeneration);
   EXPECT_FALSE(gate.Return(6, 0));
   EXPECT_EQ(gate.Report(6, 0, true, Limits(1, 1)),
@@ -77,24 +77,24 @@ TEST(ProbeGateTest, TellsAnotherGenerationFromAFullOne) {
 TEST(ProbeGateTest, ADelayedThreadDoesNotMakeFreshProbesLookLost) {
   ProbeGate gate;
   const ProbeLimits limits = Limits(2, 2);
-  uint32_t ticket;
+  uint32_t probe_id;
   gate.Begin(1, 0);
-  EXPECT_EQ(gate.TryIssue(1, limits, 50, &ticket), ProbeGate::Issued::kYes);
+  EXPECT_EQ(gate.TryIssue(1, limits, 50, &probe_id), ProbeGate::Issued::kYes);
   // Read its clock long ago.
-  EXPECT_EQ(gate.TryIssue(1, limits, 5, &ticket), ProbeGate::Issued::kYes);
-  EXPECT_EQ(gate.TryIssue(1, limits, 59, &ticket), ProbeGate::Issued::kFull);
-  EXPECT_EQ(gate.TryIssue(1, limits, 60, &ticket), ProbeGate::Issued::kYes);
+  EXPECT_EQ(gate.TryIssue(1, limits, 5, &probe_id), ProbeGate::Issued::kYes);
+  EXPECT_EQ(gate.TryIssue(1, limits, 59, &probe_id), ProbeGate::Issued::kFull);
+  EXPECT_EQ(gate.TryIssue(1, limits, 60, &probe_id), ProbeGate::Issued::kYes);
 }
 
 TEST(ProbeGateTest, ALateOutcomeCountsButGivesNoPlaceBack) {
   ProbeGate gate;
   const ProbeLimits limits = Limits(2, 3);
   uint32_t late[2];
-  uint32_t ticket;
+  uint32_t probe_id;
   gate.Begin(1, 0);
   for (uint32_t& each : late) gate.TryIssue(1, limits, 0, &each);
   for (int i = 0; i < 2; ++i) {
-    EXPECT_EQ(gate.TryIssue(1, limits, kLease, &ticket),
+    EXPECT_EQ(gate.TryIssue(1, limits, kLease, &probe_id),
               ProbeGate::Issued::kYes);
   }
   EXPECT_FALSE(gate.Return(1, late[0]));
@@ -104,17 +104,17 @@ TEST(ProbeGateTest, ALateOutcomeCountsButGivesNoPlaceBack) {
             ProbeGate::Reported::kCounted);
   EXPECT_EQ(gate.Load().under_way, 2u);
   EXPECT_EQ(gate.Load().succeeded, 2u);
-  EXPECT_EQ(gate.Report(1, ticket, true, limits),
+  EXPECT_EQ(gate.Report(1, probe_id, true, limits),
             ProbeGate::Reported::kDecidedToClose);
 }
 
 TEST(ProbeGateTest, JudgesByNewLimitsOnce) {
   ProbeGate gate;
-  uint32_t ticket;
+  uint32_t probe_id;
   gate.Begin(1, 0);
   for (int i = 0; i < 4; ++i) {
-    gate.TryIssue(1, Limits(10, 1, 0.5), 0, &ticket);
-    gate.Report(1, ticket, true, Limits(10, 1, 0.5));
+    gate.TryIssue(1, Limits(10, 1, 0.5), 0, &probe_id);
+    gate.Report(1, probe_id, true, Limits(10, 1, 0.5));
   }
   EXPECT_EQ(gate.Judge(1, Limits(5, 1, 0.5)), ProbeGate::Reported::kDropped);
   EXPECT_EQ(gate.Judge(2, Limits(4, 1, 0.5)), ProbeGate::Reported::kDropped);
@@ -130,14 +130,14 @@ TEST(ProbeGateTest, AReportByFormerLimitsDoesNotKeepItUndecided) {
   const ProbeLimits before = Limits(10, 1, 0.5);
   const ProbeLimits after = Limits(2, 1, 0.5);
   ProbeGate gate;
-  uint32_t ticket;
+  uint32_t probe_id;
   gate.Begin(1, 0);
-  for (int i = 0; i < 2; ++i) gate.TryIssue(1, before, 0, &ticket);
-  gate.Report(1, ticket, true, before);
+  for (int i = 0; i < 2; ++i) gate.TryIssue(1, before, 0, &probe_id);
+  gate.Report(1, probe_id, true, before);
   EXPECT_EQ(gate.Judge(1, after), ProbeGate::Reported::kDropped);
-  EXPECT_EQ(gate.Report(1, ticket, true, before),
+  EXPECT_EQ(gate.Report(1, probe_id, true, before),
             ProbeGate::Reported::kCounted);
-  EXPECT_EQ(gate.TryIssue(1, after, 1000, &ticket), ProbeGate::Issued::kFull);
+  EXPECT_EQ(gate.TryIssue(1, after, 1000, &probe_id), ProbeGate::Issued::kFull);
   EXPECT_EQ(gate.Judge(1, after), ProbeGate::Reported::kDecidedToClose);
 }
 
@@ -150,7 +150,7 @@ TEST(ProbeGateTest, AReportByFormerLimitsDoesNotKeepItUndecided) {
 // clock may move on by a lease at any time. All states that any order of steps
 // can lead to are visited, each once, and in each one these hold:
 //   - no more probes than permits are under way whose lease has not ended;
-//   - the word counts exactly the tickets of its generation and round, and
+//   - the word counts exactly the probes of its generation and round, and
 //     every outcome of its generation until it is decided, however late;
 //   - a generation is decided at most once.
 
@@ -179,7 +179,7 @@ struct ThreadState {
   uint8_t calls_left = 0;
   bool holding = false;
   uint8_t generation = 0;  // Of the call.
-  uint8_t round = 0;       // Of the ticket.
+  uint8_t round = 0;       // Of the probe.
   uint8_t held_generation = 0;
   int8_t now = 0;
   int8_t issued_at = 0;
@@ -194,7 +194,7 @@ struct World {
   uint8_t generation = 0;
   uint8_t decisions = 0;  // In the current generation.
   uint8_t outcomes = 0;   // In the current generation.
-  // Tickets that were lost while they held a place: by (generation, round).
+  // Probes that were lost while they held a place: by (generation, round).
   struct Lost {
     uint8_t generation = 0, round = 0;
     int8_t issued_at = 0;
@@ -305,7 +305,7 @@ class Checker {
       if (l.exists) look(l.generation, l.round, l.issued_at);
     }
     if (fresh > limits_.permits) violation_ = "more probes than permits";
-    if (counted != word.under_way) violation_ = "a ticket is not counted";
+    if (counted != word.under_way) violation_ = "a probe is not counted";
     if (world.outcomes != word.succeeded + word.failed) {
       violation_ = "an outcome is not counted";
     }
@@ -469,7 +469,7 @@ class Checker {
       l = {t.held_generation, t.round, t.issued_at, true};
       return;
     }
-    violation_ = "no room for another lost ticket";
+    violation_ = "no room for another lost probe";
   }
 
   // Forgets what no longer matters, so that fewer states differ.

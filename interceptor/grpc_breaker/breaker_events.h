@@ -1,7 +1,7 @@
 #ifndef GRPC_BREAKER_BREAKER_EVENTS_H_
 #define GRPC_BREAKER_BREAKER_EVENTS_H_
 
-// What a circuit breaker counted, and the events that listeners hear.
+// What a circuit breaker counts, and the events that listeners hear.
 //
 // Thread-compatible: plain values.
 
@@ -38,7 +38,7 @@ enum class TripRule : uint8_t {
   kCriticalFailure,
 };
 
-// One change of state, told to listeners once and in order; `from` and `to`
+// One change of state. Listeners hear each once and in order; `from` and `to`
 // differ.
 struct BreakerTransition {
   std::string breaker;  // The breaker's name.
@@ -53,8 +53,8 @@ struct BreakerTransition {
   absl::Time wall_time;
 };
 
-// Calls that were refused; told at most once per rejection_event_interval. Each
-// refused call is in the number of exactly one event, or was refused after the
+// Calls that were refused; at most one such event per rejection_event_interval.
+// Each refused call is counted by exactly one event, or was refused after the
 // last one.
 struct BreakerRejections {
   std::string breaker;
@@ -73,7 +73,7 @@ struct BreakerSlowCall {
   MonotonicTime at;
 };
 
-// A rule has found what opens the breaker: a transition follows, unless the
+// A rule for opening the breaker is met: a transition follows, unless the
 // breaker is METRICS_ONLY.
 struct BreakerThreshold {
   std::string breaker;
@@ -83,7 +83,7 @@ struct BreakerThreshold {
   MonotonicTime at;
 };
 
-// Events that are not told, because the listener was too slow and too many
+// Events that were dropped, because the listener was too slow and too many
 // waited: other events first, changes of state last.
 struct BreakerEventsDropped {
   std::string breaker;
@@ -93,8 +93,9 @@ struct BreakerEventsDropped {
   absl::Time wall_time;
 };
 
-// Something that a policy asks for and will not get: told once, when a channel
-// is created or gets other policies, on the thread that does it.
+// Something that a policy asks for and will not get: the channel's listeners
+// hear it once, on the thread that creates the channel or gives it other
+// policies.
 struct PolicyWarning {
   std::string channel;  // Empty if there is none yet.
   std::string field;    // "methods[/pkg.Service/Method].retry.max_retries"
@@ -105,14 +106,14 @@ struct PolicyWarning {
 // Hears what breakers do: one event at a time per breaker and in their order,
 // after all locks are released. May call the breaker, and destroy it.
 //
-// A call tells what it caused itself on its own thread, unless another event of
-// that breaker is being told; the others come on a thread of the environment.
-// So a listener that blocks delays the call that caused the event, and the
-// events after it. At most 256 events of a breaker wait; see
+// An event comes on the thread of the call that caused it, unless another event
+// of that breaker waits or is being delivered; then it comes on a thread of the
+// environment. So a listener that blocks delays the call that caused the event,
+// and the events after it. At most 256 events of a breaker wait; see
 // BreakerEventsDropped.
 //
-// Should not throw. An event whose listener throws counts as told; the breaker
-// counts it (BreakerSnapshot::events_failed), and everything else goes on.
+// Should not throw. An event at which the listener throws is not repeated; the
+// breaker counts it (BreakerSnapshot::events_failed), and goes on.
 class GRPC_BREAKER_EXPORT BreakerListener {
  public:
   virtual ~BreakerListener() = default;

@@ -13,29 +13,14 @@
 //
 //   absl::Status status = breaker->Execute([&] { return Fetch(url); });
 //
-// A permit that is destroyed unrecorded gives its place back and counts as
-// nothing. A permit carries the generation of the breaker that issued it; an
-// outcome that arrives after the breaker has changed state since is dropped.
-// Probes count however late, as long as HALF_OPEN lasts.
-//
-// There is no thread behind a breaker: what is due by time happens when the
-// next call asks. Only the end of a manual state is a timer of the environment.
-//
-// Memory: at most 4 KiB per breaker with the default options, its history full,
-// not counting its name, the texts of manual states and, with a listener, up to
-// 200 bytes and the events that wait. Most of it are the counters, which are
-// spread over shards so that threads do not wait for each other. No lock is
-// taken but for changes of state, of options and for events.
-//
-// Memory order: acquiring a permit and recording it synchronise nothing but the
-// breaker's own state.
-//
-// Lifetime: the breaker outlives its permits. Its destructor drops the events
-// that wait, and waits for one that another thread is telling.
+// Lifetime: the breaker outlives its permits.
 //
 // Thread-safe: every method of CircuitBreaker. Permit and the value types are
 // Thread-compatible; a permit may be recorded on another thread than the one
 // that acquired it.
+//
+// Memory order: acquiring a permit and recording it synchronise nothing but the
+// breaker's own state.
 
 #include <cstdint>
 #include <memory>
@@ -61,7 +46,7 @@ namespace internal {
 class BreakerImpl;
 }  // namespace internal
 
-// A state that somebody sets by hand, against the rules.
+// A state that somebody sets by hand, which overrides the rules.
 struct ManualState {
   // FORCED_OPEN, FORCED_CLOSED or METRICS_ONLY.
   BreakerState state = BreakerState::kForcedOpen;
@@ -104,7 +89,7 @@ struct BreakerSnapshot {
   // The probability with which the throttle refuses a call; 0 without.
   double throttle_probability = 0;
 
-  // While somebody holds the state by hand; time_to_live is what is left of it.
+  // The manual state, if one is set; time_to_live is what is left of it.
   std::optional<ManualState> manual;
   // METRICS_ONLY: the state that the breaker would have.
   BreakerState shadow_state = BreakerState::kClosed;
@@ -112,14 +97,23 @@ struct BreakerSnapshot {
   // been refused.
   uint64_t would_have_rejected = 0;
 
-  // Since construction: events that were not told, because too many waited for
-  // the listener, and those whose listener threw.
+  // Since construction: events that the listener did not get, because too many
+  // waited for it, and those at which it threw.
   uint64_t events_dropped = 0;
   uint64_t events_failed = 0;
 
   PermitTotals permits;
 };
 
+// There is no thread behind a breaker: what is due by time happens when the
+// next call asks for a permit. Only the end of a manual state is a timer of the
+// environment.
+//
+// Memory: at most 4 KiB per breaker with the default options, its history full,
+// not counting its name, the texts of manual states and, with a listener, up to
+// 200 bytes and the events that wait. Most of it are the counters, which are
+// spread over shards so that threads do not wait for each other. A lock is
+// taken only for changes of state or options and for events.
 class GRPC_BREAKER_EXPORT CircuitBreaker {
  public:
   // What may be known of a failure beyond that it is one.
@@ -129,22 +123,27 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
     std::optional<absl::Duration> server_delay;
   };
 
-  // Leave for one attempt, or the reason why there is none. Move-only.
+  // The permission to make one attempt, or the reason why it is refused.
+  // Move-only. Destroyed unrecorded, it gives its place back and counts as
+  // nothing.
+  //
+  // An outcome that is recorded after the breaker has changed its state is
+  // dropped. Those of probes count however late, as long as HALF_OPEN lasts.
   class Permit {
    public:
     Permit() = default;  // Refused, with a default Rejection.
     Permit(Permit&& other) noexcept
         : breaker_(std::exchange(other.breaker_, nullptr)),
-          slip_(other.slip_) {}
+          ticket_(other.ticket_) {}
     Permit& operator=(Permit&& other) noexcept {
       std::swap(breaker_, other.breaker_);
-      std::swap(slip_, other.slip_);
+      std::swap(ticket_, other.ticket_);
       other.GiveBack();
       return *this;
     }
     ~Permit() { GiveBack(); }
 
-    bool admitted() const { return slip_.admitted; }
+    bool admitted() const { return ticket_.admitted; }
     // Only if not admitted().
     Rejection rejection() const;
 
@@ -163,8 +162,8 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
     // slow_call, the time that the call takes ends here. A probe of HALF_OPEN
     // succeeds by it, if it is not slow, and what is recorded later is dropped.
     void NoteResponse(MonotonicTime now) {
-      if (breaker_ != nullptr && !slip_.answered) {
-        breaker_->NoteResponse(slip_, now);
+      if (breaker_ != nullptr && !ticket_.answered) {
+        breaker_->NoteResponse(ticket_, now);
       }
     }
 
@@ -172,13 +171,13 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
     friend class CircuitBreaker;
     friend class internal::BreakerImpl;
 
-    // What the breaker wrote on the permit.
-    struct Slip {
+    // What the breaker has to know when the permit is recorded or returned.
+    struct Ticket {
       uint64_t issued_in = 0;  // The breaker's state and generation.
-      // When acquired; if answered, how long that took; if refused, the
+      // When acquired; once answered, how long that took; if refused, the
       // retry-after.
       int64_t time_ns = 0;
-      uint32_t probe = 0;
+      uint32_t probe_id = 0;
       RejectionReason reason = RejectionReason::kOpen;
       BreakerState refused_in = BreakerState::kOpen;
       bool admitted = false;
@@ -189,31 +188,32 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
       bool counted = false;   // ... and counted already, as a probe's outcome.
     };
 
-    // Admitted, and not specially.
+    // Admitted by the short way: no probe, and in no bulkhead.
     Permit(CircuitBreaker* breaker, uint64_t issued_in, int64_t time_ns)
         : breaker_(breaker) {
-      slip_.issued_in = issued_in;
-      slip_.time_ns = time_ns;
-      slip_.admitted = true;
+      ticket_.issued_in = issued_in;
+      ticket_.time_ns = time_ns;
+      ticket_.admitted = true;
     }
 
     Permit(RejectionReason reason, BreakerState state, int64_t retry_after_ns) {
-      slip_.time_ns = retry_after_ns;
-      slip_.reason = reason;
-      slip_.refused_in = state;
+      ticket_.time_ns = retry_after_ns;
+      ticket_.reason = reason;
+      ticket_.refused_in = state;
     }
 
     void Record(Outcome outcome, MonotonicTime now,
                 const FailureDetails* details) {
       if (breaker_ == nullptr) return;
-      std::exchange(breaker_, nullptr)->Finish(slip_, outcome, now, details);
+      std::exchange(breaker_, nullptr)->Finish(ticket_, outcome, now, details);
     }
     void GiveBack() {
-      if (breaker_ != nullptr) std::exchange(breaker_, nullptr)->Return(slip_);
+      if (breaker_ != nullptr)
+        std::exchange(breaker_, nullptr)->Return(ticket_);
     }
 
     CircuitBreaker* breaker_ = nullptr;  // Null once recorded, and if refused.
-    Slip slip_;
+    Ticket ticket_;
   };
 
   // Fails with InvalidArgument if `options` is not valid. `listener` may be
@@ -225,6 +225,8 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
 
   CircuitBreaker(const CircuitBreaker&) = delete;
   CircuitBreaker& operator=(const CircuitBreaker&) = delete;
+  // Drops the events that wait, and waits for one that another thread is
+  // delivering.
   virtual ~CircuitBreaker() = default;
 
   // Never blocks on other calls. `now` is the environment's clock, read by the
@@ -239,32 +241,36 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
   virtual std::vector<BreakerTransition> History() const = 0;
 
   // Fails with InvalidArgument, naming the field. Replaces an earlier manual
-  // state; nobody is told if that is the same but for reason, actor and time.
+  // state; no event comes of it if that is the same but for reason, actor and
+  // time.
   // Every manual state starts with an empty window and ends with one.
   virtual absl::Status SetManualState(ManualState manual,
                                       MonotonicTime now) = 0;
 
   // Ends a manual state and anything else: CLOSED, with an empty window. The
-  // totals and the history stay. Texts are cut at 256 bytes. A breaker that is
-  // CLOSED anyway tells nobody.
+  // totals and the history stay. Texts are cut at 256 bytes. No event comes of
+  // it if the breaker is CLOSED already.
   virtual void Reset(std::string reason, std::string actor,
                      MonotonicTime now) = 0;
 
   // Changes the options of a live breaker; fails with InvalidArgument if they
-  // are not valid. State, manual state, probes and open duration under way
-  // stay, but the outcomes of probes are judged by the new options at once. The
-  // window and the run of failures stay unless `window` changes, and
-  // the last calls stay unless `last_calls` changes: those start empty, and for
-  // a new `window` the outcomes of calls under way are dropped. `enabled` moves
-  // a breaker to or from FORCED_CLOSED. Calls under way that no
-  // `max_concurrent_calls` counted when they began are not counted later.
+  // are not valid.
+  //  - The state, a manual state, probes and the open duration under way stay,
+  //    but the outcomes of probes are judged by the new options at once.
+  //  - The window and the run of failures stay unless `window` changes. Then
+  //    they start empty, and the outcomes of calls under way are dropped.
+  //  - The last calls stay unless `last_calls` changes; then they start empty.
+  //  - `enabled` moves a breaker to or from FORCED_CLOSED.
+  //  - Calls under way that began without `max_concurrent_calls` are not
+  //  counted
+  //    by a new one.
   //
   // Calls may still be reading the former options, so a breaker keeps them,
   // some half a KiB each, until it is destroyed.
   virtual absl::Status Reconfigure(const BreakerOptions& options,
                                    MonotonicTime now) = 0;
 
-  // Those in force.
+  // The options in force.
   virtual BreakerOptions options() const = 0;
 
   virtual const std::string& name() const = 0;
@@ -281,10 +287,10 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
 
   // What a permit does when it is recorded, and when it is destroyed before.
   // `details` may be null.
-  virtual void Finish(const Permit::Slip& slip, Outcome outcome,
+  virtual void Finish(const Permit::Ticket& ticket, Outcome outcome,
                       MonotonicTime now, const FailureDetails* details) = 0;
-  virtual void NoteResponse(Permit::Slip& slip, MonotonicTime now) = 0;
-  virtual void Return(const Permit::Slip& slip) = 0;
+  virtual void NoteResponse(Permit::Ticket& ticket, MonotonicTime now) = 0;
+  virtual void Return(const Permit::Ticket& ticket) = 0;
   virtual Environment& environment() const = 0;
 };
 

@@ -75,7 +75,7 @@ absl::Status ValidateManual(const ManualState& manual) {
 }
 
 // Where a breaker is that nothing has happened to.
-BreakerState Home(const BreakerOptions& options) {
+BreakerState InitialState(const BreakerOptions& options) {
   return options.enabled ? BreakerState::kClosed : BreakerState::kForcedClosed;
 }
 
@@ -93,8 +93,11 @@ BreakerImpl::BreakerImpl(std::string name, const BreakerOptions& options,
       since_(environment.Now()),
       since_wall_(environment.WallNow()) {
   absl::MutexLock lock(&mutex_);
-  const Plan* plan = Keep(std::make_unique<const Plan>(options));
-  state_ = StateWord(Home(options), plan->guarded(), false, 1).bits();
+  const CompiledOptions* compiled =
+      Install(std::make_unique<const CompiledOptions>(options));
+  state_ =
+      StateWord(InitialState(options), compiled->needs_slow_path(), false, 1)
+          .bits();
 }
 
 // What the timer of a manual state holds, as it may ring when the breaker is
@@ -169,48 +172,48 @@ CircuitBreaker::Permit BreakerImpl::TryAcquire(MonotonicTime now) {
                     ends_ns - now_ns);
     }
   }
-  return TryAcquireGuarded(now_ns);
+  return TryAcquireSlow(now_ns);
 }
 
-CircuitBreaker::Permit BreakerImpl::TryAcquireGuarded(int64_t now_ns) {
+CircuitBreaker::Permit BreakerImpl::TryAcquireSlow(int64_t now_ns) {
   const ThreadSlot slot = ThreadSlot::Current();
   Permit permit;
   StateWord state = LoadState();
-  const Plan* plan;
-  Answer answer;
+  const CompiledOptions* compiled;
+  Admission admission;
   do {
-    state = Settle(now_ns);
-    // After the state, so that the plan is not older than the generation.
-    plan = &this->plan();
-    answer = Ask(*plan, state, now_ns, permit);
-  } while (answer.verdict == Verdict::kAskAgain);
-  if (answer.verdict == Verdict::kRefused && state.shadow()) {
+    state = ApplyDueTransitions(now_ns);
+    // After the state, so that the options are not older than the generation.
+    compiled = &this->compiled();
+    admission = Admit(*compiled, state, now_ns, permit);
+  } while (admission.verdict == Verdict::kTryAgain);
+  if (admission.verdict == Verdict::kRefused && state.shadow()) {
     Increment(would_have_rejected_);
-    answer.verdict = Verdict::kAdmittedUncounted;
-    if (plan->options.max_concurrent_calls > 0) {
+    admission.verdict = Verdict::kAdmittedUncounted;
+    if (compiled->options.max_concurrent_calls > 0) {
       bulkhead_.EnterBeyond();
-      permit.slip_.beyond_bulkhead = true;
+      permit.ticket_.beyond_bulkhead = true;
     }
   }
-  if (answer.verdict == Verdict::kRefused) {
-    permit.slip_.time_ns = answer.retry_after_ns;
-    permit.slip_.reason = answer.reason;
-    permit.slip_.refused_in = state.shown();
+  if (admission.verdict == Verdict::kRefused) {
+    permit.ticket_.time_ns = admission.retry_after_ns;
+    permit.ticket_.reason = admission.reason;
+    permit.ticket_.refused_in = state.shown();
     window_.AddRejected(slot);
-    TellRejections(answer.reason, now_ns);
+    NotifyRejections(admission.reason, now_ns);
   } else {
     permit.breaker_ = this;
-    permit.slip_.issued_in = state.bits();
-    permit.slip_.time_ns = now_ns;
-    permit.slip_.admitted = true;
-    permit.slip_.uncounted = answer.verdict == Verdict::kAdmittedUncounted;
+    permit.ticket_.issued_in = state.bits();
+    permit.ticket_.time_ns = now_ns;
+    permit.ticket_.admitted = true;
+    permit.ticket_.uncounted = admission.verdict == Verdict::kAdmittedUncounted;
     window_.AddIssued(slot);
   }
   DeliverEvents();
   return permit;
 }
 
-StateWord BreakerImpl::Settle(int64_t now_ns) {
+StateWord BreakerImpl::ApplyDueTransitions(int64_t now_ns) {
   for (;;) {
     const StateWord state = LoadState();
     if (state.manual() &&
@@ -230,65 +233,69 @@ StateWord BreakerImpl::Settle(int64_t now_ns) {
   }
 }
 
-BreakerImpl::Answer BreakerImpl::Ask(const Plan& plan, StateWord state,
-                                     int64_t now_ns, Permit& permit) {
-  Answer answer;
+BreakerImpl::Admission BreakerImpl::Admit(const CompiledOptions& compiled,
+                                          StateWord state, int64_t now_ns,
+                                          Permit& permit) {
+  Admission admission;
   switch (state.state()) {
     case BreakerState::kForcedClosed:
     case BreakerState::kMetricsOnly:  // Is a flag, never a state.
-      answer = {Verdict::kAdmittedUncounted};
+      admission = {Verdict::kAdmittedUncounted};
       break;
     case BreakerState::kForcedOpen: {
       const int64_t ends_ns = manual_ends_ns_.load(std::memory_order_relaxed);
       // Without an end, come again at the pace of an OPEN breaker.
       return Refused(RejectionReason::kForcedOpen,
-                     ends_ns == kNeverNs
-                         ? absl::ToInt64Nanoseconds(plan.options.open_duration)
-                         : ends_ns - now_ns);
+                     ends_ns == kNeverNs ? absl::ToInt64Nanoseconds(
+                                               compiled.options.open_duration)
+                                         : ends_ns - now_ns);
     }
     case BreakerState::kOpen: {
       const int64_t ends_ns = state_ends_ns_.load(std::memory_order_relaxed);
       // As in TryAcquire: OPEN is over.
-      if (ends_ns == kNeverNs) return {Verdict::kAskAgain};
+      if (ends_ns == kNeverNs) return {Verdict::kTryAgain};
       return Refused(RejectionReason::kOpen, ends_ns - now_ns);
     }
     case BreakerState::kHalfOpen:
-      answer = AskGate(plan, state, now_ns, permit);
+      admission = AdmitProbe(compiled, state, now_ns, permit);
       break;
     case BreakerState::kClosed:
-      answer = AskLoad(plan, state, now_ns);
+      admission = AdmitClosed(compiled, state, now_ns);
       break;
   }
-  const bool admitted = answer.verdict == Verdict::kAdmitted ||
-                        answer.verdict == Verdict::kAdmittedUncounted;
-  if (admitted && plan.options.max_concurrent_calls > 0) {
-    permit.slip_.in_bulkhead = bulkhead_.TryEnter(
-        plan.options.max_concurrent_calls, /*count_beyond=*/!state.shadow());
-    if (!permit.slip_.in_bulkhead) {
+  const bool admitted = admission.verdict == Verdict::kAdmitted ||
+                        admission.verdict == Verdict::kAdmittedUncounted;
+  if (admitted && compiled.options.max_concurrent_calls > 0) {
+    permit.ticket_.in_bulkhead =
+        bulkhead_.TryEnter(compiled.options.max_concurrent_calls,
+                           /*count_beyond=*/!state.shadow());
+    if (!permit.ticket_.in_bulkhead) {
       if (state.state() == BreakerState::kHalfOpen) {
-        gate_.Return(state.generation(), permit.slip_.probe);
+        gate_.Return(state.generation(), permit.ticket_.probe_id);
       }
       return Refused(RejectionReason::kBulkhead);
     }
   }
-  return answer;
+  return admission;
 }
 
-BreakerImpl::Answer BreakerImpl::Refused(RejectionReason reason,
-                                         int64_t retry_after_ns) {
+BreakerImpl::Admission BreakerImpl::Refused(RejectionReason reason,
+                                            int64_t retry_after_ns) {
   return {Verdict::kRefused, reason, std::max<int64_t>(retry_after_ns, 0)};
 }
 
-BreakerImpl::Answer BreakerImpl::AskGate(const Plan& plan, StateWord state,
-                                         int64_t now_ns, Permit& permit) {
-  switch (gate_.TryIssue(state.generation(), plan.probes, now_ns,
-                         &permit.slip_.probe)) {
+BreakerImpl::Admission BreakerImpl::AdmitProbe(const CompiledOptions& compiled,
+                                               StateWord state, int64_t now_ns,
+                                               Permit& permit) {
+  switch (gate_.TryIssue(state.generation(), compiled.probes, now_ns,
+                         &permit.ticket_.probe_id)) {
     case ProbeGate::Issued::kYes:
       return {Verdict::kAdmitted};
     case ProbeGate::Issued::kFull:
       // A probe that was reported by former options may have been the last that
       // these ones await.
-      if (FollowDecision(state, gate_.Judge(state.generation(), plan.probes),
+      if (FollowDecision(state,
+                         gate_.Judge(state.generation(), compiled.probes),
                          now_ns, std::nullopt)) {
         break;
       }
@@ -296,18 +303,19 @@ BreakerImpl::Answer BreakerImpl::AskGate(const Plan& plan, StateWord state,
     case ProbeGate::Issued::kOtherGeneration:
       break;
   }
-  return {Verdict::kAskAgain};
+  return {Verdict::kTryAgain};
 }
 
-BreakerImpl::Answer BreakerImpl::AskLoad(const Plan& plan, StateWord state,
-                                         int64_t now_ns) {
-  const double ramp_share = RampShareNow(plan, now_ns);
+BreakerImpl::Admission BreakerImpl::AdmitClosed(const CompiledOptions& compiled,
+                                                StateWord state,
+                                                int64_t now_ns) {
+  const double ramp_share = RampShareNow(compiled, now_ns);
   if (ramp_share < 1 && environment_.Uniform() >= ramp_share) {
     return Refused(RejectionReason::kRamp);
   }
-  if (plan.options.throttle_k > 0) {
-    const uint64_t epoch = plan.window.Epoch(now_ns, state.generation());
-    const double probability = ThrottleProbabilityNow(plan, epoch);
+  if (compiled.options.throttle_k > 0) {
+    const uint64_t epoch = compiled.window.Epoch(now_ns, state.generation());
+    const double probability = ThrottleProbabilityNow(compiled, epoch);
     if (probability > 0 && environment_.Uniform() < probability) {
       window_.AddShed(epoch);
       return Refused(RejectionReason::kThrottled);
@@ -316,135 +324,140 @@ BreakerImpl::Answer BreakerImpl::AskLoad(const Plan& plan, StateWord state,
   return {Verdict::kAdmitted};
 }
 
-double BreakerImpl::RampShareNow(const Plan& plan, int64_t now_ns) const {
+double BreakerImpl::RampShareNow(const CompiledOptions& compiled,
+                                 int64_t now_ns) const {
   const int64_t began_ns = ramp_began_ns_.load(std::memory_order_relaxed);
   if (began_ns == kNeverNs) return 1;
-  return RampShare(plan.options.ramp, plan.ramp_step_ns, now_ns - began_ns);
+  return RampShare(compiled.options.ramp, compiled.ramp_step_ns,
+                   now_ns - began_ns);
 }
 
-double BreakerImpl::ThrottleProbabilityNow(const Plan& plan,
+double BreakerImpl::ThrottleProbabilityNow(const CompiledOptions& compiled,
                                            uint64_t epoch) const {
   const int64_t shed = window_.Shed(epoch);
-  if (plan.options.throttle_k == 0 || shed + window_.Failures(epoch) == 0) {
+  if (compiled.options.throttle_k == 0 || shed + window_.Failures(epoch) == 0) {
     return 0;
   }
   const WindowCounts counts = window_.Counts(epoch);
   return ThrottleProbability(counts.calls() + shed, counts.successes,
-                             plan.options.throttle_k);
+                             compiled.options.throttle_k);
 }
 
-void BreakerImpl::TellRejections(RejectionReason reason, int64_t now_ns) {
+void BreakerImpl::NotifyRejections(RejectionReason reason, int64_t now_ns) {
   if (now_ns < next_rejection_event_ns_.load(std::memory_order_relaxed)) return;
   absl::MutexLock lock(&mutex_);
   if (now_ns < next_rejection_event_ns_.load(std::memory_order_relaxed)) return;
-  next_rejection_event_ns_.store(now_ns + plan().rejection_event_interval_ns,
-                                 std::memory_order_relaxed);
+  next_rejection_event_ns_.store(
+      now_ns + compiled().rejection_event_interval_ns,
+      std::memory_order_relaxed);
   const uint64_t rejected = window_.total_rejected();
   if (events_ != nullptr) {
-    events_->Push(BreakerRejections{
-        name_, "", reason, rejected - rejections_told_, AtNanoseconds(now_ns)});
+    events_->Push(BreakerRejections{name_, "", reason,
+                                    rejected - rejections_notified_,
+                                    AtNanoseconds(now_ns)});
   }
-  rejections_told_ = rejected;
+  rejections_notified_ = rejected;
 }
 
 // --- Outcomes ---
 
-void BreakerImpl::Finish(const Permit::Slip& slip, Outcome outcome,
+void BreakerImpl::Finish(const Permit::Ticket& ticket, Outcome outcome,
                          MonotonicTime now, const FailureDetails* details) {
-  const StateWord issued_in(slip.issued_in);
+  const StateWord issued_in(ticket.issued_in);
   const int64_t now_ns = Nanoseconds(now);
   if (ABSL_PREDICT_TRUE(outcome == Outcome::kSuccess &&
                         issued_in.plainly_closed() &&
                         issued_in == LoadState() && run_.quiet())) {
-    const Plan& plan = this->plan();
-    if (ABSL_PREDICT_TRUE(now_ns - slip.time_ns < plan.slow_call_ns)) {
+    const CompiledOptions& compiled = this->compiled();
+    if (ABSL_PREDICT_TRUE(now_ns - ticket.time_ns < compiled.slow_call_ns)) {
       if (!window_.AddSuccess(
               ThreadSlot::Current(),
-              plan.window.Epoch(now_ns, issued_in.generation()))) {
+              compiled.window.Epoch(now_ns, issued_in.generation()))) {
         Increment(stale_);
       }
       return;
     }
   }
-  FinishGuarded(slip, outcome, now_ns, details);
+  FinishSlow(ticket, outcome, now_ns, details);
 }
 
-void BreakerImpl::FinishGuarded(const Permit::Slip& slip, Outcome outcome,
-                                int64_t now_ns, const FailureDetails* details) {
-  LeaveBulkhead(slip);
-  if (slip.uncounted || outcome == Outcome::kIgnored) {
-    if (slip.counted) return;
-    ReturnProbe(slip);
+void BreakerImpl::FinishSlow(const Permit::Ticket& ticket, Outcome outcome,
+                             int64_t now_ns, const FailureDetails* details) {
+  LeaveBulkhead(ticket);
+  if (ticket.uncounted || outcome == Outcome::kIgnored) {
+    if (ticket.counted) return;
+    ReturnProbe(ticket);
     Increment(ignored_);
     return;
   }
-  FinishCall(slip, {outcome == Outcome::kFailure, now_ns,
-                    slip.answered ? slip.time_ns : now_ns - slip.time_ns,
-                    details != nullptr ? *details : FailureDetails()});
+  FinishCall(ticket,
+             {outcome == Outcome::kFailure, now_ns,
+              ticket.answered ? ticket.time_ns : now_ns - ticket.time_ns,
+              details != nullptr ? *details : FailureDetails()});
 }
 
-void BreakerImpl::FinishCall(const Permit::Slip& slip, const Call& call) {
+void BreakerImpl::FinishCall(const Permit::Ticket& ticket, const Call& call) {
   const StateWord state = LoadState();
-  if (state.generation() != StateWord(slip.issued_in).generation()) {
+  if (state.generation() != StateWord(ticket.issued_in).generation()) {
     Increment(stale_);
     return;
   }
-  const Plan& plan = this->plan();
+  const CompiledOptions& compiled = this->compiled();
   if (state.state() == BreakerState::kHalfOpen) {
-    FinishProbe(plan, state, slip.probe, call);
+    FinishProbe(compiled, state, ticket.probe_id, call);
   } else {
-    FinishCounted(plan, state, call);
+    FinishCounted(compiled, state, call);
   }
   DeliverEvents();
 }
 
-void BreakerImpl::NoteResponse(Permit::Slip& slip, MonotonicTime now) {
-  const StateWord issued_in(slip.issued_in);
+void BreakerImpl::NoteResponse(Permit::Ticket& ticket, MonotonicTime now) {
+  const StateWord issued_in(ticket.issued_in);
   const int64_t now_ns = Nanoseconds(now);
-  slip.answered = true;
-  slip.time_ns = now_ns - slip.time_ns;
+  ticket.answered = true;
+  ticket.time_ns = now_ns - ticket.time_ns;
   // What is noted must be looked at: not by the short way of Finish().
-  slip.issued_in = issued_in.Guarded().bits();
-  if (issued_in.state() != BreakerState::kHalfOpen || slip.uncounted) return;
-  slip.uncounted = slip.counted = true;
-  FinishCall(slip, {/*failed=*/false, now_ns, slip.time_ns, {}});
+  ticket.issued_in = issued_in.WithSlowPath().bits();
+  if (issued_in.state() != BreakerState::kHalfOpen || ticket.uncounted) return;
+  ticket.uncounted = ticket.counted = true;
+  FinishCall(ticket, {/*failed=*/false, now_ns, ticket.time_ns, {}});
 }
 
-void BreakerImpl::Return(const Permit::Slip& slip) {
-  LeaveBulkhead(slip);
-  if (slip.counted) return;
-  ReturnProbe(slip);
+void BreakerImpl::Return(const Permit::Ticket& ticket) {
+  LeaveBulkhead(ticket);
+  if (ticket.counted) return;
+  ReturnProbe(ticket);
   Increment(returned_);
 }
 
-void BreakerImpl::LeaveBulkhead(const Permit::Slip& slip) {
-  if (slip.in_bulkhead) {
+void BreakerImpl::LeaveBulkhead(const Permit::Ticket& ticket) {
+  if (ticket.in_bulkhead) {
     bulkhead_.Leave();
-  } else if (ABSL_PREDICT_FALSE(slip.beyond_bulkhead)) {
+  } else if (ABSL_PREDICT_FALSE(ticket.beyond_bulkhead)) {
     bulkhead_.LeaveBeyond();
   }
 }
 
-void BreakerImpl::ReturnProbe(const Permit::Slip& slip) {
-  const StateWord issued_in(slip.issued_in);
-  if (issued_in.state() == BreakerState::kHalfOpen && !slip.uncounted &&
+void BreakerImpl::ReturnProbe(const Permit::Ticket& ticket) {
+  const StateWord issued_in(ticket.issued_in);
+  if (issued_in.state() == BreakerState::kHalfOpen && !ticket.uncounted &&
       LoadState().generation() == issued_in.generation()) {
-    gate_.Return(issued_in.generation(), slip.probe);
+    gate_.Return(issued_in.generation(), ticket.probe_id);
   }
 }
 
-void BreakerImpl::FinishProbe(const Plan& plan, StateWord state,
-                              uint32_t ticket, const Call& call) {
-  const bool slow = call.took_ns >= plan.slow_call_ns;
-  const bool failed = call.failed || (slow && plan.options.slow_rate > 0);
+void BreakerImpl::FinishProbe(const CompiledOptions& compiled, StateWord state,
+                              uint32_t probe_id, const Call& call) {
+  const bool slow = call.took_ns >= compiled.slow_call_ns;
+  const bool failed = call.failed || (slow && compiled.options.slow_rate > 0);
   const ProbeGate::Reported reported =
-      gate_.Report(state.generation(), ticket, !failed, plan.probes);
+      gate_.Report(state.generation(), probe_id, !failed, compiled.probes);
   if (reported == ProbeGate::Reported::kDropped) {
     Increment(stale_);
     return;
   }
   Increment(call.failed ? failures_ : probe_successes_);
-  if (slow) TellSlowCall(call);
+  if (slow) NotifySlowCall(call);
   FollowDecision(state, reported, call.now_ns, call.details.server_delay);
 }
 
@@ -467,13 +480,13 @@ bool BreakerImpl::FollowDecision(StateWord state, ProbeGate::Reported reported,
   return false;
 }
 
-void BreakerImpl::FinishCounted(const Plan& plan, StateWord state,
-                                const Call& call) {
+void BreakerImpl::FinishCounted(const CompiledOptions& compiled,
+                                StateWord state, const Call& call) {
   const uint64_t generation = state.generation();
-  const uint64_t epoch = plan.window.Epoch(call.now_ns, generation);
+  const uint64_t epoch = compiled.window.Epoch(call.now_ns, generation);
   const bool critical =
       call.failed && call.details.severity == ErrorSeverity::kCritical;
-  const uint32_t weight = critical ? plan.options.critical_weight : 1;
+  const uint32_t weight = critical ? compiled.options.critical_weight : 1;
   const bool counted = call.failed
                            ? window_.AddFailures(epoch, weight)
                            : window_.AddSuccess(ThreadSlot::Current(), epoch);
@@ -481,10 +494,10 @@ void BreakerImpl::FinishCounted(const Plan& plan, StateWord state,
     Increment(stale_);
     return;
   }
-  const bool slow = call.took_ns >= plan.slow_call_ns;
+  const bool slow = call.took_ns >= compiled.slow_call_ns;
   if (slow) {
     window_.AddSlow(epoch);
-    TellSlowCall(call);
+    NotifySlowCall(call);
   }
 
   std::optional<Trip> trip;
@@ -493,15 +506,15 @@ void BreakerImpl::FinishCounted(const Plan& plan, StateWord state,
     Increment(failures_);
     const uint32_t run = run_.AddFailures(generation, weight);
     const uint32_t failed_of_last =
-        plan.last_calls ? plan.last_calls->Add(true, weight) : 0;
-    trip = CheckSequence(plan.options, critical, run, failed_of_last);
+        compiled.last_calls ? compiled.last_calls->Add(true, weight) : 0;
+    trip = CheckSequence(compiled.options, critical, run, failed_of_last);
     rates_may_have_crossed = true;
   } else {
-    if (plan.last_calls) plan.last_calls->Add(false);
+    if (compiled.last_calls) compiled.last_calls->Add(false);
     rates_may_have_crossed |= run_.AddSuccess(generation);
   }
   if (!trip && rates_may_have_crossed) {
-    trip = CheckRatesNow(plan, generation, epoch);
+    trip = CheckRatesNow(compiled, generation, epoch);
   }
   if (trip) {
     Change(state, BreakerState::kOpen, RuleCause(*trip), call.now_ns,
@@ -509,19 +522,19 @@ void BreakerImpl::FinishCounted(const Plan& plan, StateWord state,
   }
 }
 
-std::optional<Trip> BreakerImpl::CheckRatesNow(const Plan& plan,
+std::optional<Trip> BreakerImpl::CheckRatesNow(const CompiledOptions& compiled,
                                                uint64_t generation,
                                                uint64_t epoch) {
   RateVerdict verdict;
-  if (RatesArePossible(plan.options, window_.Failures(epoch),
+  if (RatesArePossible(compiled.options, window_.Failures(epoch),
                        window_.Slow(epoch))) {
-    verdict = CheckRates(plan.options, window_.Counts(epoch));
+    verdict = CheckRates(compiled.options, window_.Counts(epoch));
   }
   run_.SetRateWaits(generation, verdict.waits);
   return verdict.trip;
 }
 
-void BreakerImpl::TellSlowCall(const Call& call) {
+void BreakerImpl::NotifySlowCall(const Call& call) {
   if (events_ == nullptr) return;
   events_->Push(BreakerSlowCall{name_, "", absl::Nanoseconds(call.took_ns),
                                 call.failed, AtNanoseconds(call.now_ns)});
@@ -532,7 +545,7 @@ void BreakerImpl::TellSlowCall(const Call& call) {
 BreakerImpl::Moment BreakerImpl::ReadMoment(BreakerState to,
                                             int64_t now_ns) const {
   const bool jitter =
-      to == BreakerState::kOpen && plan().options.open_jitter > 0;
+      to == BreakerState::kOpen && compiled().options.open_jitter > 0;
   return {now_ns, environment_.WallNow(), jitter ? environment_.Uniform() : 0};
 }
 
@@ -564,7 +577,8 @@ void BreakerImpl::EndManual(StateWord from, int64_t now_ns) {
   moment.now_ns = manual_ends_ns_.load(std::memory_order_relaxed);
   moment.wall -= absl::Nanoseconds(now_ns - moment.now_ns);
   ClearManual();
-  Enter(Home(plan().options), false, CauseOf(Cause::Kind::kManualOver), moment);
+  Enter(InitialState(compiled().options), false,
+        CauseOf(Cause::Kind::kManualOver), moment);
 }
 
 void BreakerImpl::ClearManual() {
@@ -613,7 +627,7 @@ void BreakerImpl::Enter(BreakerState to, bool shadow, const Cause& cause,
   entered_ns_ = moment.now_ns;
   const StateWord from = LoadState();
   const uint64_t generation = from.generation() + 1;
-  const Plan& plan = this->plan();
+  const CompiledOptions& compiled = this->compiled();
   counts_at_change_ = CountsIn(from, moment.now_ns);
 
   int64_t ends_ns = kNeverNs;
@@ -622,31 +636,31 @@ void BreakerImpl::Enter(BreakerState to, bool shadow, const Cause& cause,
     case BreakerState::kOpen:
       ends_ns = AddSaturated(
           moment.now_ns,
-          absl::ToInt64Nanoseconds(OpenDuration(plan.options, opened_++,
+          absl::ToInt64Nanoseconds(OpenDuration(compiled.options, opened_++,
                                                 moment.uniform, server_delay)));
       break;
     case BreakerState::kHalfOpen:
-      ends_ns = AddSaturated(moment.now_ns, plan.half_open_max_wait_ns);
+      ends_ns = AddSaturated(moment.now_ns, compiled.half_open_max_wait_ns);
       gate_.Begin(generation, moment.now_ns);
       break;
     default:
       opened_ = 0;
       if (from.state() == BreakerState::kHalfOpen &&
-          !plan.options.ramp.empty()) {
+          !compiled.options.ramp.empty()) {
         ramp_began_ns = moment.now_ns;
-        ends_ns = moment.now_ns + plan.ramp_ns();
+        ends_ns = moment.now_ns + compiled.ramp_ns();
       }
   }
-  if (plan.last_calls) plan.last_calls->Clear();
+  if (compiled.last_calls) compiled.last_calls->Clear();
 
   state_ends_ns_.store(ends_ns, std::memory_order_relaxed);
   ramp_began_ns_.store(ramp_began_ns, std::memory_order_relaxed);
   StoreState(to, shadow, generation);
-  Tell(from, LoadState(), cause, moment);
+  NotifyTransition(from, LoadState(), cause, moment);
 }
 
-void BreakerImpl::Tell(StateWord from, StateWord to, const Cause& cause,
-                       const Moment& moment) {
+void BreakerImpl::NotifyTransition(StateWord from, StateWord to,
+                                   const Cause& cause, const Moment& moment) {
   const MonotonicTime at = AtNanoseconds(moment.now_ns);
   if (cause.kind == Cause::Kind::kRule && events_ != nullptr) {
     events_->Push(
@@ -664,16 +678,16 @@ void BreakerImpl::Tell(StateWord from, StateWord to, const Cause& cause,
 // Makes all that was stored before visible to whoever loads the state.
 void BreakerImpl::StoreState(BreakerState state, bool shadow,
                              uint64_t generation) {
-  const bool guarded =
-      plan().guarded() ||
+  const bool needs_slow_path =
+      compiled().needs_slow_path() ||
       ramp_began_ns_.load(std::memory_order_relaxed) != kNeverNs;
-  state_.store(StateWord(state, guarded, shadow, generation).bits(),
+  state_.store(StateWord(state, needs_slow_path, shadow, generation).bits(),
                std::memory_order_release);
 }
 
 WindowCounts BreakerImpl::CountsIn(StateWord state, int64_t now_ns) const {
   if (state.state() == BreakerState::kClosed) {
-    return window_.Counts(plan().window.Epoch(now_ns, state.generation()));
+    return window_.Counts(compiled().window.Epoch(now_ns, state.generation()));
   }
   if (state.state() == BreakerState::kHalfOpen) {
     const ProbeWord probes = gate_.Load();
@@ -682,11 +696,14 @@ WindowCounts BreakerImpl::CountsIn(StateWord state, int64_t now_ns) const {
   return counts_at_change_;
 }
 
-const Plan* BreakerImpl::Keep(std::unique_ptr<const Plan> plan) {
-  auto had = std::find_if(plans_.begin(), plans_.end(),
-                          [&](const auto& old) { return old->SameAs(*plan); });
-  if (had == plans_.end()) had = plans_.insert(had, std::move(plan));
-  plan_.store(had->get(), std::memory_order_release);
+const CompiledOptions* BreakerImpl::Install(
+    std::unique_ptr<const CompiledOptions> compiled) {
+  auto had =
+      std::find_if(all_compiled_.begin(), all_compiled_.end(),
+                   [&](const auto& old) { return old->SameAs(*compiled); });
+  if (had == all_compiled_.end())
+    had = all_compiled_.insert(had, std::move(compiled));
+  compiled_.store(had->get(), std::memory_order_release);
   return had->get();
 }
 
@@ -727,7 +744,7 @@ void BreakerImpl::Reset(std::string reason, std::string actor,
     absl::MutexLock lock(&mutex_);
     ClearManual();
     timer = std::exchange(alarm_timer_, Environment::kNoTimer);
-    Enter(Home(plan().options), false,
+    Enter(InitialState(compiled().options), false,
           ManualCause(Cause::Kind::kReset, reason, actor), moment);
   }
   environment_.Cancel(timer);
@@ -742,16 +759,17 @@ absl::Status BreakerImpl::Reconfigure(const BreakerOptions& options,
   EndManualIfOver(now_ns);
   const Moment moment = ReadMoment(BreakerState::kClosed, now_ns);
   StateWord state = LoadState();
-  const Plan* next;
+  const CompiledOptions* next;
   {
     absl::MutexLock lock(&mutex_);
-    const Plan& old = plan();
+    const CompiledOptions& old = compiled();
     if (options.enabled != old.options.enabled && manual_ == nullptr) {
-      Enter(Home(options), false, CauseOf(Cause::Kind::kReconfigured), moment);
+      Enter(InitialState(options), false, CauseOf(Cause::Kind::kReconfigured),
+            moment);
     }
     state = LoadState();
-    next = Keep(
-        std::make_unique<const Plan>(options, old, now_ns, state.generation()));
+    next = Install(std::make_unique<const CompiledOptions>(options, old, now_ns,
+                                                           state.generation()));
     if (state.state() == BreakerState::kHalfOpen) {
       state_ends_ns_.store(
           AddSaturated(entered_ns_, next->half_open_max_wait_ns),
@@ -783,7 +801,7 @@ absl::Status BreakerImpl::Reconfigure(const BreakerOptions& options,
 BreakerSnapshot BreakerImpl::Snapshot(MonotonicTime now) const {
   const int64_t now_ns = Nanoseconds(now);
   absl::MutexLock lock(&mutex_);
-  const Plan& plan = this->plan();
+  const CompiledOptions& compiled = this->compiled();
   const StateWord state = LoadState();
   const int64_t manual_ends_ns =
       manual_ends_ns_.load(std::memory_order_relaxed);
@@ -791,7 +809,7 @@ BreakerSnapshot BreakerImpl::Snapshot(MonotonicTime now) const {
   const bool manual_over = state.manual() && now_ns >= manual_ends_ns;
 
   BreakerSnapshot snapshot;
-  snapshot.state = manual_over ? Home(plan.options) : state.shown();
+  snapshot.state = manual_over ? InitialState(compiled.options) : state.shown();
   snapshot.since = manual_over ? AtNanoseconds(manual_ends_ns) : since_;
   snapshot.since_wall = since_wall_ + absl::FromChrono(snapshot.since - since_);
   if (!manual_over) {
@@ -813,9 +831,9 @@ BreakerSnapshot BreakerImpl::Snapshot(MonotonicTime now) const {
     snapshot.next_probe_in = absl::Nanoseconds(state_ends_ns - now_ns);
   }
   if (snapshot.state == BreakerState::kClosed) {
-    snapshot.ramp_share = RampShareNow(plan, now_ns);
+    snapshot.ramp_share = RampShareNow(compiled, now_ns);
     snapshot.throttle_probability = ThrottleProbabilityNow(
-        plan, plan.window.Epoch(now_ns, state.generation()));
+        compiled, compiled.window.Epoch(now_ns, state.generation()));
   }
   snapshot.calls_under_way = bulkhead_.calls();
   snapshot.rejections = window_.total_rejected();

@@ -9,16 +9,11 @@
 //      |                           +--------------------------------------+
 //      +-------------------- enough probes succeed -----------------------+
 //
-// and by hand, from anywhere: FORCED_OPEN, FORCED_CLOSED, METRICS_ONLY, and
-// from each back to CLOSED. METRICS_ONLY runs the machine above in the shadow:
-// it moves, but refuses nobody and tells nobody of its moves.
+// SetManualState leads from anywhere to FORCED_OPEN, FORCED_CLOSED or
+// METRICS_ONLY, and from there back to CLOSED.
 //
-// Calls read one atomic word, `state_`, and touch counters of their own thread.
-// Every change of that word happens in Enter(), under the mutex, and starts a
-// new generation; whoever wants a change names the word that he saw, so that of
-// many who want the same, one gets it.
-//
-// Thread-safe.
+// Thread-safe. Calls read one atomic word, `state_`, and touch counters of
+// their own thread; what changes the state takes the mutex.
 
 #include <atomic>
 #include <cstdint>
@@ -59,17 +54,17 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   void Reset(std::string reason, std::string actor, MonotonicTime now) override;
   absl::Status Reconfigure(const BreakerOptions& options,
                            MonotonicTime now) override;
-  BreakerOptions options() const override { return plan().options; }
+  BreakerOptions options() const override { return compiled().options; }
   const std::string& name() const override { return name_; }
 
  private:
-  enum class Verdict { kAdmitted, kAdmittedUncounted, kRefused, kAskAgain };
-  struct Answer {
+  enum class Verdict { kAdmitted, kAdmittedUncounted, kRefused, kTryAgain };
+  struct Admission {
     Verdict verdict = Verdict::kAdmitted;
     RejectionReason reason = RejectionReason::kOpen;
     int64_t retry_after_ns = 0;
   };
-  // A call that is over, or as good as.
+  // A call whose outcome is known.
   struct Call {
     bool failed;
     int64_t now_ns;
@@ -90,46 +85,56 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   StateWord LoadState() const {
     return StateWord(state_.load(std::memory_order_acquire));
   }
-  const Plan& plan() const { return *plan_.load(std::memory_order_acquire); }
+  const CompiledOptions& compiled() const {
+    return *compiled_.load(std::memory_order_acquire);
+  }
 
   // --- Admission ---
-  Permit TryAcquireGuarded(int64_t now_ns);
-  // The state at this time, after the changes that are due.
-  StateWord Settle(int64_t now_ns);
-  Answer Ask(const Plan& plan, StateWord state, int64_t now_ns, Permit& permit);
-  Answer AskGate(const Plan& plan, StateWord state, int64_t now_ns,
-                 Permit& permit);
-  Answer AskLoad(const Plan& plan, StateWord state, int64_t now_ns);
-  static Answer Refused(RejectionReason reason, int64_t retry_after_ns = 0);
-  double RampShareNow(const Plan& plan, int64_t now_ns) const;
-  double ThrottleProbabilityNow(const Plan& plan, uint64_t epoch) const;
-  void TellRejections(RejectionReason reason, int64_t now_ns)
+  Permit TryAcquireSlow(int64_t now_ns);
+  // Makes the changes of state that are due by this time, and returns the
+  // state that they lead to.
+  StateWord ApplyDueTransitions(int64_t now_ns);
+  Admission Admit(const CompiledOptions& compiled, StateWord state,
+                  int64_t now_ns, Permit& permit);
+  Admission AdmitProbe(const CompiledOptions& compiled, StateWord state,
+                       int64_t now_ns, Permit& permit);
+  Admission AdmitClosed(const CompiledOptions& compiled, StateWord state,
+                        int64_t now_ns);
+  static Admission Refused(RejectionReason reason, int64_t retry_after_ns = 0);
+  double RampShareNow(const CompiledOptions& compiled, int64_t now_ns) const;
+  double ThrottleProbabilityNow(const CompiledOptions& compiled,
+                                uint64_t epoch) const;
+  void NotifyRejections(RejectionReason reason, int64_t now_ns)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   // --- Outcomes ---
-  void Finish(const Permit::Slip& slip, Outcome outcome, MonotonicTime now,
+  void Finish(const Permit::Ticket& ticket, Outcome outcome, MonotonicTime now,
               const FailureDetails* details) override;
-  void FinishGuarded(const Permit::Slip& slip, Outcome outcome, int64_t now_ns,
-                     const FailureDetails* details);
-  void NoteResponse(Permit::Slip& slip, MonotonicTime now) override;
-  void Return(const Permit::Slip& slip) override;
-  void ReturnProbe(const Permit::Slip& slip);
-  void LeaveBulkhead(const Permit::Slip& slip);
-  inline void FinishCall(const Permit::Slip& slip, const Call& call);
-  void FinishProbe(const Plan& plan, StateWord state, uint32_t ticket,
-                   const Call& call);
+  void FinishSlow(const Permit::Ticket& ticket, Outcome outcome, int64_t now_ns,
+                  const FailureDetails* details);
+  void NoteResponse(Permit::Ticket& ticket, MonotonicTime now) override;
+  void Return(const Permit::Ticket& ticket) override;
+  void ReturnProbe(const Permit::Ticket& ticket);
+  void LeaveBulkhead(const Permit::Ticket& ticket);
+  inline void FinishCall(const Permit::Ticket& ticket, const Call& call);
+  void FinishProbe(const CompiledOptions& compiled, StateWord state,
+                   uint32_t probe_id, const Call& call);
   bool FollowDecision(StateWord state, ProbeGate::Reported reported,
                       int64_t now_ns,
                       std::optional<absl::Duration> server_delay);
-  void FinishCounted(const Plan& plan, StateWord state, const Call& call);
-  std::optional<Trip> CheckRatesNow(const Plan& plan, uint64_t generation,
-                                    uint64_t epoch);
-  void TellSlowCall(const Call& call);
+  void FinishCounted(const CompiledOptions& compiled, StateWord state,
+                     const Call& call);
+  std::optional<Trip> CheckRatesNow(const CompiledOptions& compiled,
+                                    uint64_t generation, uint64_t epoch);
+  void NotifySlowCall(const Call& call);
   void DeliverEvents() {
     if (events_ != nullptr) events_->Deliver();
   }
 
-  // --- Changes of state; nothing happens if `from` has been left already ---
+  // --- Changes of state ---
+  // Whoever wants a change names the state that it is to start `from`. Nothing
+  // happens if that has been left already, so that of many threads that want
+  // the same change, one makes it.
   Moment ReadMoment(BreakerState to, int64_t now_ns) const;
   void Change(StateWord from, BreakerState to, const Cause& cause,
               int64_t now_ns,
@@ -145,16 +150,20 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void StoreState(BreakerState state, bool shadow, uint64_t generation)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Tell(StateWord from, StateWord to, const Cause& cause,
-            const Moment& moment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NotifyTransition(StateWord from, StateWord to, const Cause& cause,
+                        const Moment& moment)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   WindowCounts CountsIn(StateWord state, int64_t now_ns) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  const Plan* Keep(std::unique_ptr<const Plan> plan)
+  const CompiledOptions* Install(
+      std::unique_ptr<const CompiledOptions> compiled)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  // Read by every call; written by changes, and run_ by failures.
+  // Read by every call; written by changes, and run_ by failures. Enter() and
+  // StoreState() are all that changes the word of the state, each time but at
+  // the end of a ramp to a new generation.
   std::atomic<uint64_t> state_;
-  std::atomic<const Plan*> plan_;
+  std::atomic<const CompiledOptions*> compiled_;
   FailureRun run_;
   // Written before the state that they belong to: when OPEN or HALF_OPEN is
   // over, when a manual state is, and when the ramp began.
@@ -178,8 +187,9 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   const std::shared_ptr<EventQueue> events_;  // Null without a listener.
 
   mutable absl::Mutex mutex_;
-  // All that there were: calls may still read an older one.
-  std::vector<std::unique_ptr<const Plan>> plans_ ABSL_GUARDED_BY(mutex_);
+  // Every one that there was, as calls may still read an older one.
+  std::vector<std::unique_ptr<const CompiledOptions>> all_compiled_
+      ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<const ManualState> manual_ ABSL_GUARDED_BY(mutex_);
   // Made for the first manual state that ends by itself.
   std::shared_ptr<Alarm> alarm_ ABSL_GUARDED_BY(mutex_);
@@ -192,9 +202,10 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   MonotonicTime since_ ABSL_GUARDED_BY(mutex_);
   absl::Time since_wall_ ABSL_GUARDED_BY(mutex_);
   WindowCounts counts_at_change_ ABSL_GUARDED_BY(mutex_);
-  // OPEN since the breaker last was CLOSED, for the growing open duration.
+  // How often OPEN since the breaker last was CLOSED, for the growing open
+  // duration.
   int opened_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t rejections_told_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t rejections_notified_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace grpc_breaker::internal

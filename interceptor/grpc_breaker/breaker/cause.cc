@@ -48,11 +48,11 @@ std::string Cause::ToString(const WindowCounts& counts) const {
     case Kind::kNoDecision:
       return "probes came to no decision in time";
     case Kind::kManual:
-      return absl::StrCat("set by hand", *text);
+      return absl::StrCat("set manually", *text);
     case Kind::kManualOver:
-      return "time by hand over";
+      return "manual state expired";
     case Kind::kReset:
-      return absl::StrCat("reset by hand", *text);
+      return absl::StrCat("reset manually", *text);
     case Kind::kReconfigured:
       return "options changed";
   }

@@ -5,8 +5,8 @@
 namespace grpc_breaker {
 
 Rejection CircuitBreaker::Permit::rejection() const {
-  return {slip_.reason, slip_.refused_in,
-          absl::Nanoseconds(slip_.admitted ? 0 : slip_.time_ns)};
+  return {ticket_.reason, ticket_.refused_in,
+          absl::Nanoseconds(ticket_.admitted ? 0 : ticket_.time_ns)};
 }
 
 absl::StatusOr<std::unique_ptr<CircuitBreaker>> CircuitBreaker::Create(

@@ -30,19 +30,23 @@ ProbeLimits MakeProbeLimits(const BreakerOptions& options) {
 
 }  // namespace
 
-Plan::Plan(const BreakerOptions& options)
-    : Plan(options, WindowShape(absl::ToInt64Nanoseconds(options.window)),
-           MakeLastCalls(options)) {}
+CompiledOptions::CompiledOptions(const BreakerOptions& options)
+    : CompiledOptions(options,
+                      WindowShape(absl::ToInt64Nanoseconds(options.window)),
+                      MakeLastCalls(options)) {}
 
-Plan::Plan(const BreakerOptions& options, const Plan& old, int64_t now_ns,
-           uint64_t generation)
-    : Plan(options, NextShape(options, old.window, now_ns, generation),
-           options.last_calls == old.options.last_calls
-               ? old.last_calls
-               : MakeLastCalls(options)) {}
+CompiledOptions::CompiledOptions(const BreakerOptions& options,
+                                 const CompiledOptions& old, int64_t now_ns,
+                                 uint64_t generation)
+    : CompiledOptions(options,
+                      NextShape(options, old.window, now_ns, generation),
+                      options.last_calls == old.options.last_calls
+                          ? old.last_calls
+                          : MakeLastCalls(options)) {}
 
-Plan::Plan(const BreakerOptions& options, const WindowShape& window,
-           std::shared_ptr<LastCalls> last_calls)
+CompiledOptions::CompiledOptions(const BreakerOptions& options,
+                                 const WindowShape& window,
+                                 std::shared_ptr<LastCalls> last_calls)
     : options(options),
       slow_call_ns(absl::ToInt64Nanoseconds(options.slow_call)),
       window(window),

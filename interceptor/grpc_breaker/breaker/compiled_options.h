@@ -3,7 +3,7 @@
 
 // BreakerOptions made ready for use: durations as nanoseconds, the shape of the
 // window, the ring of the last calls. Immutable, but for what is counted in the
-// ring; a live breaker is reconfigured by giving it another plan.
+// ring; to reconfigure a live breaker is to give it another one of these.
 //
 // Thread-safe.
 
@@ -21,16 +21,16 @@ namespace grpc_breaker::internal {
 
 inline constexpr int64_t kNeverNs = std::numeric_limits<int64_t>::max();
 
-struct Plan {
+struct CompiledOptions {
   // `options` must be valid.
-  explicit Plan(const BreakerOptions& options);
+  explicit CompiledOptions(const BreakerOptions& options);
   // For a breaker that had `old` and is at `generation`. Goes on with what was
   // counted where the window, or the number of last calls, is the same.
-  Plan(const BreakerOptions& options, const Plan& old, int64_t now_ns,
-       uint64_t generation);
+  CompiledOptions(const BreakerOptions& options, const CompiledOptions& old,
+                  int64_t now_ns, uint64_t generation);
 
-  // Whether calls while CLOSED need more than a look at the state.
-  bool guarded() const {
+  // Whether calls while CLOSED must look at more than the state.
+  bool needs_slow_path() const {
     return options.throttle_k > 0 || options.max_concurrent_calls > 0 ||
            last_calls != nullptr;
   }
@@ -40,7 +40,7 @@ struct Plan {
     return ramp_step_ns * static_cast<int64_t>(options.ramp.size());
   }
 
-  bool SameAs(const Plan& other) const {
+  bool SameAs(const CompiledOptions& other) const {
     return options == other.options && window == other.window &&
            last_calls == other.last_calls;
   }
@@ -55,8 +55,8 @@ struct Plan {
   const std::shared_ptr<LastCalls> last_calls;  // Null without the rule.
 
  private:
-  Plan(const BreakerOptions& options, const WindowShape& window,
-       std::shared_ptr<LastCalls> last_calls);
+  CompiledOptions(const BreakerOptions& options, const WindowShape& window,
+                  std::shared_ptr<LastCalls> last_calls);
 };
 
 // The end of a duration that starts at `now_ns`; kNeverNs if it is infinite.

@@ -7,14 +7,14 @@
 
 namespace grpc_breaker::internal {
 
-// Ends the telling even if the thread ends in the listener.
-class EventQueue::Telling {
+// Ends the notifying even if the thread ends in the listener.
+class EventQueue::Notifying {
  public:
-  explicit Telling(std::shared_ptr<EventQueue> queue)
+  explicit Notifying(std::shared_ptr<EventQueue> queue)
       : queue_(std::move(queue)) {}
-  ~Telling() { queue_->StopTelling(); }
-  Telling(const Telling&) = delete;
-  Telling& operator=(const Telling&) = delete;
+  ~Notifying() { queue_->StopNotifying(); }
+  Notifying(const Notifying&) = delete;
+  Notifying& operator=(const Notifying&) = delete;
 
  private:
   // The listener may destroy the breaker.
@@ -24,11 +24,11 @@ class EventQueue::Telling {
 void EventQueue::Push(Event event) {
   absl::MutexLock lock(&mutex_);
   if (closed_) return;
-  // Beside the one that tells what was dropped.
+  // Without the one that says how many were dropped.
   const size_t waiting = events_.size() - (notice_ != nullptr ? 1 : 0);
   if (waiting >= kMostWaiting && !MakeRoomFor(event)) return;
   if (auto* rejections = std::get_if<BreakerRejections>(&event)) {
-    rejections->rejections += std::exchange(untold_rejections_, 0);
+    rejections->rejections += std::exchange(unreported_rejections_, 0);
   }
   events_.push_back({std::move(event), std::this_thread::get_id()});
   if (state_ == State::kIdle) unclaimed_.store(true, std::memory_order_release);
@@ -58,7 +58,7 @@ bool EventQueue::MakeRoomFor(Event& event) {
 void EventQueue::Drop(Event& event) {
   dropped_.fetch_add(1, std::memory_order_relaxed);
   if (const auto* rejections = std::get_if<BreakerRejections>(&event)) {
-    untold_rejections_ += rejections->rejections;
+    unreported_rejections_ += rejections->rejections;
   }
   if (notice_ == nullptr) {
     events_.push_back({BreakerEventsDropped(), std::this_thread::get_id()});
@@ -86,30 +86,30 @@ void EventQueue::DeliverOwn() {
       ++own;
     }
     if (own > 0) {
-      state_ = State::kTelling;
-      teller_ = self;
+      state_ = State::kNotifying;
+      notifier_ = self;
     } else {  // Another thread's come first.
       state_ = State::kHandedOver;
     }
   }
   if (own == 0) return HandOver();
-  Telling telling(shared_from_this());
-  while (own > 0 && TellNext(self)) --own;
+  Notifying notifying(shared_from_this());
+  while (own > 0 && NotifyNext(self)) --own;
 }
 
 void EventQueue::DeliverAll() {
   {
     absl::MutexLock lock(&mutex_);
     if (closed_) return;
-    state_ = State::kTelling;
-    teller_ = std::this_thread::get_id();
+    state_ = State::kNotifying;
+    notifier_ = std::this_thread::get_id();
   }
-  Telling telling(shared_from_this());
-  while (TellNext(std::thread::id())) {
+  Notifying notifying(shared_from_this());
+  while (NotifyNext(std::thread::id())) {
   }
 }
 
-bool EventQueue::TellNext(std::thread::id only) {
+bool EventQueue::NotifyNext(std::thread::id only) {
   Entries next;
   {
     absl::MutexLock lock(&mutex_);
@@ -125,11 +125,11 @@ bool EventQueue::TellNext(std::thread::id only) {
       notice_ = nullptr;
     }
   }
-  Tell(next.front().event);
+  Notify(next.front().event);
   return true;
 }
 
-void EventQueue::Tell(Event& event) {
+void EventQueue::Notify(Event& event) {
   struct Visitor {
     BreakerListener& listener;
     void operator()(const BreakerTransition& e) { listener.OnTransition(e); }
@@ -148,10 +148,11 @@ void EventQueue::Tell(Event& event) {
   }
 }
 
-void EventQueue::StopTelling() {
+void EventQueue::StopNotifying() {
   {
     absl::MutexLock lock(&mutex_);
-    if (state_ != State::kTelling || teller_ != std::this_thread::get_id()) {
+    if (state_ != State::kNotifying ||
+        notifier_ != std::this_thread::get_id()) {
       return;
     }
     state_ = events_.empty() ? State::kIdle : State::kHandedOver;
@@ -171,9 +172,9 @@ void EventQueue::Close() {
   dropped.swap(events_);
   notice_ = nullptr;
   unclaimed_.store(false, std::memory_order_relaxed);
-  if (teller_ == std::this_thread::get_id()) return;
+  if (notifier_ == std::this_thread::get_id()) return;
   const auto is_over = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return state_ != State::kTelling;
+    return state_ != State::kNotifying;
   };
   mutex_.Await(absl::Condition(&is_over));
 }

@@ -2,19 +2,8 @@
 #define GRPC_BREAKER_BREAKER_EVENT_QUEUE_H_
 
 // Events on their way from a breaker to its listener: pushed in the order in
-// which they were decided, possibly under the breaker's lock, and told after it
-// is released; one at a time and in order.
-//
-// A call tells what it caused itself, and only if nothing else waits or is
-// being told: no call pays for the events of others. What comes meanwhile, from
-// other threads or from the listener itself, is left to a thread of the
-// environment.
-//
-// At most kMostWaiting events wait. Beyond that the newest ones that are no
-// change of state are dropped, and for a change of state the oldest ones that
-// are none; only where all that waits are changes of state, the oldest of them.
-// The listener is told how many were dropped, where the first of them would
-// have been. The rejections of a dropped event are told by the next one.
+// which they were decided, possibly under the breaker's lock, and delivered one
+// at a time and in that order after the lock is released.
 //
 // Lives in a shared_ptr, since a thread of the environment may come for events
 // when the breaker is gone already.
@@ -44,22 +33,31 @@ class GRPC_BREAKER_EXPORT EventQueue
       std::variant<BreakerTransition, BreakerRejections, BreakerSlowCall,
                    BreakerThreshold, BreakerEventsDropped>;
 
+  // Beyond that, the newest events that are no change of state are dropped, and
+  // for a change of state the oldest ones that are none; only where all that
+  // wait are changes of state, the oldest of them. The listener hears how many
+  // were dropped, where the first of them would have been. The rejections of a
+  // dropped event are added to the next one.
   static constexpr size_t kMostWaiting = 256;
 
-  // Both are not used after Close().
+  // Neither is used after Close().
   EventQueue(BreakerListener& listener, Environment& environment)
       : listener_(listener), environment_(environment) {}
 
   void Push(Event event) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // After each Push(), by the same thread; no lock may be held.
+  // After each Push(), by the same thread; no lock may be held. Calls the
+  // listener for what this thread pushed, and only if nothing else waits or is
+  // being delivered: no call pays for the events of others. What comes
+  // meanwhile, from other threads or from the listener itself, is left to a
+  // thread of the environment.
   void Deliver() ABSL_LOCKS_EXCLUDED(mutex_) {
     if (unclaimed_.load(std::memory_order_acquire)) DeliverOwn();
   }
 
-  // Drops what waits: nothing is told any more when this returns. Waits for the
-  // event that another thread is telling at the moment, but not for one that
-  // this thread is telling, of whose listener this is then called.
+  // Drops what waits: the listener is not called any more when this returns.
+  // Waits for a call of the listener on another thread, but not for one on this
+  // thread, from which Close() is then called.
   void Close() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Since construction.
@@ -75,19 +73,19 @@ class GRPC_BREAKER_EXPORT EventQueue
   using Entries = std::list<Entry>;
   enum class State : uint8_t {
     kIdle,
-    kTelling,
+    kNotifying,
     kHandedOver,  // A thread of the environment will come.
   };
-  class Telling;
+  class Notifying;
 
   void DeliverOwn() ABSL_LOCKS_EXCLUDED(mutex_);
   void DeliverAll() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Tells what is first, if it was pushed by `only` or that is none. False if
-  // there is nothing of the kind; if nothing is left at all, the telling ends
-  // in one step with finding that out.
-  bool TellNext(std::thread::id only) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Tell(Event& event);
-  void StopTelling() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Delivers the first event, if `only` pushed it or `only` is no thread. False
+  // if there is none such; if the queue is empty, it becomes idle in one step
+  // with finding that out.
+  bool NotifyNext(std::thread::id only) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Notify(Event& event);
+  void StopNotifying() ABSL_LOCKS_EXCLUDED(mutex_);
   void HandOver() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // False if it is `event` that was dropped.
@@ -104,11 +102,11 @@ class GRPC_BREAKER_EXPORT EventQueue
   absl::Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kIdle;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread::id teller_ ABSL_GUARDED_BY(mutex_);  // While telling.
+  std::thread::id notifier_ ABSL_GUARDED_BY(mutex_);  // While notifying.
   Entries events_ ABSL_GUARDED_BY(mutex_);
   // The BreakerEventsDropped among them, or null.
   BreakerEventsDropped* notice_ ABSL_GUARDED_BY(mutex_) = nullptr;
-  uint64_t untold_rejections_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t unreported_rejections_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace grpc_breaker::internal

@@ -48,18 +48,18 @@ std::optional<ProbeWord> ProbeWord::NewRound() const {
   return next;
 }
 
-std::optional<ProbeWord> ProbeWord::Return(uint32_t ticket_round) const {
-  if (ticket_round != round || under_way == 0) return std::nullopt;
+std::optional<ProbeWord> ProbeWord::Return(uint32_t probe_round) const {
+  if (probe_round != round || under_way == 0) return std::nullopt;
   ProbeWord next = *this;
   --next.under_way;
   return next;
 }
 
-std::optional<ProbeWord> ProbeWord::Report(uint32_t ticket_round, bool success,
+std::optional<ProbeWord> ProbeWord::Report(uint32_t probe_round, bool success,
                                            const ProbeLimits& limits,
                                            ProbeVerdict* verdict) const {
   if (decided) return std::nullopt;
-  ProbeWord next = Return(ticket_round).value_or(*this);
+  ProbeWord next = Return(probe_round).value_or(*this);
   ++(success ? next.succeeded : next.failed);
   *verdict = next.Judge(limits);
   next.decided = *verdict != ProbeVerdict::kUndecided;
@@ -107,7 +107,7 @@ void ProbeGate::RaiseLastIssue(int64_t now_ns) {
 
 ProbeGate::Issued ProbeGate::TryIssue(uint64_t generation,
                                       const ProbeLimits& limits, int64_t now_ns,
-                                      uint32_t* ticket) {
+                                      uint32_t* probe_id) {
   uint64_t packed = word_.load(std::memory_order_acquire);
   for (;;) {
     const ProbeWord word = ProbeWord::Unpack(packed);
@@ -117,7 +117,7 @@ ProbeGate::Issued ProbeGate::TryIssue(uint64_t generation,
     if (std::optional<ProbeWord> next = word.Issue(limits)) {
       RaiseLastIssue(now_ns);
       if (Replace(packed, *next)) {
-        *ticket = word.round;
+        *probe_id = word.round;
         return Issued::kYes;
       }
       continue;
@@ -131,7 +131,7 @@ ProbeGate::Issued ProbeGate::TryIssue(uint64_t generation,
   }
 }
 
-ProbeGate::Reported ProbeGate::Told(ProbeVerdict verdict) {
+ProbeGate::Reported ProbeGate::ToReported(ProbeVerdict verdict) {
   switch (verdict) {
     case ProbeVerdict::kClose:
       return Reported::kDecidedToClose;
@@ -157,13 +157,13 @@ bool ProbeGate::Change(uint64_t generation, Step step) {
   }
 }
 
-ProbeGate::Reported ProbeGate::Report(uint64_t generation, uint32_t ticket,
+ProbeGate::Reported ProbeGate::Report(uint64_t generation, uint32_t probe_id,
                                       bool success, const ProbeLimits& limits) {
   ProbeVerdict verdict;
   const bool changed = Change(generation, [&](const ProbeWord& word) {
-    return word.Report(ticket, success, limits, &verdict);
+    return word.Report(probe_id, success, limits, &verdict);
   });
-  return changed ? Told(verdict) : Reported::kDropped;
+  return changed ? ToReported(verdict) : Reported::kDropped;
 }
 
 ProbeGate::Reported ProbeGate::Judge(uint64_t generation,
@@ -172,12 +172,12 @@ ProbeGate::Reported ProbeGate::Judge(uint64_t generation,
   const bool changed = Change(generation, [&](const ProbeWord& word) {
     return word.Decide(limits, &verdict);
   });
-  return changed ? Told(verdict) : Reported::kDropped;
+  return changed ? ToReported(verdict) : Reported::kDropped;
 }
 
-bool ProbeGate::Return(uint64_t generation, uint32_t ticket) {
+bool ProbeGate::Return(uint64_t generation, uint32_t probe_id) {
   return Change(generation,
-                [&](const ProbeWord& word) { return word.Return(ticket); });
+                [&](const ProbeWord& word) { return word.Return(probe_id); });
 }
 
 }  // namespace grpc_breaker::internal

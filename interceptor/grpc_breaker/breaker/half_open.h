@@ -7,19 +7,10 @@
 // its transitions as pure functions, so that a test can walk through every
 // interleaving of them; ProbeGate applies them by compare-and-swap.
 //
-// A probe whose ticket was lost would hold its place for ever. Hence the lease:
-// when all places are taken and the last one was given away a lease ago, they
-// are all free again (a new round). Tickets of older rounds hold no place, but
-// their outcomes count: a late answer is an answer.
-//
-// Options may change while probes are under way. What was counted is judged by
-// the new ones then (Judge), and again when somebody finds no place, in case a
-// probe was reported by the old ones meanwhile.
-//
-// What wraps: the round after 4096 leases, when a ticket of such an age gives
-// back the place of another; the generation after 1024 changes of state, and
-// the issues after 2048, between a load and a compare-and-swap of one thread.
-// Each costs a probe too many or a place until the end of the lease, no more.
+// A probe that is never reported would hold its place for ever. Hence the
+// lease: when all places are taken and the last one was given away a lease ago,
+// they are all free again (a new round). Probes of older rounds hold no place,
+// but their outcomes count, however late.
 
 #include <atomic>
 #include <cstdint>
@@ -43,6 +34,11 @@ struct ProbeLimits {
 enum class ProbeVerdict { kUndecided, kClose, kOpen };
 
 // Thread-compatible: a value.
+//
+// What wraps: the round after 4096 leases, when a probe of such an age gives
+// back the place of another; the generation after 1024 changes of state, and
+// the issues after 2048, between a load and a compare-and-swap of one thread.
+// Each costs a probe too many or a place until the end of the lease, no more.
 struct GRPC_BREAKER_EXPORT ProbeWord {
   uint32_t generation = 0;  // 10 bits, of the breaker's.
   uint32_t round = 0;       // 12 bits.
@@ -92,20 +88,23 @@ class GRPC_BREAKER_EXPORT ProbeGate {
   // A new HALF_OPEN begins. Not concurrently with itself.
   void Begin(uint64_t generation, int64_t now_ns);
 
-  // Takes a place; `*ticket` is needed to report or return it.
+  // Takes a place; `*probe_id` is needed to report or return it. It is the
+  // round, so probes of one round have the same.
   Issued TryIssue(uint64_t generation, const ProbeLimits& limits,
-                  int64_t now_ns, uint32_t* ticket);
+                  int64_t now_ns, uint32_t* probe_id);
 
   // Gives the place back, if it still has one, with an outcome. Exactly one
   // call per HALF_OPEN, of this and of Judge, is told that it has decided.
-  Reported Report(uint64_t generation, uint32_t ticket, bool success,
+  Reported Report(uint64_t generation, uint32_t probe_id, bool success,
                   const ProbeLimits& limits);
 
-  // Decides if the outcomes so far suffice by these limits.
+  // Decides if the outcomes so far suffice by these limits: after a change of
+  // options, and when somebody finds no place, in case a probe was reported by
+  // the old options meanwhile.
   Reported Judge(uint64_t generation, const ProbeLimits& limits);
 
-  // Gives the place back without one. False if it was lost already.
-  bool Return(uint64_t generation, uint32_t ticket);
+  // Gives the place back without an outcome. False if it was lost already.
+  bool Return(uint64_t generation, uint32_t probe_id);
 
   ProbeWord Load() const {
     return ProbeWord::Unpack(word_.load(std::memory_order_acquire));
@@ -123,7 +122,7 @@ class GRPC_BREAKER_EXPORT ProbeGate {
   template <typename Step>
   bool Change(uint64_t generation, Step step);
 
-  static Reported Told(ProbeVerdict verdict);
+  static Reported ToReported(ProbeVerdict verdict);
   void RaiseLastIssue(int64_t now_ns);
 
   std::atomic<uint64_t> word_{0};

@@ -14,11 +14,12 @@ namespace grpc_breaker::internal {
 
 class StateWord {
  public:
-  // `guarded`: while CLOSED, there is more to ask than the state.
+  // `needs_slow_path`: while CLOSED, calls must look at more than the state.
   // `shadow`: METRICS_ONLY; `state` is what the breaker would be.
-  StateWord(BreakerState state, bool guarded, bool shadow, uint64_t generation)
-      : bits_(generation << 5 | uint64_t{shadow} << 4 | uint64_t{guarded} << 3 |
-              static_cast<uint64_t>(state)) {}
+  StateWord(BreakerState state, bool needs_slow_path, bool shadow,
+            uint64_t generation)
+      : bits_(generation << 5 | uint64_t{shadow} << 4 |
+              uint64_t{needs_slow_path} << 3 | static_cast<uint64_t>(state)) {}
   explicit StateWord(uint64_t bits) : bits_(bits) {}
 
   uint64_t bits() const { return bits_; }
@@ -26,15 +27,15 @@ class StateWord {
   BreakerState state() const { return static_cast<BreakerState>(bits_ & 7); }
   bool shadow() const { return (bits_ & 16) != 0; }
 
-  StateWord Guarded() const { return StateWord(bits_ | 8); }
+  StateWord WithSlowPath() const { return StateWord(bits_ | 8); }
 
-  // CLOSED, and nothing else to ask.
+  // CLOSED, and nothing else to look at.
   bool plainly_closed() const {
     static_assert(static_cast<int>(BreakerState::kClosed) == 0);
     return (bits_ & 31) == 0;
   }
 
-  // OPEN, and in earnest.
+  // OPEN, and not in the shadow of METRICS_ONLY.
   bool plainly_open() const {
     return (bits_ & (16 | 7)) == static_cast<uint64_t>(BreakerState::kOpen);
   }

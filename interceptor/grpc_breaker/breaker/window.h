@@ -4,23 +4,10 @@
 // How many calls succeeded, failed, were slow and were shed in the last
 // `window` of time.
 //
-// Time is cut into buckets of a tenth of the window, and a bucket into one
-// counter per shard for what happens often -- successes -- and one counter for
-// all threads for what does not. An epoch is the number of the time bucket plus
-// kBuckets times the breaker's generation: each change of state moves it past
-// everything that was counted before, so the window empties by itself, and an
-// outcome of an older generation can only land in an older epoch.
-//
-// Every counter carries the lap it counts for (see TaggedCounter): how often
-// the epochs have gone round the ring of kBuckets counters. Old buckets hence
-// need no sweeping; readers skip them and writers overwrite them.
-//
-// What this gives up: the window's length is exact to one bucket, and a reader
-// may miss what other threads are counting at that moment. Laps wrap after 2^35
-// windows, each change of state counted as one: 109 years of uptime with the
-// shortest window there is. A counter stops at 2^29 - 1 calls per bucket; such
-// a rate takes a thread more than a million calls per second even where a
-// bucket lasts six minutes.
+// Time is cut into buckets of a tenth of the window. What happens often, that
+// is successes, has one counter per shard and bucket; the rest has one for all
+// threads. The window's length is exact to one bucket, and a reader may miss
+// what other threads are counting at that moment.
 //
 // Thread-safe.
 
@@ -37,7 +24,10 @@ namespace grpc_breaker::internal {
 
 inline constexpr uint32_t kBuckets = 10;
 
-// Maps a time and a generation to an epoch.
+// Maps a time and a generation to an epoch: the number of the time bucket plus
+// kBuckets times the breaker's generation. Each change of state moves it past
+// everything that was counted before, so the window empties by itself, and an
+// outcome of an older generation can only land in an older epoch.
 class GRPC_BREAKER_EXPORT WindowShape {
  public:
   // `window_ns` >= kBuckets. `epoch_offset` lets a new shape go on after an old
@@ -77,6 +67,14 @@ class GRPC_BREAKER_EXPORT WindowShape {
   uint64_t epoch_offset_;
 };
 
+// A ring of kBuckets counters, each with the lap that it counts for (see
+// TaggedCounter): how often the epochs have gone round the ring. Old buckets
+// hence need no sweeping; readers skip them and writers overwrite them.
+//
+// Laps wrap after 2^35 windows, each change of state counted as one: 109 years
+// of uptime with the shortest window there is. A counter stops at 2^29 - 1
+// calls per bucket, more than a million calls per second of one thread even
+// where a bucket lasts six minutes.
 class GRPC_BREAKER_EXPORT Window {
  public:
   Window() = default;
