@@ -4,79 +4,14 @@
 #include <utility>
 
 #include "absl/base/optimization.h"
-#include "absl/strings/str_cat.h"
+#include "grpc_breaker/breaker/nanoseconds.h"
 #include "grpc_breaker/breaker/open_duration.h"
 
 namespace grpc_breaker::internal {
 namespace {
 
-constexpr size_t kMaxTextBytes = 256;
-
-int64_t Nanoseconds(MonotonicTime time) {
-  return time.time_since_epoch().count();
-}
-
-MonotonicTime AtNanoseconds(int64_t ns) {
-  return MonotonicTime(std::chrono::nanoseconds(ns));
-}
-
 void Increment(std::atomic<uint64_t>& counter) {
   counter.fetch_add(1, std::memory_order_relaxed);
-}
-
-Cause RuleCause(const Trip& trip) {
-  Cause cause;
-  cause.kind = Cause::Kind::kRule;
-  cause.rule = trip.rule;
-  cause.number = trip.number;
-  return cause;
-}
-
-Cause CauseOf(Cause::Kind kind, uint32_t number = 0) {
-  Cause cause;
-  cause.kind = kind;
-  cause.number = number;
-  return cause;
-}
-
-Cause ManualCause(Cause::Kind kind, const std::string& reason,
-                  const std::string& actor) {
-  Cause cause = CauseOf(kind);
-  cause.text = std::make_shared<const std::string>(absl::StrCat(
-      actor.empty() ? "" : " by ", actor, reason.empty() ? "" : ": ", reason));
-  return cause;
-}
-
-absl::Status ValidateManual(const ManualState& manual) {
-  if (manual.state != BreakerState::kForcedOpen &&
-      manual.state != BreakerState::kForcedClosed &&
-      manual.state != BreakerState::kMetricsOnly) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "manual.state: must be FORCED_OPEN, FORCED_CLOSED or METRICS_ONLY, "
-        "got ",
-        ToString(manual.state)));
-  }
-  if (manual.time_to_live < absl::Milliseconds(1)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("manual.time_to_live: must be at least 1ms, got ",
-                     absl::FormatDuration(manual.time_to_live)));
-  }
-  if (manual.reason.size() > kMaxTextBytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("manual.reason: must have at most ", kMaxTextBytes,
-                     " bytes, got ", manual.reason.size()));
-  }
-  if (manual.actor.size() > kMaxTextBytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("manual.actor: must have at most ", kMaxTextBytes,
-                     " bytes, got ", manual.actor.size()));
-  }
-  return absl::OkStatus();
-}
-
-// Where a breaker is that nothing has happened to.
-BreakerState InitialState(const BreakerOptions& options) {
-  return options.enabled ? BreakerState::kClosed : BreakerState::kForcedClosed;
 }
 
 }  // namespace
@@ -100,56 +35,8 @@ BreakerImpl::BreakerImpl(std::string name, const BreakerOptions& options,
           .bits();
 }
 
-// What the timer of a manual state holds, as it may ring when the breaker is
-// being destroyed.
-struct BreakerImpl::Alarm {
-  explicit Alarm(BreakerImpl& impl) : breaker(&impl) {}
-
-  static void Ring(Alarm& alarm) {
-    BreakerImpl* breaker;
-    {
-      absl::MutexLock lock(&alarm.mutex);
-      breaker = alarm.breaker;
-      if (breaker == nullptr) return;
-      ++alarm.ringing;
-    }
-    // No listener is called meanwhile, so the destructor waits for nobody else.
-    breaker->EndManualIfOver(Nanoseconds(breaker->environment_.Now()));
-    const std::shared_ptr<EventQueue> events = breaker->events_;
-    {
-      absl::MutexLock lock(&alarm.mutex);
-      --alarm.ringing;
-    }
-    if (events != nullptr) events->Deliver();
-  }
-
-  // The breaker is not used any more when this returns.
-  void Mute() {
-    absl::MutexLock lock(&mutex);
-    breaker = nullptr;
-    const auto is_silent = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
-      return ringing == 0;
-    };
-    mutex.Await(absl::Condition(&is_silent));
-  }
-
-  absl::Mutex mutex;
-  BreakerImpl* breaker ABSL_GUARDED_BY(mutex);
-  int ringing ABSL_GUARDED_BY(mutex) = 0;
-};
-
 BreakerImpl::~BreakerImpl() {
-  std::shared_ptr<Alarm> alarm;
-  Environment::TimerId timer;
-  {
-    absl::MutexLock lock(&mutex_);
-    alarm = alarm_;
-    timer = alarm_timer_;
-  }
-  if (alarm != nullptr) {
-    alarm->Mute();
-    environment_.Cancel(timer);
-  }
+  manual_.StopTimer(environment_);
   if (events_ != nullptr) events_->Close();
 }
 
@@ -188,7 +75,7 @@ CircuitBreaker::Permit BreakerImpl::TryAcquireSlow(int64_t now_ns) {
     admission = Admit(*compiled, state, now_ns, permit);
   } while (admission.verdict == Verdict::kTryAgain);
   if (admission.verdict == Verdict::kRefused && state.shadow()) {
-    Increment(would_have_rejected_);
+    Increment(totals_.would_have_rejected);
     admission.verdict = Verdict::kAdmittedUncounted;
     if (compiled->options.max_concurrent_calls > 0) {
       bulkhead_.EnterBeyond();
@@ -216,16 +103,15 @@ CircuitBreaker::Permit BreakerImpl::TryAcquireSlow(int64_t now_ns) {
 StateWord BreakerImpl::ApplyDueTransitions(int64_t now_ns) {
   for (;;) {
     const StateWord state = LoadState();
-    if (state.manual() &&
-        now_ns >= manual_ends_ns_.load(std::memory_order_relaxed)) {
+    if (state.manual() && now_ns >= manual_.ends_ns()) {
       EndManual(state, now_ns);
     } else if (now_ns < state_ends_ns_.load(std::memory_order_relaxed)) {
       return state;
     } else if (state.state() == BreakerState::kOpen) {
       Change(state, BreakerState::kHalfOpen,
-             CauseOf(Cause::Kind::kOpenDurationOver), now_ns);
+             Cause::Of(Cause::Kind::kOpenDurationOver), now_ns);
     } else if (state.state() == BreakerState::kHalfOpen) {
-      Change(state, BreakerState::kOpen, CauseOf(Cause::Kind::kNoDecision),
+      Change(state, BreakerState::kOpen, Cause::Of(Cause::Kind::kNoDecision),
              now_ns);
     } else {
       EndRamp(state);
@@ -243,7 +129,7 @@ BreakerImpl::Admission BreakerImpl::Admit(const CompiledOptions& compiled,
       admission = {Verdict::kAdmittedUncounted};
       break;
     case BreakerState::kForcedOpen: {
-      const int64_t ends_ns = manual_ends_ns_.load(std::memory_order_relaxed);
+      const int64_t ends_ns = manual_.ends_ns();
       // Without an end, come again at the pace of an OPEN breaker.
       return Refused(RejectionReason::kForcedOpen,
                      ends_ns == kNeverNs ? absl::ToInt64Nanoseconds(
@@ -309,38 +195,20 @@ BreakerImpl::Admission BreakerImpl::AdmitProbe(const CompiledOptions& compiled,
 BreakerImpl::Admission BreakerImpl::AdmitClosed(const CompiledOptions& compiled,
                                                 StateWord state,
                                                 int64_t now_ns) {
-  const double ramp_share = RampShareNow(compiled, now_ns);
+  const double ramp_share = RampShare(
+      compiled, ramp_began_ns_.load(std::memory_order_relaxed), now_ns);
   if (ramp_share < 1 && environment_.Uniform() >= ramp_share) {
     return Refused(RejectionReason::kRamp);
   }
   if (compiled.options.throttle_k > 0) {
     const uint64_t epoch = compiled.window.Epoch(now_ns, state.generation());
-    const double probability = ThrottleProbabilityNow(compiled, epoch);
+    const double probability = ThrottleProbability(compiled, window_, epoch);
     if (probability > 0 && environment_.Uniform() < probability) {
       window_.AddShed(epoch);
       return Refused(RejectionReason::kThrottled);
     }
   }
   return {Verdict::kAdmitted};
-}
-
-double BreakerImpl::RampShareNow(const CompiledOptions& compiled,
-                                 int64_t now_ns) const {
-  const int64_t began_ns = ramp_began_ns_.load(std::memory_order_relaxed);
-  if (began_ns == kNeverNs) return 1;
-  return RampShare(compiled.options.ramp, compiled.ramp_step_ns,
-                   now_ns - began_ns);
-}
-
-double BreakerImpl::ThrottleProbabilityNow(const CompiledOptions& compiled,
-                                           uint64_t epoch) const {
-  const int64_t shed = window_.Shed(epoch);
-  if (compiled.options.throttle_k == 0 || shed + window_.Failures(epoch) == 0) {
-    return 0;
-  }
-  const WindowCounts counts = window_.Counts(epoch);
-  return ThrottleProbability(counts.calls() + shed, counts.successes,
-                             compiled.options.throttle_k);
 }
 
 void BreakerImpl::NotifyRejections(RejectionReason reason, int64_t now_ns) {
@@ -373,7 +241,7 @@ void BreakerImpl::Finish(const Permit::Ticket& ticket, Outcome outcome,
       if (!window_.AddSuccess(
               ThreadSlot::Current(),
               compiled.window.Epoch(now_ns, issued_in.generation()))) {
-        Increment(stale_);
+        Increment(totals_.stale);
       }
       return;
     }
@@ -387,7 +255,7 @@ void BreakerImpl::FinishSlow(const Permit::Ticket& ticket, Outcome outcome,
   if (ticket.uncounted || outcome == Outcome::kIgnored) {
     if (ticket.counted) return;
     ReturnProbe(ticket);
-    Increment(ignored_);
+    Increment(totals_.ignored);
     return;
   }
   FinishCall(ticket,
@@ -399,7 +267,7 @@ void BreakerImpl::FinishSlow(const Permit::Ticket& ticket, Outcome outcome,
 void BreakerImpl::FinishCall(const Permit::Ticket& ticket, const Call& call) {
   const StateWord state = LoadState();
   if (state.generation() != StateWord(ticket.issued_in).generation()) {
-    Increment(stale_);
+    Increment(totals_.stale);
     return;
   }
   const CompiledOptions& compiled = this->compiled();
@@ -427,7 +295,7 @@ void BreakerImpl::Return(const Permit::Ticket& ticket) {
   LeaveBulkhead(ticket);
   if (ticket.counted) return;
   ReturnProbe(ticket);
-  Increment(returned_);
+  Increment(totals_.returned);
 }
 
 void BreakerImpl::LeaveBulkhead(const Permit::Ticket& ticket) {
@@ -453,10 +321,10 @@ void BreakerImpl::FinishProbe(const CompiledOptions& compiled, StateWord state,
   const ProbeGate::Reported reported =
       gate_.Report(state.generation(), probe_id, !failed, compiled.probes);
   if (reported == ProbeGate::Reported::kDropped) {
-    Increment(stale_);
+    Increment(totals_.stale);
     return;
   }
-  Increment(call.failed ? failures_ : probe_successes_);
+  Increment(call.failed ? totals_.failures : totals_.probe_successes);
   if (slow) NotifySlowCall(call);
   FollowDecision(state, reported, call.now_ns, call.details.server_delay);
 }
@@ -467,13 +335,13 @@ bool BreakerImpl::FollowDecision(StateWord state, ProbeGate::Reported reported,
                                  std::optional<absl::Duration> server_delay) {
   if (reported == ProbeGate::Reported::kDecidedToClose) {
     Change(state, BreakerState::kClosed,
-           CauseOf(Cause::Kind::kProbesSucceeded, gate_.Load().succeeded),
+           Cause::Of(Cause::Kind::kProbesSucceeded, gate_.Load().succeeded),
            now_ns);
     return true;
   }
   if (reported == ProbeGate::Reported::kDecidedToOpen) {
     Change(state, BreakerState::kOpen,
-           CauseOf(Cause::Kind::kProbesFailed, gate_.Load().failed), now_ns,
+           Cause::Of(Cause::Kind::kProbesFailed, gate_.Load().failed), now_ns,
            server_delay);
     return true;
   }
@@ -491,7 +359,7 @@ void BreakerImpl::FinishCounted(const CompiledOptions& compiled,
                            ? window_.AddFailures(epoch, weight)
                            : window_.AddSuccess(ThreadSlot::Current(), epoch);
   if (!counted) {
-    Increment(stale_);
+    Increment(totals_.stale);
     return;
   }
   const bool slow = call.took_ns >= compiled.slow_call_ns;
@@ -503,7 +371,7 @@ void BreakerImpl::FinishCounted(const CompiledOptions& compiled,
   std::optional<Trip> trip;
   bool rates_may_have_crossed = slow;
   if (call.failed) {
-    Increment(failures_);
+    Increment(totals_.failures);
     const uint32_t run = run_.AddFailures(generation, weight);
     const uint32_t failed_of_last =
         compiled.last_calls ? compiled.last_calls->Add(true, weight) : 0;
@@ -517,7 +385,7 @@ void BreakerImpl::FinishCounted(const CompiledOptions& compiled,
     trip = CheckRatesNow(compiled, generation, epoch);
   }
   if (trip) {
-    Change(state, BreakerState::kOpen, RuleCause(*trip), call.now_ns,
+    Change(state, BreakerState::kOpen, Cause::OfRule(*trip), call.now_ns,
            call.details.server_delay);
   }
 }
@@ -558,55 +426,6 @@ void BreakerImpl::Change(StateWord from, BreakerState to, const Cause& cause,
   Enter(to, from.shadow(), cause, moment, server_delay);
 }
 
-void BreakerImpl::EndManualIfOver(int64_t now_ns) {
-  for (;;) {
-    const StateWord state = LoadState();
-    if (!state.manual() ||
-        now_ns < manual_ends_ns_.load(std::memory_order_relaxed)) {
-      return;
-    }
-    EndManual(state, now_ns);
-  }
-}
-
-// Dated at the end itself, whoever notices it and when.
-void BreakerImpl::EndManual(StateWord from, int64_t now_ns) {
-  Moment moment = ReadMoment(BreakerState::kClosed, now_ns);
-  absl::MutexLock lock(&mutex_);
-  if (LoadState().generation() != from.generation()) return;
-  moment.now_ns = manual_ends_ns_.load(std::memory_order_relaxed);
-  moment.wall -= absl::Nanoseconds(now_ns - moment.now_ns);
-  ClearManual();
-  Enter(InitialState(compiled().options), false,
-        CauseOf(Cause::Kind::kManualOver), moment);
-}
-
-void BreakerImpl::ClearManual() {
-  manual_.reset();
-  manual_ends_ns_.store(kNeverNs, std::memory_order_relaxed);
-}
-
-// Asks the environment to end the manual state of that end.
-void BreakerImpl::SetAlarm(int64_t manual_ends_ns) {
-  std::shared_ptr<Alarm> alarm;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (alarm_ == nullptr) alarm_ = std::make_shared<Alarm>(*this);
-    alarm = alarm_;
-  }
-  Environment::TimerId timer =
-      environment_.RunAt(AtNanoseconds(manual_ends_ns),
-                         [alarm = std::move(alarm)] { Alarm::Ring(*alarm); });
-  {
-    absl::MutexLock lock(&mutex_);
-    // Else it is over, or replaced by one that sets an alarm of its own.
-    if (manual_ends_ns_.load(std::memory_order_relaxed) == manual_ends_ns) {
-      std::swap(timer, alarm_timer_);
-    }
-  }
-  environment_.Cancel(timer);
-}
-
 // Not a change of state: what was counted and who is under way stay.
 void BreakerImpl::EndRamp(StateWord from) {
   absl::MutexLock lock(&mutex_);
@@ -628,7 +447,8 @@ void BreakerImpl::Enter(BreakerState to, bool shadow, const Cause& cause,
   const StateWord from = LoadState();
   const uint64_t generation = from.generation() + 1;
   const CompiledOptions& compiled = this->compiled();
-  counts_at_change_ = CountsIn(from, moment.now_ns);
+  counts_at_change_ = CountsIn(from, compiled, window_, gate_,
+                               counts_at_change_, moment.now_ns);
 
   int64_t ends_ns = kNeverNs;
   int64_t ramp_began_ns = kNeverNs;
@@ -683,180 +503,6 @@ void BreakerImpl::StoreState(BreakerState state, bool shadow,
       ramp_began_ns_.load(std::memory_order_relaxed) != kNeverNs;
   state_.store(StateWord(state, needs_slow_path, shadow, generation).bits(),
                std::memory_order_release);
-}
-
-WindowCounts BreakerImpl::CountsIn(StateWord state, int64_t now_ns) const {
-  if (state.state() == BreakerState::kClosed) {
-    return window_.Counts(compiled().window.Epoch(now_ns, state.generation()));
-  }
-  if (state.state() == BreakerState::kHalfOpen) {
-    const ProbeWord probes = gate_.Load();
-    return {probes.succeeded, probes.failed, 0};
-  }
-  return counts_at_change_;
-}
-
-const CompiledOptions* BreakerImpl::Install(
-    std::unique_ptr<const CompiledOptions> compiled) {
-  auto had =
-      std::find_if(all_compiled_.begin(), all_compiled_.end(),
-                   [&](const auto& old) { return old->SameAs(*compiled); });
-  if (had == all_compiled_.end())
-    had = all_compiled_.insert(had, std::move(compiled));
-  compiled_.store(had->get(), std::memory_order_release);
-  return had->get();
-}
-
-// --- By hand ---
-
-absl::Status BreakerImpl::SetManualState(ManualState manual,
-                                         MonotonicTime now) {
-  absl::Status status = ValidateManual(manual);
-  if (!status.ok()) return status;
-  const int64_t now_ns = Nanoseconds(now);
-  const int64_t ends_ns =
-      AddSaturated(now_ns, absl::ToInt64Nanoseconds(manual.time_to_live));
-  const bool shadow = manual.state == BreakerState::kMetricsOnly;
-  EndManualIfOver(now_ns);
-  const Moment moment = ReadMoment(BreakerState::kClosed, now_ns);
-  {
-    absl::MutexLock lock(&mutex_);
-    manual_ends_ns_.store(ends_ns, std::memory_order_relaxed);
-    Enter(shadow ? BreakerState::kClosed : manual.state, shadow,
-          ManualCause(Cause::Kind::kManual, manual.reason, manual.actor),
-          moment);
-    manual_ = std::make_unique<const ManualState>(std::move(manual));
-  }
-  if (ends_ns != kNeverNs) SetAlarm(ends_ns);
-  DeliverEvents();
-  return absl::OkStatus();
-}
-
-void BreakerImpl::Reset(std::string reason, std::string actor,
-                        MonotonicTime now) {
-  reason.resize(std::min(reason.size(), kMaxTextBytes));
-  actor.resize(std::min(actor.size(), kMaxTextBytes));
-  const int64_t now_ns = Nanoseconds(now);
-  EndManualIfOver(now_ns);
-  const Moment moment = ReadMoment(BreakerState::kClosed, now_ns);
-  Environment::TimerId timer;
-  {
-    absl::MutexLock lock(&mutex_);
-    ClearManual();
-    timer = std::exchange(alarm_timer_, Environment::kNoTimer);
-    Enter(InitialState(compiled().options), false,
-          ManualCause(Cause::Kind::kReset, reason, actor), moment);
-  }
-  environment_.Cancel(timer);
-  DeliverEvents();
-}
-
-absl::Status BreakerImpl::Reconfigure(const BreakerOptions& options,
-                                      MonotonicTime now) {
-  absl::Status status = options.Validate();
-  if (!status.ok()) return status;
-  const int64_t now_ns = Nanoseconds(now);
-  EndManualIfOver(now_ns);
-  const Moment moment = ReadMoment(BreakerState::kClosed, now_ns);
-  StateWord state = LoadState();
-  const CompiledOptions* next;
-  {
-    absl::MutexLock lock(&mutex_);
-    const CompiledOptions& old = compiled();
-    if (options.enabled != old.options.enabled && manual_ == nullptr) {
-      Enter(InitialState(options), false, CauseOf(Cause::Kind::kReconfigured),
-            moment);
-    }
-    state = LoadState();
-    next = Install(std::make_unique<const CompiledOptions>(options, old, now_ns,
-                                                           state.generation()));
-    if (state.state() == BreakerState::kHalfOpen) {
-      state_ends_ns_.store(
-          AddSaturated(entered_ns_, next->half_open_max_wait_ns),
-          std::memory_order_relaxed);
-    }
-    const int64_t ramp_began_ns =
-        ramp_began_ns_.load(std::memory_order_relaxed);
-    if (ramp_began_ns != kNeverNs) {
-      state_ends_ns_.store(ramp_began_ns + next->ramp_ns(),
-                           std::memory_order_relaxed);
-    }
-    // Only what is CLOSED counts in the window; a generation of its own keeps
-    // what is under way from counting in a window of another shape.
-    const bool new_window = state.state() == BreakerState::kClosed &&
-                            next->window.window_ns() != old.window.window_ns();
-    StoreState(state.state(), state.shadow(),
-               state.generation() + (new_window ? 1 : 0));
-  }
-  if (state.state() == BreakerState::kHalfOpen) {
-    FollowDecision(state, gate_.Judge(state.generation(), next->probes), now_ns,
-                   std::nullopt);
-  }
-  DeliverEvents();
-  return absl::OkStatus();
-}
-
-// --- For people to read ---
-
-BreakerSnapshot BreakerImpl::Snapshot(MonotonicTime now) const {
-  const int64_t now_ns = Nanoseconds(now);
-  absl::MutexLock lock(&mutex_);
-  const CompiledOptions& compiled = this->compiled();
-  const StateWord state = LoadState();
-  const int64_t manual_ends_ns =
-      manual_ends_ns_.load(std::memory_order_relaxed);
-  const int64_t state_ends_ns = state_ends_ns_.load(std::memory_order_relaxed);
-  const bool manual_over = state.manual() && now_ns >= manual_ends_ns;
-
-  BreakerSnapshot snapshot;
-  snapshot.state = manual_over ? InitialState(compiled.options) : state.shown();
-  snapshot.since = manual_over ? AtNanoseconds(manual_ends_ns) : since_;
-  snapshot.since_wall = since_wall_ + absl::FromChrono(snapshot.since - since_);
-  if (!manual_over) {
-    snapshot.counts = CountsIn(state, now_ns);
-    if (manual_ != nullptr) snapshot.manual = *manual_;
-    if (snapshot.manual && manual_ends_ns != kNeverNs) {
-      snapshot.manual->time_to_live =
-          absl::Nanoseconds(manual_ends_ns - now_ns);
-    }
-    snapshot.consecutive_failures =
-        static_cast<int>(run_.length(state.generation()));
-    snapshot.shadow_state =
-        state.shadow() ? state.state() : BreakerState::kClosed;
-  }
-  if (snapshot.state == BreakerState::kHalfOpen) {
-    snapshot.permits_in_use = static_cast<int>(gate_.Load().under_way);
-  }
-  if (snapshot.state == BreakerState::kOpen && now_ns < state_ends_ns) {
-    snapshot.next_probe_in = absl::Nanoseconds(state_ends_ns - now_ns);
-  }
-  if (snapshot.state == BreakerState::kClosed) {
-    snapshot.ramp_share = RampShareNow(compiled, now_ns);
-    snapshot.throttle_probability = ThrottleProbabilityNow(
-        compiled, compiled.window.Epoch(now_ns, state.generation()));
-  }
-  snapshot.calls_under_way = bulkhead_.calls();
-  snapshot.rejections = window_.total_rejected();
-  snapshot.would_have_rejected =
-      would_have_rejected_.load(std::memory_order_relaxed);
-  snapshot.transitions = log_.total();
-  if (events_ != nullptr) {
-    snapshot.events_dropped = events_->dropped();
-    snapshot.events_failed = events_->failed();
-  }
-  snapshot.permits.issued = window_.total_issued();
-  snapshot.permits.successes = window_.total_successes() +
-                               probe_successes_.load(std::memory_order_relaxed);
-  snapshot.permits.failures = failures_.load(std::memory_order_relaxed);
-  snapshot.permits.ignored = ignored_.load(std::memory_order_relaxed);
-  snapshot.permits.stale = stale_.load(std::memory_order_relaxed);
-  snapshot.permits.returned = returned_.load(std::memory_order_relaxed);
-  return snapshot;
-}
-
-std::vector<BreakerTransition> BreakerImpl::History() const {
-  absl::MutexLock lock(&mutex_);
-  return log_.Get(name_);
 }
 
 }  // namespace grpc_breaker::internal

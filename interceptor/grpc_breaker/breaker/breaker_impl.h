@@ -32,6 +32,9 @@
 #include "grpc_breaker/breaker/failure_run.h"
 #include "grpc_breaker/breaker/half_open.h"
 #include "grpc_breaker/breaker/load_shedding.h"
+#include "grpc_breaker/breaker/manual_control.h"
+#include "grpc_breaker/breaker/nanoseconds.h"
+#include "grpc_breaker/breaker/snapshot.h"
 #include "grpc_breaker/breaker/state_word.h"
 #include "grpc_breaker/breaker/transition_log.h"
 #include "grpc_breaker/breaker/trip_rules.h"
@@ -78,8 +81,6 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
     double uniform;  // For the jitter of the open duration.
   };
 
-  struct Alarm;
-
   Environment& environment() const override { return environment_; }
 
   StateWord LoadState() const {
@@ -101,9 +102,6 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   Admission AdmitClosed(const CompiledOptions& compiled, StateWord state,
                         int64_t now_ns);
   static Admission Refused(RejectionReason reason, int64_t retry_after_ns = 0);
-  double RampShareNow(const CompiledOptions& compiled, int64_t now_ns) const;
-  double ThrottleProbabilityNow(const CompiledOptions& compiled,
-                                uint64_t epoch) const;
   void NotifyRejections(RejectionReason reason, int64_t now_ns)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -140,10 +138,6 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
               int64_t now_ns,
               std::optional<absl::Duration> server_delay = std::nullopt)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  void EndManualIfOver(int64_t now_ns) ABSL_LOCKS_EXCLUDED(mutex_);
-  void EndManual(StateWord from, int64_t now_ns) ABSL_LOCKS_EXCLUDED(mutex_);
-  void ClearManual() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void SetAlarm(int64_t manual_ends_ns) ABSL_LOCKS_EXCLUDED(mutex_);
   void EndRamp(StateWord from) ABSL_LOCKS_EXCLUDED(mutex_);
   void Enter(BreakerState to, bool shadow, const Cause& cause, Moment moment,
              std::optional<absl::Duration> server_delay = std::nullopt)
@@ -153,34 +147,32 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   void NotifyTransition(StateWord from, StateWord to, const Cause& cause,
                         const Moment& moment)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  WindowCounts CountsIn(StateWord state, int64_t now_ns) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   const CompiledOptions* Install(
       std::unique_ptr<const CompiledOptions> compiled)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  // Read by every call; written by changes, and run_ by failures. Enter() and
-  // StoreState() are all that changes the word of the state, each time but at
-  // the end of a ramp to a new generation.
+  // --- Manual states ---
+  void EndManualIfOver(int64_t now_ns) ABSL_LOCKS_EXCLUDED(mutex_);
+  void EndManual(StateWord from, int64_t now_ns) ABSL_LOCKS_EXCLUDED(mutex_);
+  void UpdateManualTimer() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Read by every call; written by changes, and run_ by failures. Every change
+  // of state happens in Enter() and starts a new generation.
   std::atomic<uint64_t> state_;
   std::atomic<const CompiledOptions*> compiled_;
   FailureRun run_;
   // Written before the state that they belong to: when OPEN or HALF_OPEN is
-  // over, when a manual state is, and when the ramp began.
+  // over, and when the ramp began.
   std::atomic<int64_t> state_ends_ns_{kNeverNs};
-  std::atomic<int64_t> manual_ends_ns_{kNeverNs};
   std::atomic<int64_t> ramp_began_ns_{kNeverNs};
   std::atomic<int64_t> next_rejection_event_ns_;  // Never without a listener.
+  uint64_t rejections_notified_ ABSL_GUARDED_BY(mutex_) = 0;
 
   Window window_;
   ProbeGate gate_;
   Bulkhead bulkhead_;
-  std::atomic<uint64_t> probe_successes_{0};
-  std::atomic<uint64_t> failures_{0};
-  std::atomic<uint64_t> ignored_{0};
-  std::atomic<uint64_t> stale_{0};
-  std::atomic<uint64_t> returned_{0};
-  std::atomic<uint64_t> would_have_rejected_{0};
+  CallTotals totals_;
+  ManualControl manual_;
 
   const std::string name_;
   Environment& environment_;
@@ -190,11 +182,6 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   // Every one that there was, as calls may still read an older one.
   std::vector<std::unique_ptr<const CompiledOptions>> all_compiled_
       ABSL_GUARDED_BY(mutex_);
-  std::unique_ptr<const ManualState> manual_ ABSL_GUARDED_BY(mutex_);
-  // Made for the first manual state that ends by itself.
-  std::shared_ptr<Alarm> alarm_ ABSL_GUARDED_BY(mutex_);
-  Environment::TimerId alarm_timer_ ABSL_GUARDED_BY(mutex_) =
-      Environment::kNoTimer;
   TransitionLog log_ ABSL_GUARDED_BY(mutex_);
   // When the state, shadows included, was entered.
   int64_t entered_ns_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -205,7 +192,6 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   // How often OPEN since the breaker last was CLOSED, for the growing open
   // duration.
   int opened_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t rejections_notified_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace grpc_breaker::internal

@@ -35,6 +35,27 @@ std::string RuleText(TripRule rule, uint32_t number,
 
 }  // namespace
 
+Cause Cause::Of(Kind kind, uint32_t number) {
+  Cause cause;
+  cause.kind = kind;
+  cause.number = number;
+  return cause;
+}
+
+Cause Cause::OfRule(const Trip& trip) {
+  Cause cause = Of(Kind::kRule, trip.number);
+  cause.rule = trip.rule;
+  return cause;
+}
+
+Cause Cause::ByHand(Kind kind, const std::string& reason,
+                    const std::string& actor) {
+  Cause cause = Of(kind);
+  cause.text = std::make_shared<const std::string>(absl::StrCat(
+      actor.empty() ? "" : " by ", actor, reason.empty() ? "" : ": ", reason));
+  return cause;
+}
+
 std::string Cause::ToString(const WindowCounts& counts) const {
   switch (kind) {
     case Kind::kRule:

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "grpc_breaker/breaker/trip_rules.h"
 #include "grpc_breaker/breaker_events.h"
 
 namespace grpc_breaker::internal {
@@ -31,6 +32,12 @@ struct Cause {
   TripRule rule = TripRule::kConsecutiveFailures;
   uint32_t number = 0;
   std::shared_ptr<const std::string> text;
+
+  static Cause Of(Kind kind, uint32_t number = 0);
+  static Cause OfRule(const Trip& trip);
+  // kManual or kReset.
+  static Cause ByHand(Kind kind, const std::string& reason,
+                      const std::string& actor);
 
   std::string ToString(const WindowCounts& counts) const;
 };

@@ -10,7 +10,7 @@ std::shared_ptr<LastCalls> MakeLastCalls(const BreakerOptions& options) {
   return std::make_shared<LastCalls>(options.last_calls);
 }
 
-// ToInt64Nanoseconds saturates, at kNeverNs.
+// ToInt64Nanoseconds saturates, at kNeverNs (nanoseconds.h).
 WindowShape NextShape(const BreakerOptions& options, const WindowShape& old,
                       int64_t now_ns, uint64_t generation) {
   const int64_t window_ns = absl::ToInt64Nanoseconds(options.window);
@@ -57,9 +57,5 @@ CompiledOptions::CompiledOptions(const BreakerOptions& options,
       rejection_event_interval_ns(
           absl::ToInt64Nanoseconds(options.rejection_event_interval)),
       last_calls(std::move(last_calls)) {}
-
-int64_t AddSaturated(int64_t now_ns, int64_t duration_ns) {
-  return duration_ns > kNeverNs - now_ns ? kNeverNs : now_ns + duration_ns;
-}
 
 }  // namespace grpc_breaker::internal

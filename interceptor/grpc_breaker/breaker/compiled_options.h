@@ -8,7 +8,6 @@
 // Thread-safe.
 
 #include <cstdint>
-#include <limits>
 #include <memory>
 
 #include "absl/time/time.h"
@@ -16,10 +15,14 @@
 #include "grpc_breaker/breaker/last_calls.h"
 #include "grpc_breaker/breaker/window.h"
 #include "grpc_breaker/breaker_options.h"
+#include "grpc_breaker/breaker_state.h"
 
 namespace grpc_breaker::internal {
 
-inline constexpr int64_t kNeverNs = std::numeric_limits<int64_t>::max();
+// The state of a breaker to which nothing has happened.
+inline BreakerState InitialState(const BreakerOptions& options) {
+  return options.enabled ? BreakerState::kClosed : BreakerState::kForcedClosed;
+}
 
 struct CompiledOptions {
   // `options` must be valid.
@@ -58,9 +61,6 @@ struct CompiledOptions {
   CompiledOptions(const BreakerOptions& options, const WindowShape& window,
                   std::shared_ptr<LastCalls> last_calls);
 };
-
-// The end of a duration that starts at `now_ns`; kNeverNs if it is infinite.
-int64_t AddSaturated(int64_t now_ns, int64_t duration_ns);
 
 }  // namespace grpc_breaker::internal
 

@@ -20,8 +20,6 @@ class LastCalls {
   explicit LastCalls(uint32_t calls)
       : calls_(calls), bits_(new std::atomic<uint64_t>[Words()]()) {}
 
-  uint32_t calls() const { return calls_; }
-
   // Adds a call, as `times` calls. Returns how many of the last calls failed.
   uint32_t Add(bool failed, uint32_t times = 1) {
     uint32_t failures = 0;

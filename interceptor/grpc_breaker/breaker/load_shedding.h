@@ -8,16 +8,31 @@
 #include <cstdint>
 #include <vector>
 
+#include "grpc_breaker/breaker/compiled_options.h"
+#include "grpc_breaker/breaker/nanoseconds.h"
+#include "grpc_breaker/breaker/window.h"
+
 namespace grpc_breaker::internal {
 
 // "Handling Overload", Site Reliability Engineering (2016): the probability
 // with which a client refuses its own calls. Thread-safe: a pure function.
 double ThrottleProbability(int64_t requests, int64_t accepts, double k);
+// For the window that ends with `epoch`; 0 without a throttle.
+double ThrottleProbability(const CompiledOptions& compiled,
+                           const Window& window, uint64_t epoch);
 
 // The share of calls that `ramp` admits so long after the recovery; 1 when it
 // is over. Thread-safe: a pure function.
 double RampShare(const std::vector<double>& ramp, int64_t step_ns,
                  int64_t elapsed_ns);
+// For a ramp that began at `began_ns`, which is kNeverNs if there is none.
+// Inline, since calls that no ramp concerns ask for it too.
+inline double RampShare(const CompiledOptions& compiled, int64_t began_ns,
+                        int64_t now_ns) {
+  if (began_ns == kNeverNs) return 1;
+  return RampShare(compiled.options.ramp, compiled.ramp_step_ns,
+                   now_ns - began_ns);
+}
 
 // Bounds the calls under way. Those that METRICS_ONLY lets pass beyond the
 // bound are counted apart: they take no place while it lasts, as they would

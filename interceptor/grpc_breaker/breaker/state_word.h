@@ -15,7 +15,8 @@ namespace grpc_breaker::internal {
 class StateWord {
  public:
   // `needs_slow_path`: while CLOSED, calls must look at more than the state.
-  // `shadow`: METRICS_ONLY; `state` is what the breaker would be.
+  // `shadow`: METRICS_ONLY. The breaker goes from state to state as it would
+  // otherwise, but refuses nobody and notifies nobody; `state` is where it is.
   StateWord(BreakerState state, bool needs_slow_path, bool shadow,
             uint64_t generation)
       : bits_(generation << 5 | uint64_t{shadow} << 4 |
