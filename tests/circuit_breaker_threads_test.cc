@@ -39,8 +39,8 @@ void RunThreads(int threads, Body body) {
   for (std::thread& thread : all) thread.join();
 }
 
-// Checks that transitions are told one at a time and that each one starts where
-// the one before ended.
+// Checks that transitions are delivered one at a time and that each one starts
+// where the one before ended.
 class ChainListener final : public BreakerListener {
  public:
   void OnTransition(const BreakerTransition& transition) override {
@@ -268,7 +268,7 @@ TEST(CircuitBreakerThreadsTest, AccountsForEveryPermitInAStorm) {
     }
   });
 
-  // One more rejection, for an event that tells of the last ones.
+  // One more rejection, for an event that counts the last ones.
   environment.Advance(absl::Seconds(1));
   EXPECT_TRUE(breaker
                   ->SetManualState({BreakerState::kForcedOpen, "", ""},
@@ -315,7 +315,7 @@ TEST(CircuitBreakerThreadsTest, NoCallPaysForEventsThatOthersCaused) {
   };
   std::thread unlucky(slow_call);
   listener.blocked.WaitForNotification();
-  // All of them come back, although the first event is still being told.
+  // All of them come back, although the first event is still being delivered.
   for (int i = 0; i < 1000; ++i) slow_call();
   EXPECT_EQ(listener.heard, 1);
   const BreakerSnapshot snapshot =
@@ -327,7 +327,7 @@ TEST(CircuitBreakerThreadsTest, NoCallPaysForEventsThatOthersCaused) {
   EXPECT_EQ(listener.heard, 257);
 }
 
-// In the real environment, where other threads tell what came meanwhile.
+// In the real environment, where other threads deliver what came meanwhile.
 TEST(CircuitBreakerThreadsTest, EventsComeOneAtATimeAndInOrderOnAnyThread) {
   ChainListener listener;
   BreakerOptions options;
@@ -343,25 +343,26 @@ TEST(CircuitBreakerThreadsTest, EventsComeOneAtATimeAndInOrderOnAnyThread) {
         CircuitBreaker::Permit permit = breaker->TryAcquire(now);
         if (permit.admitted()) permit.Record(Outcome::kFailure, now);
       }
-      // Whoever tells may be held up, and what is too much to wait is dropped.
+      // Whoever delivers may be held up, and too many events that wait are
+      // dropped.
       while (breaker->Snapshot(now).transitions > listener.transitions() + 50) {
         std::this_thread::yield();
       }
     }
   });
-  // Everything is told soon, without another call.
-  const auto told = [&] {
+  // Everything is delivered soon, without another call.
+  const auto delivered = [&] {
     const BreakerSnapshot snapshot =
         breaker->Snapshot(Environment::Default().Now());
     return listener.transitions() + snapshot.events_dropped >=
            snapshot.transitions;
   };
-  while (!told()) std::this_thread::yield();
+  while (!delivered()) std::this_thread::yield();
   EXPECT_EQ(breaker->Snapshot(Environment::Default().Now()).events_dropped, 0u);
 }
 
 // The listener and the breaker go while threads of the environment are about to
-// tell events, or to end a manual state.
+// deliver events, or to end a manual state.
 TEST(CircuitBreakerThreadsTest, MayBeDestroyedWhateverTheEnvironmentIsDoing) {
   for (int round = 0; round < 200; ++round) {
     auto listener = std::make_unique<ChainListener>();
@@ -392,7 +393,7 @@ TEST(CircuitBreakerThreadsTest, MayBeDestroyedWhateverTheEnvironmentIsDoing) {
   }
 }
 
-// A manual clock that holds up who reads it, once it is told to.
+// A manual clock that, on demand, holds up whoever reads it.
 class HaltingEnvironment final : public Environment {
  public:
   MonotonicTime Now() override {

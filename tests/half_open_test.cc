@@ -124,7 +124,7 @@ TEST(ProbeGateTest, JudgesByNewLimitsOnce) {
 }
 
 // A thread that read the options before they changed reports after the outcomes
-// were judged by the new ones: nobody is told of a decision, and no place is
+// were judged by the new ones: no report is the deciding one, and no place is
 // left. Whoever finds that judges again.
 TEST(ProbeGateTest, AReportByFormerLimitsDoesNotKeepItUndecided) {
   const ProbeLimits before = Limits(10, 1, 0.5);

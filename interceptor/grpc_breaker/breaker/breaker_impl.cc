@@ -51,7 +51,7 @@ CircuitBreaker::Permit BreakerImpl::TryAcquire(MonotonicTime now) {
   }
   if (state.plainly_open()) {
     const int64_t ends_ns = state_ends_ns_.load(std::memory_order_relaxed);
-    // No end means that OPEN is over: this one is of the state that followed.
+    // kNeverNs is of the state that followed: OPEN has been left meanwhile.
     if (now_ns < ends_ns && ends_ns != kNeverNs &&
         now_ns < next_rejection_event_ns_.load(std::memory_order_relaxed)) {
       window_.AddRejected(ThreadSlot::Current());
@@ -130,7 +130,7 @@ BreakerImpl::Admission BreakerImpl::Admit(const CompiledOptions& compiled,
       break;
     case BreakerState::kForcedOpen: {
       const int64_t ends_ns = manual_.ends_ns();
-      // Without an end, come again at the pace of an OPEN breaker.
+      // Without an end, callers try again at the pace of an OPEN breaker.
       return Refused(RejectionReason::kForcedOpen,
                      ends_ns == kNeverNs ? absl::ToInt64Nanoseconds(
                                                compiled.options.open_duration)
@@ -138,7 +138,7 @@ BreakerImpl::Admission BreakerImpl::Admit(const CompiledOptions& compiled,
     }
     case BreakerState::kOpen: {
       const int64_t ends_ns = state_ends_ns_.load(std::memory_order_relaxed);
-      // As in TryAcquire: OPEN is over.
+      // As in TryAcquire.
       if (ends_ns == kNeverNs) return {Verdict::kTryAgain};
       return Refused(RejectionReason::kOpen, ends_ns - now_ns);
     }
@@ -284,7 +284,7 @@ void BreakerImpl::NoteResponse(Permit::Ticket& ticket, MonotonicTime now) {
   const int64_t now_ns = Nanoseconds(now);
   ticket.answered = true;
   ticket.time_ns = now_ns - ticket.time_ns;
-  // What is noted must be looked at: not by the short way of Finish().
+  // The short way of Finish() does not look at what was noted.
   ticket.issued_in = issued_in.WithSlowPath().bits();
   if (issued_in.state() != BreakerState::kHalfOpen || ticket.uncounted) return;
   ticket.uncounted = ticket.counted = true;

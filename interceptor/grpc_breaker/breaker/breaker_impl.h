@@ -74,7 +74,7 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
     int64_t took_ns;
     FailureDetails details;
   };
-  // What is read of the world before the lock is taken.
+  // What is read of the environment before the lock is taken.
   struct Moment {
     int64_t now_ns;
     absl::Time wall;

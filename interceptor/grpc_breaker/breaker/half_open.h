@@ -94,7 +94,7 @@ class GRPC_BREAKER_EXPORT ProbeGate {
                   int64_t now_ns, uint32_t* probe_id);
 
   // Gives the place back, if it still has one, with an outcome. Exactly one
-  // call per HALF_OPEN, of this and of Judge, is told that it has decided.
+  // call per HALF_OPEN, of this and of Judge, says that it has decided.
   Reported Report(uint64_t generation, uint32_t probe_id, bool success,
                   const ProbeLimits& limits);
 

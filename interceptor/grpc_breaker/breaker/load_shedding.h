@@ -26,7 +26,7 @@ double ThrottleProbability(const CompiledOptions& compiled,
 double RampShare(const std::vector<double>& ramp, int64_t step_ns,
                  int64_t elapsed_ns);
 // For a ramp that began at `began_ns`, which is kNeverNs if there is none.
-// Inline, since calls that no ramp concerns ask for it too.
+// Inline, as most breakers that call it have no ramp.
 inline double RampShare(const CompiledOptions& compiled, int64_t began_ns,
                         int64_t now_ns) {
   if (began_ns == kNeverNs) return 1;

@@ -41,7 +41,7 @@ class StateWord {
     return (bits_ & (16 | 7)) == static_cast<uint64_t>(BreakerState::kOpen);
   }
 
-  // As it is shown to the world.
+  // The state that users see.
   BreakerState shown() const {
     return shadow() ? BreakerState::kMetricsOnly : state();
   }
