@@ -1,5 +1,6 @@
 // The states of a circuit: CLOSED, OPEN, HALF_OPEN, and CLOSED again. A breaker
-// by itself, without gRPC, guards anything; here its clock is moved by hand.
+// by itself, without gRPC, guards anything. Callers may say what time it is;
+// this one does, so as not to wait for the open duration.
 
 #include <iostream>
 

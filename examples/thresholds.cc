@@ -21,11 +21,10 @@ template <typename Fails>
 int CallsUntilOpen(const BreakerOptions& options, int calls, Fails fails) {
   const auto breaker =
       shop::ValueOrExit(CircuitBreaker::Create("warehouse", options));
-  const auto now = grpc_breaker::Environment::Default().Now();
   for (int i = 0; i < calls; ++i) {
-    CircuitBreaker::Permit permit = breaker->TryAcquire(now);
+    CircuitBreaker::Permit permit = breaker->TryAcquire();
     if (!permit.admitted()) return i;
-    permit.Record(fails(i) ? Outcome::kFailure : Outcome::kSuccess, now);
+    permit.Record(fails(i) ? Outcome::kFailure : Outcome::kSuccess);
   }
   return calls;
 }

@@ -1,9 +1,11 @@
 #include "grpc_breaker/circuit_breaker.h"
 
 #include <deque>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -816,7 +818,7 @@ TEST_F(CircuitBreakerTest, AnOutcomeFromBeforeTheTransitionIsDropped) {
   EXPECT_EQ(Snapshot().permits.stale, 2u);
 }
 
-TEST_F(CircuitBreakerTest, AFailureFromBeforeOpeningTellsNoSecondTransition) {
+TEST_F(CircuitBreakerTest, AFailureFromBeforeOpeningCausesNoSecondTransition) {
   Make({});
   Permit late = Acquire();
   Play("FFFFF");
@@ -1052,9 +1054,9 @@ TEST_F(CircuitBreakerTest, AManualStateEndsForEveryoneThoughNobodyCalls) {
     const MonotonicTime end = environment_.Now() + std::chrono::seconds(30);
     const absl::Time wall_end = environment_.WallNow() + absl::Seconds(30);
     Advance(absl::Minutes(5));
-    const BreakerTransition& told = recorder_.transitions.back();
+    const BreakerTransition& heard = recorder_.transitions.back();
     const BreakerTransition entered = breaker_->History().back();
-    for (const BreakerTransition& transition : {told, entered}) {
+    for (const BreakerTransition& transition : {heard, entered}) {
       EXPECT_EQ(transition.from, manual);
       EXPECT_EQ(transition.to, BreakerState::kClosed);
       EXPECT_EQ(transition.cause, "manual state expired");
@@ -1091,6 +1093,7 @@ TEST_F(CircuitBreakerTest, OnlyTheLastManualStateHasATimer) {
   // For ever, and so without one.
   hold(BreakerState::kForcedOpen, absl::Seconds(1));
   hold(BreakerState::kForcedOpen, absl::InfiniteDuration());
+  EXPECT_EQ(environment_.pending_timers(), 0u);
   Advance(absl::Hours(1));
   EXPECT_EQ(state(), BreakerState::kForcedOpen);
 }
@@ -1226,7 +1229,7 @@ TEST_F(CircuitBreakerTest, ResetClosesAnOpenBreaker) {
   EXPECT_EQ(state(), BreakerState::kClosed);
 }
 
-TEST_F(CircuitBreakerTest, AResetOfAClosedBreakerTellsNothingButEmpties) {
+TEST_F(CircuitBreakerTest, AResetOfAClosedBreakerIsNoEventButEmptiesIt) {
   Make({});
   Play("SFFF");
   breaker_->Reset("just in case", "ann", environment_.Now());
@@ -1238,7 +1241,7 @@ TEST_F(CircuitBreakerTest, AResetOfAClosedBreakerTellsNothingButEmpties) {
   EXPECT_EQ(Snapshot().since, environment_.Now());
 }
 
-TEST_F(CircuitBreakerTest, AManualStateThatIsSetAnewTellsNothing) {
+TEST_F(CircuitBreakerTest, AManualStateThatIsSetAnewIsNoEvent) {
   Make({});
   for (BreakerState manual :
        {BreakerState::kForcedOpen, BreakerState::kMetricsOnly,
@@ -1306,7 +1309,7 @@ TEST_F(CircuitBreakerTest, CausesSpeakOfOneInTheSingular) {
 
 // --- Events and history ---
 
-TEST_F(CircuitBreakerTest, RejectionsAreToldAtAPaceAndWithTheirNumber) {
+TEST_F(CircuitBreakerTest, RejectionsAreReportedAtAPaceAndWithTheirNumber) {
   Make({});
   Play("FFFFF");
   recorder_.events.clear();
@@ -1324,7 +1327,8 @@ class Meddler final : public BreakerListener {
     states.push_back(transition.to);
     if (transition.to == BreakerState::kOpen) {
       breaker->Reset("", "meddler", transition.at);
-      EXPECT_EQ(states.size(), 1u) << "told in the middle of another event";
+      EXPECT_EQ(states.size(), 1u)
+          << "delivered in the middle of another event";
     }
   }
   CircuitBreaker* breaker = nullptr;
@@ -1436,13 +1440,13 @@ TEST_F(CircuitBreakerTest, TheHistoryKeepsTheLast32Transitions) {
   ASSERT_EQ(history.size(), 32u);
   EXPECT_EQ(Snapshot().transitions, 60u);
   for (size_t i = 0; i < history.size(); ++i) {
-    const BreakerTransition& told =
+    const BreakerTransition& heard =
         recorder_.transitions[recorder_.transitions.size() - 32 + i];
-    EXPECT_EQ(history[i].to, told.to);
-    EXPECT_EQ(history[i].cause, told.cause);
-    EXPECT_EQ(history[i].at, told.at);
-    EXPECT_EQ(history[i].wall_time, told.wall_time);
-    EXPECT_EQ(history[i].counts.failures, told.counts.failures);
+    EXPECT_EQ(history[i].to, heard.to);
+    EXPECT_EQ(history[i].cause, heard.cause);
+    EXPECT_EQ(history[i].at, heard.at);
+    EXPECT_EQ(history[i].wall_time, heard.wall_time);
+    EXPECT_EQ(history[i].counts.failures, heard.counts.failures);
   }
   EXPECT_EQ(history.back().cause, "2 probes succeeded");
 }
@@ -1635,6 +1639,111 @@ TEST_F(CircuitBreakerTest, BadOptionsChangeNothing) {
   EXPECT_EQ(state(), BreakerState::kOpen);
 }
 
+// --- Without a time: by the environment's clock ---
+
+// Far from the real clock, whichever way that has gone on meanwhile.
+class ByTheEnvironmentsClockTest : public BreakerFixture {
+ protected:
+  ByTheEnvironmentsClockTest() { Advance(absl::Hours(24 * 365 * 100)); }
+};
+
+TEST_F(ByTheEnvironmentsClockTest, APermitIsRefusedUntilTheOpenDurationIsOver) {
+  Make({});
+  Play("FFFFF");
+  Advance(absl::Seconds(59));
+  EXPECT_EQ(breaker_->TryAcquire().rejection().retry_after, absl::Seconds(1));
+  Advance(absl::Seconds(1));
+  EXPECT_TRUE(breaker_->TryAcquire().admitted());
+}
+
+TEST_F(ByTheEnvironmentsClockTest, AnOutcomeIsRecorded) {
+  BreakerOptions options = NoRules();
+  options.slow_call = absl::Seconds(1);
+  options.slow_rate = 1;
+  Make(options);
+  for (absl::Duration duration :
+       {absl::Milliseconds(999), absl::Milliseconds(1000)}) {
+    Permit permit = breaker_->TryAcquire();
+    Advance(duration);
+    permit.Record(Outcome::kSuccess);
+    permit.Record(Outcome::kSuccess);  // Counts no second time.
+  }
+  EXPECT_EQ(Snapshot().counts.successes, 2);
+  EXPECT_EQ(Snapshot().counts.slow, 1);
+  EXPECT_THAT(recorder_.events, ElementsAre("slow: 1s"));
+}
+
+TEST_F(ByTheEnvironmentsClockTest, AnOutcomeIsRecordedWithItsDetails) {
+  BreakerOptions options = NoRules();
+  options.open_on_critical = true;
+  Make(options);
+  Permit permit = breaker_->TryAcquire();
+  permit.Record(Outcome::kFailure, {ErrorSeverity::kCritical, std::nullopt});
+  ASSERT_EQ(recorder_.transitions.size(), 1u);
+  EXPECT_EQ(recorder_.transitions[0].to, BreakerState::kOpen);
+  EXPECT_EQ(recorder_.transitions[0].at, environment_.Now());
+}
+
+TEST_F(ByTheEnvironmentsClockTest, AResponseIsNoted) {
+  BreakerOptions options = NoRules();
+  options.slow_call = absl::Seconds(2);
+  options.slow_rate = 1;
+  Make(options);
+  Permit permit = breaker_->TryAcquire();
+  Advance(absl::Seconds(2));
+  permit.NoteResponse();
+  Advance(absl::Hours(1));
+  permit.Record(Outcome::kSuccess);
+  EXPECT_THAT(recorder_.events, ElementsAre("slow: 2s"));
+}
+
+TEST_F(ByTheEnvironmentsClockTest, WhatIsRecordedOnARefusedPermitIsNothing) {
+  Make({});
+  Play("FFFFF");
+  Permit permit = breaker_->TryAcquire();
+  permit.NoteResponse();
+  permit.Record(Outcome::kFailure);
+  permit.Record(Outcome::kFailure, {ErrorSeverity::kCritical, std::nullopt});
+  EXPECT_FALSE(permit.admitted());
+  EXPECT_EQ(Snapshot().permits.failures, 5u);
+}
+
+TEST_F(ByTheEnvironmentsClockTest, ASnapshotIsTaken) {
+  Make({});
+  Play("FFFFF");
+  Advance(absl::Seconds(20));
+  EXPECT_EQ(breaker_->Snapshot().next_probe_in, absl::Seconds(40));
+}
+
+TEST_F(ByTheEnvironmentsClockTest, AManualStateIsSet) {
+  Make({});
+  ManualState manual;
+  manual.time_to_live = absl::Seconds(10);
+  ASSERT_TRUE(breaker_->SetManualState(manual).ok());
+  EXPECT_EQ(Snapshot().since, environment_.Now());
+  EXPECT_EQ(Snapshot().manual->time_to_live, absl::Seconds(10));
+}
+
+TEST_F(ByTheEnvironmentsClockTest, AResetIsDated) {
+  Make({});
+  Play("FFFFF");
+  Advance(absl::Seconds(3));
+  breaker_->Reset("over", "ann");
+  EXPECT_EQ(state(), BreakerState::kClosed);
+  EXPECT_EQ(Snapshot().since, environment_.Now());
+  EXPECT_EQ(recorder_.transitions.back().cause, "reset manually by ann: over");
+}
+
+TEST_F(ByTheEnvironmentsClockTest, AReconfigurationIsDated) {
+  Make({});
+  Advance(absl::Seconds(3));
+  BreakerOptions options;
+  options.enabled = false;
+  ASSERT_TRUE(breaker_->Reconfigure(options).ok());
+  EXPECT_EQ(state(), BreakerState::kForcedClosed);
+  EXPECT_EQ(Snapshot().since, environment_.Now());
+}
+
 // --- Execute ---
 
 TEST_F(CircuitBreakerTest,
@@ -1681,7 +1790,38 @@ TEST_F(CircuitBreakerTest, ExecuteCountsAnExceptionAsAFailureAndLetsItGoOn) {
   Advance(absl::Seconds(60));
   EXPECT_THROW(call(), std::runtime_error);
   EXPECT_EQ(state(), BreakerState::kOpen);
+  EXPECT_EQ(Snapshot().permits.ignored, 0u);
   EXPECT_EQ(Snapshot().permits.returned, 0u);
+}
+
+TEST_F(CircuitBreakerTest, ExecuteLetsTheVeryExceptionGoOn) {
+  Make({});
+  const std::exception_ptr thrown =
+      std::make_exception_ptr(std::runtime_error("broken"));
+  std::exception_ptr caught;
+  try {
+    (void)breaker_->Execute(
+        [&]() -> absl::Status { std::rethrow_exception(thrown); });
+  } catch (...) {
+    caught = std::current_exception();
+  }
+  EXPECT_EQ(caught, thrown);
+}
+
+TEST_F(CircuitBreakerTest, AnExceptionIsAFailureLikeUnknownAndNotCritical) {
+  BreakerOptions options = NoRules();
+  options.open_on_critical = true;
+  Make(options);
+  const auto call = [&] {
+    return breaker_->Execute(
+        []() -> absl::Status { throw std::runtime_error("broken"); });
+  };
+  EXPECT_THROW(call(), std::runtime_error);
+  EXPECT_EQ(Snapshot().counts.failures, 1);
+  EXPECT_EQ(state(), BreakerState::kClosed);
+  const ErrorClass unknown = ClassifyError(absl::UnknownError("broken"));
+  EXPECT_EQ(unknown.outcome, Outcome::kFailure);
+  EXPECT_EQ(unknown.severity, ErrorSeverity::kHigh);
 }
 
 TEST(IsBreakerRejectionTest, IsFalseForAServersUnavailable) {

@@ -4,10 +4,10 @@
 // A circuit breaker: ask for a permit before an attempt, record the outcome on
 // the permit afterwards.
 //
-//   CircuitBreaker::Permit permit = breaker->TryAcquire(env.Now());
+//   CircuitBreaker::Permit permit = breaker->TryAcquire();
 //   if (!permit.admitted()) return Reject(permit.rejection());
 //   ... the attempt ...
-//   permit.Record(Outcome::kFailure, env.Now());
+//   permit.Record(Outcome::kFailure);
 //
 // or, for a function that returns a status:
 //
@@ -105,6 +105,10 @@ struct BreakerSnapshot {
   PermitTotals permits;
 };
 
+// `now` is always a reading of the environment's clock, and never negative; a
+// coarse one will do. What takes it has an overload without it, which reads
+// that clock itself: the former is for callers who have read it already.
+//
 // There is no thread behind a breaker: what is due by time happens when the
 // next call asks for a permit. Only the end of a manual state is a timer of the
 // environment.
@@ -147,14 +151,19 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
     // Only if not admitted().
     Rejection rejection() const;
 
-    // Only if admitted(); counts the first time only. `now` is the
-    // environment's clock.
+    // Only if admitted(); counts the first time only.
     void Record(Outcome outcome, MonotonicTime now,
                 const FailureDetails& details) {
       Record(outcome, now, &details);
     }
     void Record(Outcome outcome, MonotonicTime now) {
       Record(outcome, now, nullptr);
+    }
+    void Record(Outcome outcome, const FailureDetails& details) {
+      if (breaker_ != nullptr) Record(outcome, breaker_->Now(), &details);
+    }
+    void Record(Outcome outcome) {
+      if (breaker_ != nullptr) Record(outcome, breaker_->Now(), nullptr);
     }
 
     // The server has begun to answer: for calls that may go on for long after
@@ -165,6 +174,9 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
       if (breaker_ != nullptr && !ticket_.answered) {
         breaker_->NoteResponse(ticket_, now);
       }
+    }
+    void NoteResponse() {
+      if (breaker_ != nullptr) NoteResponse(breaker_->Now());
     }
 
    private:
@@ -229,13 +241,14 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
   // delivering.
   virtual ~CircuitBreaker() = default;
 
-  // Never blocks on other calls. `now` is the environment's clock, read by the
-  // caller, and never negative; a coarse clock will do.
+  // Never blocks on other calls.
   virtual Permit TryAcquire(MonotonicTime now) = 0;
+  Permit TryAcquire() { return TryAcquire(Now()); }
 
   // A manual state whose time is over is shown as over, even in the moment
   // until the timer comes.
   virtual BreakerSnapshot Snapshot(MonotonicTime now) const = 0;
+  BreakerSnapshot Snapshot() const { return Snapshot(Now()); }
 
   // The last 32 changes of state, the oldest first.
   virtual std::vector<BreakerTransition> History() const = 0;
@@ -246,12 +259,18 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
   // Every manual state starts with an empty window and ends with one.
   virtual absl::Status SetManualState(ManualState manual,
                                       MonotonicTime now) = 0;
+  absl::Status SetManualState(ManualState manual) {
+    return SetManualState(std::move(manual), Now());
+  }
 
   // Ends a manual state and anything else: CLOSED, with an empty window. The
   // totals and the history stay. Texts are cut at 256 bytes. No event comes of
   // it if the breaker is CLOSED already.
   virtual void Reset(std::string reason, std::string actor,
                      MonotonicTime now) = 0;
+  void Reset(std::string reason, std::string actor) {
+    Reset(std::move(reason), std::move(actor), Now());
+  }
 
   // Changes the options of a live breaker; fails with InvalidArgument if they
   // are not valid.
@@ -269,6 +288,9 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
   // some half a KiB each, until it is destroyed.
   virtual absl::Status Reconfigure(const BreakerOptions& options,
                                    MonotonicTime now) = 0;
+  absl::Status Reconfigure(const BreakerOptions& options) {
+    return Reconfigure(options, Now());
+  }
 
   // The options in force.
   virtual BreakerOptions options() const = 0;
@@ -277,8 +299,10 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
 
   // Calls `function` if the breaker admits it, records what it returns by the
   // status table, and returns that; else returns RejectionStatus(). The
-  // function's result is of a type that StatusTraits knows. If it throws, that
-  // counts as a failure, and the exception goes on to the caller.
+  // function's result is of a type that StatusTraits knows.
+  //
+  // If it throws, the permit is recorded as a failure of severity HIGH, as the
+  // status UNKNOWN is, and the exception goes on to the caller unchanged.
   template <typename Function>
   std::invoke_result_t<Function> Execute(Function&& function);
 
@@ -292,27 +316,28 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
   virtual void NoteResponse(Permit::Ticket& ticket, MonotonicTime now) = 0;
   virtual void Return(const Permit::Ticket& ticket) = 0;
   virtual Environment& environment() const = 0;
+
+ private:
+  MonotonicTime Now() const { return environment().Now(); }
 };
 
 template <typename Function>
 std::invoke_result_t<Function> CircuitBreaker::Execute(Function&& function) {
   using Traits = StatusTraits<std::invoke_result_t<Function>>;
-  Permit permit = TryAcquire(environment().Now());
+  Permit permit = TryAcquire();
   if (!permit.admitted()) {
     return Traits::FromStatus(RejectionStatus(name(), permit.rejection()));
   }
   // Without try and catch, for those who compile without exceptions.
   struct FailureIfThrown {
     ~FailureIfThrown() {
-      if (permit.breaker_ == nullptr) return;
-      permit.Record(Outcome::kFailure, permit.breaker_->environment().Now());
+      permit.Record(Outcome::kFailure, {ErrorSeverity::kHigh, std::nullopt});
     }
     Permit& permit;
   } failure_if_thrown{permit};
   auto result = std::forward<Function>(function)();
   const ErrorClass error = Traits::Classify(result);
-  permit.Record(error.outcome, environment().Now(),
-                {error.severity, error.retry_delay});
+  permit.Record(error.outcome, {error.severity, error.retry_delay});
   return result;
 }
 
