@@ -255,8 +255,7 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
 
   // Fails with InvalidArgument, naming the field. Replaces an earlier manual
   // state; no event comes of it if that is the same but for reason, actor and
-  // time.
-  // Every manual state starts with an empty window and ends with one.
+  // time. Every manual state starts with an empty window and ends with one.
   virtual absl::Status SetManualState(ManualState manual,
                                       MonotonicTime now) = 0;
   absl::Status SetManualState(ManualState manual) {
@@ -280,9 +279,8 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
   //    they start empty, and the outcomes of calls under way are dropped.
   //  - The last calls stay unless `last_calls` changes; then they start empty.
   //  - `enabled` moves a breaker to or from FORCED_CLOSED.
-  //  - Calls under way that began without `max_concurrent_calls` are not
-  //  counted
-  //    by a new one.
+  //  - Calls under way that began without `max_concurrent_calls` do not count
+  //    for a new one.
   //
   // Calls may still be reading the former options, so a breaker keeps them,
   // some half a KiB each, until it is destroyed.
