@@ -9,6 +9,7 @@
 // Thread-safe. No lock is held while a listener runs.
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -83,7 +84,7 @@ class GRPC_BREAKER_EXPORT Method {
          std::shared_ptr<const Policy> policy, RetryBudget* retry_budget);
 
   // Goes over to what the registry's table has now, the breaker as well.
-  void FollowPolicies() ABSL_LOCKS_EXCLUDED(mutex_);
+  void FollowPolicies();
 
   Registry& registry_;
   const std::string name_;
@@ -92,8 +93,11 @@ class GRPC_BREAKER_EXPORT Method {
   Events events_{*this};
   std::unique_ptr<CircuitBreaker>
       breaker_;  // Set before others see the method.
+  // Not absl::Mutex, which Debian builds with its search for deadlocks: every
+  // call takes it.
+  mutable std::mutex policy_mutex_;
+  std::shared_ptr<const Policy> policy_;  // Under policy_mutex_.
   mutable absl::Mutex mutex_;
-  std::shared_ptr<const Policy> policy_ ABSL_GUARDED_BY(mutex_);
   std::optional<LastError> last_error_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -33,10 +33,15 @@
 #include "grpc_breaker/export.h"
 #include "grpc_breaker/grpc_status.h"
 #include "grpc_breaker/retry_options.h"
-#include "grpcpp/impl/codegen/proto_utils.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/slice.h"
 #include "grpcpp/support/status.h"
+// How protobufs become bytes; later versions of gRPC have moved it.
+#if __has_include("grpcpp/impl/proto_utils.h")
+#include "grpcpp/impl/proto_utils.h"
+#else
+#include "grpcpp/impl/codegen/proto_utils.h"
+#endif
 
 namespace grpc_breaker {
 

@@ -21,8 +21,7 @@
 #include "tests/e2e/raw_server.h"
 #include "tests/e2e/stream_flavours.h"
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 namespace {
 
 using ::grpc::StatusCode;
@@ -787,5 +786,4 @@ TEST_F(ChannelTest, ManyThreadsRetryCancelAndFinishOnOneChannel) {
 }
 
 }  // namespace
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e

@@ -20,8 +20,7 @@
 #include "tests/e2e/queue.h"
 #include "tests/e2e/stream_flavours.h"
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 namespace {
 
 // A message that is no protobuf, as those of other serializers.
@@ -30,8 +29,7 @@ struct Bytes {
 };
 
 }  // namespace
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e
 
 namespace grpc {
 
@@ -60,8 +58,7 @@ class SerializationTraits<grpc_breaker::e2e::Bytes> {
 
 }  // namespace grpc
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 namespace {
 
 using ::grpc::StatusCode;
@@ -598,5 +595,4 @@ TEST_F(InterceptorTest, OneThatBlocksHoldsUpNoOtherCall) {
 }
 
 }  // namespace
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e

@@ -28,8 +28,7 @@
 #include "tests/e2e/unary_flavours.h"
 #include "tests/e2e/wait.h"
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 
 using FactoryList = std::vector<
     std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>>;
@@ -125,7 +124,6 @@ class E2eTest : public ::testing::Test {
   TestServer server_;
 };
 
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e
 
 #endif  // GRPC_BREAKER_TESTS_E2E_FIXTURE_H_

@@ -12,8 +12,7 @@
 #include "tests/e2e/test_server.h"
 #include "tests/e2e/unary_flavours.h"
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 namespace {
 
 using ::testing::ElementsAre;
@@ -91,5 +90,4 @@ TEST_P(StreamFlavourTest, CarriesMessagesAndStatus) {
 }
 
 }  // namespace
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e

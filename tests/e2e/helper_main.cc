@@ -31,8 +31,7 @@
 #include "tests/e2e/unary_flavours.h"
 #include "tests/e2e/wait.h"
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 namespace {
 
 void WaitForEndOfInput() {
@@ -122,7 +121,6 @@ int Main(int argc, char** argv) {
 }
 
 }  // namespace
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e
 
 int main(int argc, char** argv) { return grpc_breaker::e2e::Main(argc, argv); }

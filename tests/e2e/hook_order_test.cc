@@ -24,8 +24,7 @@
 #include "tests/e2e/queue.h"
 #include "tests/e2e/stream_flavours.h"
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 namespace {
 
 using ::grpc::StatusCode;
@@ -548,5 +547,4 @@ TEST_F(HookOrderTest, OkWithoutAMessageIsSeenAsTheApplicationSeesIt) {
 }
 
 }  // namespace
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e

@@ -19,8 +19,7 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 
 // Around the preparing of such a call: what its thread allocates meanwhile is
 // not taken for a leak.
@@ -36,7 +35,6 @@ class UnstartedCallScope {
   UnstartedCallScope& operator=(const UnstartedCallScope&) = delete;
 };
 
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e
 
 #endif  // GRPC_BREAKER_TESTS_E2E_KNOWN_LEAKS_H_

@@ -15,8 +15,7 @@
 #include "grpcpp/support/channel_arguments.h"
 #include "tests/e2e/fixture.h"
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 namespace {
 
 using ::grpc::StatusCode;
@@ -174,5 +173,4 @@ TEST_F(LoadBalancingTest, BackendThatSaysItIsUnwellGetsNoCalls) {
 }
 
 }  // namespace
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e

@@ -17,8 +17,7 @@
 #include "tests/e2e/fixture.h"
 #include "tests/e2e/stream_flavours.h"
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 namespace {
 
 using ::grpc::StatusCode;
@@ -855,5 +854,4 @@ TEST_F(RetriedTest, SuccessesFillTheRetryBudgetAgain) {
 }
 
 }  // namespace
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e

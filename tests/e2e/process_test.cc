@@ -18,8 +18,7 @@
 
 extern char** environ;
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 namespace {
 
 // The helper program, with pipes to its standard input and output.
@@ -196,5 +195,4 @@ TEST_F(ProcessTest, ChildOfAForkMakesCallsOfItsOwn) {
 }
 
 }  // namespace
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e

@@ -11,8 +11,7 @@
 #include "grpcpp/completion_queue.h"
 #include "tests/e2e/wait.h"
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 
 class Queue {
  public:
@@ -43,7 +42,6 @@ class Queue {
   grpc::CompletionQueue queue_;
 };
 
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e
 
 #endif  // GRPC_BREAKER_TESTS_E2E_QUEUE_H_

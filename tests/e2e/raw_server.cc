@@ -13,8 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 namespace {
 
 // RFC 9113, section 6.
@@ -339,5 +338,4 @@ void RawServer::Serve(const std::shared_ptr<RawConnection>& connection) {
   }
 }
 
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e

@@ -28,8 +28,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 
 // In the order in which they are sent; names in lower case.
 using HeaderList = std::vector<std::pair<std::string, std::string>>;
@@ -135,7 +134,6 @@ class RawServer {
   std::thread acceptor_;
 };
 
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e
 
 #endif  // GRPC_BREAKER_TESTS_E2E_RAW_SERVER_H_

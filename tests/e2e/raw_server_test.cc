@@ -12,8 +12,7 @@
 #include "tests/e2e/unary_flavours.h"
 #include "tests/e2e/wait.h"
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 namespace {
 
 using ::grpc::StatusCode;
@@ -173,5 +172,4 @@ TEST(RawServerTest, AnswersRequestsBeforeTheirEnd) {
 }
 
 }  // namespace
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e

@@ -10,8 +10,7 @@
 #include "tests/e2e/queue.h"
 #include "tests/e2e/wait.h"
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 namespace {
 
 using Channel = std::shared_ptr<grpc::Channel>;
@@ -374,5 +373,4 @@ StreamResult RunStream(Stream& stream, StreamKind kind,
   return result;
 }
 
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e

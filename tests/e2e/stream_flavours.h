@@ -16,8 +16,7 @@
 #include "grpcpp/support/status.h"
 #include "tests/e2e/unary_flavours.h"
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 
 enum class StreamKind { kClient, kServer, kBidi };
 enum class StreamApi { kSync, kQueue, kReactor };
@@ -70,7 +69,6 @@ struct StreamResult {
 StreamResult RunStream(Stream& stream, StreamKind kind,
                        const std::vector<std::string>& texts);
 
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e
 
 #endif  // GRPC_BREAKER_TESTS_E2E_STREAM_FLAVOURS_H_

@@ -17,8 +17,7 @@
 #include "tests/e2e/queue.h"
 #include "tests/e2e/stream_flavours.h"
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 namespace {
 
 using ::grpc::StatusCode;
@@ -483,5 +482,4 @@ TEST_F(StreamFixture, GenericStreamIsRejected) {
 }
 
 }  // namespace
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e

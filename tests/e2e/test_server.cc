@@ -10,8 +10,7 @@
 #include "grpcpp/server_builder.h"
 #include "tests/e2e/wait.h"
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 
 void Gate::Open() {
   absl::MutexLock lock(&mutex_);
@@ -225,5 +224,4 @@ void TestServer::Record(ReceivedCall call) {
   received_.push_back(std::move(call));
 }
 
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e

@@ -29,8 +29,7 @@
 #include "grpcpp/support/status.h"
 #include "test_service.grpc.pb.h"
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 
 using Metadata = std::multimap<std::string, std::string>;
 
@@ -114,7 +113,6 @@ class TestServer {
   int port_;
 };
 
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e
 
 #endif  // GRPC_BREAKER_TESTS_E2E_TEST_SERVER_H_

@@ -14,8 +14,7 @@
 #include "gtest/gtest.h"
 #include "tests/e2e/fixture.h"
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 namespace {
 
 using ::grpc::StatusCode;
@@ -302,5 +301,4 @@ TEST_F(ExemptTest, MethodsOfLikeNamesAreNot) {
 }
 
 }  // namespace
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e

@@ -9,8 +9,7 @@
 #include "tests/e2e/queue.h"
 #include "tests/e2e/wait.h"
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 namespace {
 
 using Channel = std::shared_ptr<grpc::Channel>;
@@ -342,5 +341,4 @@ std::string ValueOf(const Metadata& metadata, const std::string& key) {
   return it == metadata.end() ? "" : it->second;
 }
 
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e

@@ -16,8 +16,7 @@
 #include "grpcpp/support/status.h"
 #include "tests/e2e/test_server.h"
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 
 enum class Flavour {
   kSync,
@@ -81,7 +80,6 @@ CallResult Call(Flavour flavour, const std::shared_ptr<grpc::Channel>& channel,
 
 std::string ValueOf(const Metadata& metadata, const std::string& key);
 
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e
 
 #endif  // GRPC_BREAKER_TESTS_E2E_UNARY_FLAVOURS_H_

@@ -12,8 +12,7 @@
 #include "grpc_breaker/trailing_metadata.h"
 #include "tests/e2e/fixture.h"
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 namespace {
 
 using ::grpc::StatusCode;
@@ -566,5 +565,4 @@ TEST_P(UnaryTest, UnaryWithoutRetriesIsObservedNatively) {
 }
 
 }  // namespace
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e

@@ -5,8 +5,7 @@
 
 #include "absl/time/clock.h"
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 
 void Hangs(absl::string_view what) {
   std::fprintf(stderr, "HANGS: after %s still waiting for %.*s\n",
@@ -23,5 +22,4 @@ void WaitUntil(absl::FunctionRef<bool()> condition, absl::string_view what) {
   }
 }
 
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e

@@ -15,8 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 
 // Far beyond what a loaded machine needs.
 constexpr absl::Duration kWatchdog = absl::Seconds(30);
@@ -60,7 +59,6 @@ class Slot {
   std::optional<T> value_ ABSL_GUARDED_BY(mutex_);
 };
 
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e
 
 #endif  // GRPC_BREAKER_TESTS_E2E_WAIT_H_

@@ -13,8 +13,7 @@
 #include "tests/e2e/raw_server.h"
 #include "tests/e2e/stream_flavours.h"
 
-namespace grpc_breaker {
-namespace e2e {
+namespace grpc_breaker::e2e {
 namespace {
 
 using ::grpc::StatusCode;
@@ -324,5 +323,4 @@ TEST_F(WireTest, RejectionThatAServerPassesOnIsNoneOfThisCall) {
 }
 
 }  // namespace
-}  // namespace e2e
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::e2e

@@ -8,8 +8,7 @@
 #include "grpc_breaker/registry.h"
 #include "grpc_breaker/registry/directory_state.h"
 
-namespace grpc_breaker {
-namespace internal {
+namespace grpc_breaker::internal {
 
 // One Subscribe(), as long as its handle or a notification uses it.
 class DirectoryState::Subscriber {
@@ -164,7 +163,9 @@ std::unique_ptr<Directory::Subscription> DirectoryState::Subscribe(
   return std::make_unique<Handle>(shared_from_this(), std::move(subscriber));
 }
 
-}  // namespace internal
+}  // namespace grpc_breaker::internal
+
+namespace grpc_breaker {
 
 Directory::Directory() : state_(std::make_shared<internal::DirectoryState>()) {}
 Directory::~Directory() = default;

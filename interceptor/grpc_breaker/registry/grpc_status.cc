@@ -226,7 +226,9 @@ bool IsBreakerRejection(const grpc::Status& status) {
   return detail.has_value() && detail->made_here;
 }
 
-namespace internal {
+}  // namespace grpc_breaker
+
+namespace grpc_breaker::internal {
 
 void NormalizeReceived(grpc::Status* status) {
   if (status->ok()) return;
@@ -246,6 +248,4 @@ void NormalizeReceived(grpc::Status* status) {
                    status->error_message(), std::move(details));
 }
 
-}  // namespace internal
-
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::internal

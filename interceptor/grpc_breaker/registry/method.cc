@@ -25,7 +25,7 @@ Method::Method(Registry& registry, absl::string_view name,
       policy_(std::move(policy)) {}
 
 std::shared_ptr<const Policy> Method::policy() const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(policy_mutex_);
   return policy_;
 }
 
@@ -47,7 +47,7 @@ void Method::FollowPolicies() {
   for (;;) {
     const std::shared_ptr<const Policy> policy = PolicyFor(table, name_);
     {
-      absl::MutexLock lock(&mutex_);
+      std::lock_guard<std::mutex> lock(policy_mutex_);
       policy_ = policy;
     }
     if (breaker_->options() != policy->breaker) {

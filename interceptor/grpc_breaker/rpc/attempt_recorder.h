@@ -54,7 +54,7 @@ class AttemptRecorder {
  private:
   Method& method_;
   Environment& environment_;
-  const std::shared_ptr<const Policy> policy_;
+  std::shared_ptr<const Policy> policy_;
 };
 
 }  // namespace grpc_breaker::internal

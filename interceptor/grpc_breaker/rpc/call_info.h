@@ -4,7 +4,7 @@
 // What a call is, for as long as it lasts: gRPC's ClientRpcInfo outlives it,
 // but generic stubs let the name go before that.
 //
-// Thread-safe: it does not change.
+// Thread-compatible: a value, which does not change.
 
 #include <memory>
 #include <string>
@@ -35,12 +35,12 @@ struct CallInfo {
   Method& method() const { return recorder.method(); }
   const Policy& policy() const { return recorder.policy(); }
 
-  const std::shared_ptr<ChannelContext> channel;
-  const AttemptRecorder recorder;
-  const std::string name;
-  const RpcInfo::Type type;
+  std::shared_ptr<ChannelContext> channel;
+  AttemptRecorder recorder;
+  std::string name;
+  RpcInfo::Type type;
   grpc::ClientContext& context;
-  grpc::ChannelInterface* const channel_interface;
+  grpc::ChannelInterface* channel_interface;
 };
 
 }  // namespace grpc_breaker::internal
