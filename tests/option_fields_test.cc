@@ -3,15 +3,18 @@
 #include <cmath>
 #include <limits>
 #include <map>
-#include <regex>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "grpc_breaker/breaker/breaker_fields.h"
@@ -72,30 +75,30 @@ Edges<T> EdgesOf(const std::string& text) {
   edges.bad = NeverGood(T());
   T least{};
   T most{};
-  std::smatch match;
-  const std::string number = "([0-9.a-z]+)";
-  if (std::regex_match(
-          text, match,
-          std::regex("(0,? or )?from " + number + " to " + number))) {
-    Parse(match[2], &least);
-    Parse(match[3], &most);
+  absl::string_view rest = text;
+  const bool zero_too = absl::ConsumePrefix(&rest, "0 or ") ||
+                        absl::ConsumePrefix(&rest, "0, or ");
+  if (absl::ConsumePrefix(&rest, "from ")) {
+    const std::pair<std::string, std::string> ends =
+        absl::StrSplit(rest, absl::MaxSplits(" to ", 1));
+    Parse(ends.first, &least);
+    Parse(ends.second, &most);
     edges.good = {least, most};
     edges.bad.insert(edges.bad.end(), {Below(least), Above(most)});
-    if (match[1].matched) {
+    if (zero_too) {
       edges.good.push_back(T());
       edges.bad.insert(edges.bad.end(), {Below(T()), Above(T())});
     }
-  } else if (std::regex_match(text, match,
-                              std::regex("at least " + number + "(.*)"))) {
-    Parse(match[1], &least);
+  } else if (absl::ConsumePrefix(&rest, "at least ")) {
+    const bool finite = absl::ConsumeSuffix(&rest, ", finite");
+    Parse(std::string(rest), &least);
     edges.good = {least};
     edges.bad.push_back(Below(least));
     Parse("inf", &most);
-    (match[2] == ", finite" ? edges.bad : edges.good).push_back(most);
-  } else if (std::regex_match(
-                 text, match,
-                 std::regex("greater than " + number + " and finite"))) {
-    Parse(match[1], &least);
+    (finite ? edges.bad : edges.good).push_back(most);
+  } else if (absl::ConsumePrefix(&rest, "greater than ") &&
+             absl::ConsumeSuffix(&rest, " and finite")) {
+    Parse(std::string(rest), &least);
     Parse("inf", &most);
     edges.good = {Above(least), Below(most)};
     edges.bad.insert(edges.bad.end(), {least, most});
