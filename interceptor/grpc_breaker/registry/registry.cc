@@ -1,7 +1,5 @@
 #include "grpc_breaker/registry.h"
 
-#include <algorithm>
-#include <functional>
 #include <utility>
 
 #include "absl/hash/hash.h"
@@ -138,6 +136,7 @@ absl::Status Registry::ReplacePolicies(Policies policies) {
   if (absl::Status status = policies.Validate(); !status.ok()) return status;
   std::vector<PolicyWarning> warnings = policies.Warnings();
   const auto table = std::make_shared<const PolicyTable>(std::move(policies));
+  // Made before the lock is taken; those that are there already go again.
   std::vector<std::unique_ptr<Method>> made;
   for (const auto& [name, policy] : table->policies().methods) {
     made.push_back(MakeMethod(name, table));
@@ -147,22 +146,18 @@ absl::Status Registry::ReplacePolicies(Policies policies) {
   {
     absl::MutexLock lock(&mutex_);
     known.assign(by_name_.begin(), by_name_.end());
-    const auto is_known = [this](const std::unique_ptr<Method>& method) {
-      return by_name_.contains(method->name());
-    };
-    const auto end =
-        std::partition(made.begin(), made.end(), std::not_fn(is_known));
-    const size_t size = size_.load(std::memory_order_relaxed) +
-                        static_cast<size_t>(end - made.begin());
+    for (const auto& method : made) {
+      if (!by_name_.contains(method->name())) added.push_back(method.get());
+    }
+    const size_t size = size_.load(std::memory_order_relaxed) + added.size();
     if (size > max_methods_) {
       return absl::ResourceExhaustedError(absl::StrCat(
           "max_methods: must be at least ", size,
           ", those called so far and those named, got ", max_methods_));
     }
     table_ = table;
-    for (auto method = made.begin(); method != end; ++method) {
-      added.push_back(method->get());
-      Add(std::move(*method));
+    for (auto& method : made) {
+      if (!by_name_.contains(method->name())) Add(std::move(method));
     }
   }
   for (Method* method : known) method->FollowPolicies();
