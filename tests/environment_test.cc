@@ -72,16 +72,17 @@ TEST(EnvironmentTest, StartsAfreshInTheChildOfAFork) {
     ended.Give();
   });
   started.Wait();
-  std::atomic<bool> ran{false};
-  env.RunAt(env.Now() + std::chrono::milliseconds(1), [&] { ran = true; });
+  // The parent's timer may run when this test is over.
+  auto ran = std::make_shared<std::atomic<bool>>(false);
+  env.RunAt(env.Now() + std::chrono::milliseconds(1), [ran] { *ran = true; });
   const int status = StatusOfChild([&] {
-    ran = false;
+    *ran = false;
     Signal run, due;
     env.Run([&] { run.Give(); });
     run.Wait();
     env.RunAt(env.Now() + std::chrono::milliseconds(5), [&] { due.Give(); });
     due.Wait();
-    return ran ? 1 : 0;  // The parent's timer does not run here.
+    return *ran ? 1 : 0;  // The parent's timer does not run here.
   });
   child_ended.Give();
   ended.Wait();

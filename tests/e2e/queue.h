@@ -6,8 +6,8 @@
 //
 // Thread-compatible.
 
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "grpc/support/time.h"
 #include "grpcpp/completion_queue.h"
 #include "tests/e2e/wait.h"
 
@@ -29,7 +29,9 @@ class Queue {
   bool Next(const void* tag, absl::string_view what) {
     void* got;
     bool ok;
-    const auto watchdog = absl::ToChronoTime(absl::Now() + kWatchdog);
+    const gpr_timespec watchdog = gpr_time_add(
+        gpr_now(GPR_CLOCK_MONOTONIC),
+        gpr_time_from_seconds(absl::ToInt64Seconds(kWatchdog), GPR_TIMESPAN));
     if (queue_.AsyncNext(&got, &ok, watchdog) !=
             grpc::CompletionQueue::GOT_EVENT ||
         got != tag) {

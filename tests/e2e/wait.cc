@@ -15,9 +15,9 @@ void Hangs(absl::string_view what) {
 }
 
 void WaitUntil(absl::FunctionRef<bool()> condition, absl::string_view what) {
-  const absl::Time watchdog = absl::Now() + kWatchdog;
+  const Watchdog watchdog;
   while (!condition()) {
-    if (absl::Now() > watchdog) Hangs(what);
+    if (watchdog.barks()) Hangs(what);
     absl::SleepFor(absl::Milliseconds(1));
   }
 }
