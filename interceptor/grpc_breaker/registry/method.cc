@@ -55,8 +55,9 @@ void Method::FollowPolicies() {
       breaker_->Reconfigure(policy->breaker, registry_.environment().Now())
           .IgnoreError();
     }
-    if (registry_.table() == table) return;
-    table = registry_.table();
+    std::shared_ptr<const internal::PolicyTable> current = registry_.table();
+    if (current == table) return;
+    table = std::move(current);
   }
 }
 

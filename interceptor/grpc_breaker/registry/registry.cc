@@ -136,10 +136,10 @@ absl::Status Registry::ReplacePolicies(Policies policies) {
   if (absl::Status status = policies.Validate(); !status.ok()) return status;
   std::vector<PolicyWarning> warnings = policies.Warnings();
   const auto table = std::make_shared<const PolicyTable>(std::move(policies));
-  // Made before the lock is taken; those that are there already go again.
+  // Made before the lock is taken; those that come meanwhile go again.
   std::vector<std::unique_ptr<Method>> made;
   for (const auto& [name, policy] : table->policies().methods) {
-    made.push_back(MakeMethod(name, table));
+    if (Find(name) == nullptr) made.push_back(MakeMethod(name, table));
   }
   std::vector<Method*> known;
   std::vector<const Method*> added;
