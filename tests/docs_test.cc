@@ -16,7 +16,6 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
-#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "grpc_breaker/breaker_options.h"
@@ -25,6 +24,7 @@
 #include "grpc_breaker/registry/policy_fields.h"
 #include "grpc_breaker/retry_options.h"
 #include "gtest/gtest.h"
+#include "tests/markdown_table.h"
 
 namespace grpc_breaker {
 namespace {
@@ -42,37 +42,9 @@ std::string ReadSource(const std::string& path) {
   return text.str();
 }
 
-// The lines after the one that is `begin`, up to the one that is `end`.
-std::vector<std::string> LinesBetween(const std::string& text,
-                                      absl::string_view begin,
-                                      absl::string_view end) {
-  std::vector<std::string> lines;
-  bool inside = false;
-  for (absl::string_view line : absl::StrSplit(text, '\n')) {
-    if (inside && line == end) return lines;
-    if (inside) lines.emplace_back(line);
-    if (line == begin) inside = true;
-  }
-  ADD_FAILURE() << "no lines from " << begin << " to " << end;
-  return lines;
-}
-
-// The cells of the table below a marker, without its head.
 std::vector<std::vector<std::string>> Table(absl::string_view marker) {
-  std::vector<std::vector<std::string>> rows;
-  for (const std::string& line : LinesBetween(
-           ReadSource("docs/options.md") + ReadSource("docs/statuses.md"),
-           absl::StrCat("<!-- table: ", marker, " -->"), "")) {
-    std::vector<std::string> cells;
-    for (absl::string_view cell : absl::StrSplit(
-             absl::StripSuffix(absl::StripPrefix(line, "|"), "|"), '|')) {
-      cells.emplace_back(absl::StripAsciiWhitespace(cell));
-    }
-    rows.push_back(cells);
-  }
-  EXPECT_GT(rows.size(), 2) << marker;
-  rows.erase(rows.begin(), rows.begin() + 2);
-  return rows;
+  return MarkdownTable(
+      ReadSource("docs/options.md") + ReadSource("docs/statuses.md"), marker);
 }
 
 TEST(ReadmeTest, QuotesItsExampleWordForWord) {

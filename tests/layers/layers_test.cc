@@ -4,45 +4,35 @@
 #include <fstream>
 #include <map>
 #include <set>
+#include <sstream>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/layers/layers.h"
+#include "tests/markdown_table.h"
 
 namespace {
 
 using ::testing::Contains;
 
-// The rows of the table in ARCHITECTURE.md, without its head.
+// Floor, folder, libraries and contents, as in ARCHITECTURE.md.
 std::vector<std::vector<std::string>> LayersDrawn() {
   std::ifstream file(GRPC_BREAKER_SOURCE_DIR "/ARCHITECTURE.md");
-  std::string line;
-  while (std::getline(file, line) && line != "<!-- table: layers -->") {
-  }
-  std::vector<std::vector<std::string>> rows;
-  while (std::getline(file, line) && !line.empty()) {
-    std::vector<std::string> cells;
-    for (absl::string_view cell : absl::StrSplit(line, '|')) {
-      cells.push_back(absl::StrReplaceAll(cell, {{"`", ""}, {" ", ""}}));
-    }
-    rows.push_back(std::move(cells));
-  }
-  EXPECT_GT(rows.size(), 2) << "no table";
-  rows.erase(rows.begin(), rows.begin() + 2);
-  return rows;
+  std::stringstream text;
+  text << file.rdbuf();
+  return grpc_breaker::MarkdownTable(
+      absl::StrReplaceAll(text.str(), {{"`", ""}}), "layers");
 }
 
 // A layer may include those on floors below its own.
 const std::map<std::string, int>& Floors() {
   static const auto* const floors = [] {
     auto* result = new std::map<std::string, int>;
-    for (const auto& row : LayersDrawn()) (*result)[row[2]] = row[1][0] - '0';
+    for (const auto& row : LayersDrawn()) (*result)[row[1]] = row[0][0] - '0';
     return result;
   }();
   return *floors;
@@ -57,7 +47,7 @@ TEST(LayersTest, AreThoseThatArchitectureMdDraws) {
   for (const Layer& layer : Layers()) built[layer.folder].insert(layer.name);
   std::map<std::string, std::set<std::string>> drawn;
   for (const auto& row : LayersDrawn()) {
-    drawn[row[2]] = absl::StrSplit(row[3], ',');
+    drawn[row[1]] = absl::StrSplit(row[2], ", ");
   }
   EXPECT_EQ(drawn, built);
 }
