@@ -78,7 +78,7 @@ void ExpectAFieldForEachField(Policy& policy, Options& options,
     for (const FieldDescriptor* of_message : FieldsOfType(part(before))) {
       if (!differencer.CompareWithFields(part(before), part(after),
                                          {of_message}, {of_message})) {
-        changed.push_back(of_message->name());
+        changed.emplace_back(of_message->name());
       }
     }
     if (changed.size() == 1) told.insert(changed[0]);
@@ -90,7 +90,7 @@ void ExpectAFieldForEachField(Policy& policy, Options& options,
     options = kept;
   });
   for (const FieldDescriptor* of_message : FieldsOfType(part(before))) {
-    EXPECT_EQ(told.count(of_message->name()), 1u)
+    EXPECT_EQ(told.count(std::string(of_message->name())), 1u)
         << of_message->full_name() << " has no field of the options";
   }
 }

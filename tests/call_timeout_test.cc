@@ -3,6 +3,9 @@
 #include <memory>
 
 #include "grpc/grpc_security.h"
+#if __has_include("grpc/credentials.h")
+#include "grpc/credentials.h"
+#endif
 #include "grpc/slice.h"
 #include "grpc/support/time.h"
 #include "grpc_breaker/rpc/attempt_queue.h"

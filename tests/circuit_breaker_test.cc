@@ -1782,13 +1782,13 @@ TEST_F(CircuitBreakerTest, ExecuteCountsAnExceptionAsAFailureAndLetsItGoOn) {
     return breaker_->Execute(
         []() -> absl::Status { throw std::runtime_error("broken"); });
   };
-  for (int i = 0; i < 5; ++i) EXPECT_THROW(call(), std::runtime_error);
+  for (int i = 0; i < 5; ++i) EXPECT_THROW((void)call(), std::runtime_error);
   EXPECT_EQ(state(), BreakerState::kOpen);
   EXPECT_EQ(Snapshot().permits.failures, 5u);
   EXPECT_EQ(Held(), 0u);
   EXPECT_TRUE(IsBreakerRejection(call()));
   Advance(absl::Seconds(60));
-  EXPECT_THROW(call(), std::runtime_error);
+  EXPECT_THROW((void)call(), std::runtime_error);
   EXPECT_EQ(state(), BreakerState::kOpen);
   EXPECT_EQ(Snapshot().permits.ignored, 0u);
   EXPECT_EQ(Snapshot().permits.returned, 0u);
@@ -1816,7 +1816,7 @@ TEST_F(CircuitBreakerTest, AnExceptionIsAFailureLikeUnknownAndNotCritical) {
     return breaker_->Execute(
         []() -> absl::Status { throw std::runtime_error("broken"); });
   };
-  EXPECT_THROW(call(), std::runtime_error);
+  EXPECT_THROW((void)call(), std::runtime_error);
   EXPECT_EQ(Snapshot().counts.failures, 1);
   EXPECT_EQ(state(), BreakerState::kClosed);
   const ErrorClass unknown = ClassifyError(absl::UnknownError("broken"));

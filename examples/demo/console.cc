@@ -20,7 +20,7 @@ Console::Console()
                std::getenv("NO_COLOR") == nullptr) {}
 
 void Console::Say(absl::string_view text) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   std::cout << text << std::endl;
 }
 

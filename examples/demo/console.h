@@ -6,11 +6,10 @@
 //
 // Thread-safe.
 
+#include <mutex>
 #include <string>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/strings/string_view.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "examples/demo/load.h"
 #include "grpc_breaker/breaker_events.h"
@@ -37,7 +36,7 @@ class Console {
 
   const absl::Time start_;
   const bool colours_;
-  absl::Mutex mutex_;
+  std::mutex mutex_;
 };
 
 }  // namespace demo

@@ -15,17 +15,16 @@
 #include <functional>
 #include <iostream>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "examples/demo/console.h"
 #include "examples/demo/demo.grpc.pb.h"
@@ -67,27 +66,27 @@ class Watcher final : public grpc_breaker::BreakerListener {
 
   void OnTransition(const BreakerTransition& transition) override {
     console_.Transition(transition);
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     state_ = transition.to;
     states_.push_back(state_);
   }
 
   BreakerState state() const {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     return state_;
   }
 
   // All so far, in order.
   std::vector<BreakerState> states() const {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     return states_;
   }
 
  private:
   Console& console_;
-  mutable absl::Mutex mutex_;
-  BreakerState state_ ABSL_GUARDED_BY(mutex_) = kClosed;
-  std::vector<BreakerState> states_ ABSL_GUARDED_BY(mutex_) = {kClosed};
+  mutable std::mutex mutex_;
+  BreakerState state_ = kClosed;
+  std::vector<BreakerState> states_ = {kClosed};
 };
 
 // A directory that goes when this does.

@@ -6,11 +6,10 @@
 #include <cstdint>
 #include <cstdlib>
 #include <iostream>
+#include <mutex>
 #include <thread>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "examples/demo/demo.grpc.pb.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server.h"
@@ -25,13 +24,13 @@ constexpr std::chrono::milliseconds kWork(2);
 class Faults {
  public:
   void SetRate(double rate) {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     rate_ = rate;
   }
 
   // Counts a call; true if it is one that fails.
   bool NextFails() {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     ++calls_;
     due_ += rate_;
     if (due_ < 1) return false;
@@ -40,15 +39,15 @@ class Faults {
   }
 
   int64_t calls() const {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     return calls_;
   }
 
  private:
-  mutable absl::Mutex mutex_;
-  double rate_ ABSL_GUARDED_BY(mutex_) = 0;
-  double due_ ABSL_GUARDED_BY(mutex_) = 0;  // Failures owed, in [0, 1).
-  int64_t calls_ ABSL_GUARDED_BY(mutex_) = 0;
+  mutable std::mutex mutex_;
+  double rate_ = 0;
+  double due_ = 0;  // Failures owed, in [0, 1).
+  int64_t calls_ = 0;
 };
 
 class Prices final : public demo::Prices::Service {

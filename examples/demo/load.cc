@@ -32,7 +32,7 @@ Load::~Load() {
 }
 
 Answers Load::Take() {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   return std::exchange(answers_, Answers());
 }
 
@@ -58,7 +58,7 @@ void Load::Call(Prices::Stub& stub) {
   const bool rejected =
       context.GetServerTrailingMetadata().count(grpc_breaker::kRejectedKey) > 0;
 
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   ++(!status.ok()         ? answers_.failed
      : price.from_cache() ? answers_.from_fallback
                           : answers_.from_server);

@@ -7,11 +7,10 @@
 // Thread-safe.
 
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "examples/demo/demo.grpc.pb.h"
@@ -48,8 +47,8 @@ class Load {
   const std::shared_ptr<grpc::Channel> channel_;
   const absl::Duration period_;
   absl::Notification stop_;
-  absl::Mutex mutex_;
-  Answers answers_ ABSL_GUARDED_BY(mutex_);
+  std::mutex mutex_;
+  Answers answers_;
   std::vector<std::thread> threads_;
 };
 

@@ -75,7 +75,7 @@ void Server::FailNext(int times, const grpc::Status& status) {
 }
 
 void Server::HandleNext(int times, const Handler& handler) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   next_.insert(next_.end(), times, handler);
 }
 
@@ -89,13 +89,13 @@ grpc::Status Server::Hang(grpc::ServerContext& context) {
 }
 
 int Server::calls(const std::string& method) const {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   const auto it = calls_.find(method);
   return it == calls_.end() ? 0 : it->second;
 }
 
 int Server::calls() const {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   int sum = 0;
   for (const auto& [method, calls] : calls_) sum += calls;
   return sum;
@@ -105,7 +105,7 @@ grpc::Status Server::Handle(const std::string& method,
                             grpc::ServerContext& context) {
   Handler handler;
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     ++calls_[method];
     if (!next_.empty()) {
       handler = std::move(next_.front());

@@ -13,10 +13,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/status.h"
@@ -54,9 +53,9 @@ class Server {
   grpc::Status Handle(const std::string& method, grpc::ServerContext& context)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  mutable absl::Mutex mutex_;
-  std::deque<Handler> next_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, int> calls_ ABSL_GUARDED_BY(mutex_);
+  mutable std::mutex mutex_;
+  std::deque<Handler> next_;
+  std::map<std::string, int> calls_;
 
   std::unique_ptr<Inventory> inventory_;
   std::unique_ptr<Payments> payments_;

@@ -32,6 +32,7 @@
 #include "grpc_breaker/environment.h"
 #include "grpc_breaker/error_class.h"
 #include "grpc_breaker/export.h"
+#include "grpc_breaker/mutex_lock.h"
 #include "grpc_breaker/retry_budget.h"
 #include "grpc_breaker/retry_options.h"
 #include "grpc_breaker/retry_policy.h"
@@ -151,7 +152,7 @@ class AsyncRetryLoop final
   void StartAttempt() {
     int attempt;
     {
-      absl::MutexLock lock(&mutex_);
+      internal::MutexLock lock(mutex_);
       timer_ = Environment::kNoTimer;
       if (done_ == nullptr) return;
       attempt = ++attempt_;
@@ -171,7 +172,7 @@ class AsyncRetryLoop final
     Done done;
     Environment::TimerId timer;
     {
-      absl::MutexLock lock(&mutex_);
+      internal::MutexLock lock(mutex_);
       if (done_ == nullptr) return;
       done = std::exchange(done_, nullptr);
       timer = timer_;
@@ -185,7 +186,7 @@ class AsyncRetryLoop final
   void OnResult(int attempt, Result result) {
     Done done;
     {
-      absl::MutexLock lock(&mutex_);
+      internal::MutexLock lock(mutex_);
       // Cancelled, or the callback of an attempt was called twice.
       if (done_ == nullptr || !in_attempt_ || attempt != attempt_) return;
       in_attempt_ = false;
@@ -194,7 +195,7 @@ class AsyncRetryLoop final
         session_.Next(StatusTraits<Result>::ToStatus(result),
                       StatusTraits<Result>::Classify(result));
     {
-      absl::MutexLock lock(&mutex_);
+      internal::MutexLock lock(mutex_);
       if (done_ == nullptr) return;
       if (decision.retry()) {
         // By a timer even without a delay, so that attempts that complete

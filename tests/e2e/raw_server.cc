@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "grpc_breaker/mutex_lock.h"
 
 namespace grpc_breaker::e2e {
 namespace {
@@ -127,7 +128,7 @@ class RawConnection {
                       BigEndian(frame.type, 1), BigEndian(frame.flags, 1),
                       BigEndian(frame.stream, 4), frame.payload);
     }
-    absl::MutexLock lock(&mutex_);
+    internal::MutexLock lock(mutex_);
     if (closed_) return;
     for (absl::string_view rest = bytes; !rest.empty();) {
       const ssize_t sent =
@@ -154,13 +155,13 @@ class RawConnection {
 
   // SHUT_WR: a FIN. SHUT_RD: ends Read. SHUT_RDWR: both.
   void Shutdown(int how) ABSL_LOCKS_EXCLUDED(mutex_) {
-    absl::MutexLock lock(&mutex_);
+    internal::MutexLock lock(mutex_);
     if (!closed_) shutdown(socket_, how);
   }
 
   // Takes effect when the reader, which this ends, closes the socket.
   void ResetWhenClosed() ABSL_LOCKS_EXCLUDED(mutex_) {
-    absl::MutexLock lock(&mutex_);
+    internal::MutexLock lock(mutex_);
     if (closed_) return;
     const linger abort{1, 0};
     setsockopt(socket_, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
@@ -175,7 +176,7 @@ class RawConnection {
 
   // For the reader, when it has read all.
   void Close() ABSL_LOCKS_EXCLUDED(mutex_) {
-    absl::MutexLock lock(&mutex_);
+    internal::MutexLock lock(mutex_);
     if (closed_) return;
     closed_ = true;
     close(socket_);
@@ -284,7 +285,7 @@ RawServer::~RawServer() {
   close(listener_);
   std::vector<std::thread> servers;
   {
-    absl::MutexLock lock(&mutex_);
+    internal::MutexLock lock(mutex_);
     for (const auto& connection : served_) connection->Shutdown(SHUT_RDWR);
     servers.swap(servers_);
   }
@@ -301,7 +302,7 @@ void RawServer::Accept() {
     if (socket < 0) return;
     ++connections_;
     auto connection = std::make_shared<RawConnection>(socket);
-    absl::MutexLock lock(&mutex_);
+    internal::MutexLock lock(mutex_);
     served_.push_back(connection);
     servers_.emplace_back([this, connection] {
       Serve(connection);

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "grpc_breaker/mutex_lock.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
 #include "tests/e2e/wait.h"
@@ -13,14 +14,14 @@
 namespace grpc_breaker::e2e {
 
 void Gate::Open() {
-  absl::MutexLock lock(&mutex_);
+  internal::MutexLock lock(mutex_);
   open_ = true;
 }
 
 void Gate::WaitForArrivals(int arrivals) {
   WaitUntil(
       [&] {
-        absl::MutexLock lock(&mutex_);
+        internal::MutexLock lock(mutex_);
         return arrivals_ >= arrivals;
       },
       "calls to arrive at the server's gate");
@@ -29,14 +30,14 @@ void Gate::WaitForArrivals(int arrivals) {
 void Gate::WaitForCancellations(int cancellations) {
   WaitUntil(
       [&] {
-        absl::MutexLock lock(&mutex_);
+        internal::MutexLock lock(mutex_);
         return cancellations_ >= cancellations;
       },
       "cancellations to reach the server");
 }
 
 void Gate::Pass(const grpc::ServerContext& context) {
-  absl::MutexLock lock(&mutex_);
+  internal::MutexLock lock(mutex_);
   ++arrivals_;
   // A synchronous handler is not told of a cancellation; it has to ask.
   while (!mutex_.AwaitWithTimeout(absl::Condition(&open_),
@@ -182,7 +183,7 @@ std::string TestServer::target() const {
 }
 
 void TestServer::Push(Answer answer) {
-  absl::MutexLock lock(&mutex_);
+  internal::MutexLock lock(mutex_);
   answers_.push_back(std::move(answer));
 }
 
@@ -191,12 +192,12 @@ void TestServer::Push(int times, const Answer& answer) {
 }
 
 void TestServer::SetDefault(Answer answer) {
-  absl::MutexLock lock(&mutex_);
+  internal::MutexLock lock(mutex_);
   default_answer_ = std::move(answer);
 }
 
 int TestServer::calls() const {
-  absl::MutexLock lock(&mutex_);
+  internal::MutexLock lock(mutex_);
   return calls_;
 }
 
@@ -206,12 +207,12 @@ void TestServer::WaitForCalls(int calls) const {
 }
 
 std::vector<ReceivedCall> TestServer::received() const {
-  absl::MutexLock lock(&mutex_);
+  internal::MutexLock lock(mutex_);
   return received_;
 }
 
 Answer TestServer::Next() {
-  absl::MutexLock lock(&mutex_);
+  internal::MutexLock lock(mutex_);
   ++calls_;
   if (answers_.empty()) return default_answer_;
   Answer answer = std::move(answers_.front());
@@ -220,7 +221,7 @@ Answer TestServer::Next() {
 }
 
 void TestServer::Record(ReceivedCall call) {
-  absl::MutexLock lock(&mutex_);
+  internal::MutexLock lock(mutex_);
   received_.push_back(std::move(call));
 }
 

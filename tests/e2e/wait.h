@@ -16,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "grpc_breaker/mutex_lock.h"
 
 namespace grpc_breaker::e2e {
 
@@ -42,18 +43,18 @@ template <typename T>
 class Slot {
  public:
   void Put(T value) ABSL_LOCKS_EXCLUDED(mutex_) {
-    absl::MutexLock lock(&mutex_);
+    internal::MutexLock lock(mutex_);
     value_ = std::move(value);
   }
 
   bool has_value() const ABSL_LOCKS_EXCLUDED(mutex_) {
-    absl::MutexLock lock(&mutex_);
+    internal::MutexLock lock(mutex_);
     return value_.has_value();
   }
 
   // Waits for a value and empties the slot.
   T Take(absl::string_view what) ABSL_LOCKS_EXCLUDED(mutex_) {
-    absl::MutexLock lock(&mutex_);
+    internal::MutexLock lock(mutex_);
     const auto full = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
       return value_.has_value();
     };

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "absl/synchronization/mutex.h"
+#include "grpc_breaker/mutex_lock.h"
 #include "gtest/gtest.h"
 
 namespace {
@@ -26,7 +27,7 @@ TEST(RaceTest, IsNotReportedUnderAnAbseilMutex) {
   int counter = 0;
   EXPECT_EQ(CountWithTwoThreads(counter,
                                 [&] {
-                                  absl::MutexLock lock(&mutex);
+                                  internal::MutexLock lock(mutex);
                                   ++counter;
                                 }),
             2000);

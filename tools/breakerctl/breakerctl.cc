@@ -136,10 +136,22 @@ int Print(const std::string& text) {
   return kDone;
 }
 
+// Prints zeros, too. The option has this name since Protobuf 26, and the one
+// below before.
+template <typename Options>
+auto PrintZeros(Options* options, int /*preferred*/)
+    -> decltype(options->always_print_fields_with_no_presence, void()) {
+  options->always_print_fields_with_no_presence = true;
+}
+template <typename Options>
+void PrintZeros(Options* options, long /*otherwise*/) {
+  options->always_print_primitive_fields = true;
+}
+
 int PrintJson(const google::protobuf::Message& message, bool on_one_line) {
   google::protobuf::util::JsonPrintOptions options;
   options.add_whitespace = !on_one_line;
-  options.always_print_primitive_fields = true;
+  PrintZeros(&options, 0);
   std::string json;
   if (!google::protobuf::util::MessageToJsonString(message, &json, options)
            .ok()) {

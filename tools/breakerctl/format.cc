@@ -464,7 +464,7 @@ void AddWideFields(const google::protobuf::Descriptor& type,
     const Field& field = *type.field(i);
     if (field.cpp_type() == Field::CPPTYPE_INT64 ||
         field.cpp_type() == Field::CPPTYPE_UINT64) {
-      names->insert(field.json_name());
+      names->emplace(field.json_name());
     } else if (field.message_type() != nullptr &&
                // Those of protobuf's own have forms of their own.
                field.message_type()->file()->package() != "google.protobuf") {

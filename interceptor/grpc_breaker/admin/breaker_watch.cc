@@ -5,6 +5,7 @@
 
 #include "grpc_breaker/admin/breaker_message.h"
 #include "grpc_breaker/base/utf8.h"
+#include "grpc_breaker/mutex_lock.h"
 #include "grpcpp/support/status.h"
 
 namespace grpc_breaker::internal {
@@ -20,7 +21,7 @@ BreakerWatch* BreakerWatch::Start(std::shared_ptr<WatchHub> hub,
 
 void BreakerWatch::OnWriteDone(bool ok) {
   if (!ok) {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     cancelled_ = true;
   }
   StartNext();
@@ -28,7 +29,7 @@ void BreakerWatch::OnWriteDone(bool ok) {
 
 void BreakerWatch::OnCancel() {
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     cancelled_ = true;
     if (!Claim()) return;
   }
@@ -42,7 +43,7 @@ void BreakerWatch::OnDone() {
 
 void BreakerWatch::OnChanges(const std::vector<BreakerChange>& changes) {
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     for (const BreakerChange& change : changes) {
       if (!filter_.MatchesChannel(change.name.channel)) continue;
       if (change.name.method.empty()) {
@@ -97,7 +98,7 @@ void BreakerWatch::EnqueueSnapshot() {
         return true;
       });
 
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   // What was told of already is part of the snapshot, or comes after it.
   const Entries later = std::exchange(entries_, {});
   queue_.clear();
@@ -147,7 +148,7 @@ void BreakerWatch::StartNext() {
   do {
     bool finish = false;
     {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(mutex_);
       finish = cancelled_;
       if (!finish && !Dequeue(&name, &entry)) {
         claimed_ = false;
@@ -199,7 +200,7 @@ bool BreakerWatch::Fill(const BreakerName& name, const Entry& entry) {
     return false;
   }
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     const auto it = entries_.find(name);
     if (it == entries_.end()) return false;
     Entry& current = it->second;

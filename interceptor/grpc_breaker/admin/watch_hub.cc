@@ -1,4 +1,5 @@
 #include "grpc_breaker/admin/watch_hub.h"
+#include "grpc_breaker/mutex_lock.h"
 
 #include <utility>
 
@@ -12,12 +13,12 @@ std::shared_ptr<WatchHub> WatchHub::Create(Directory& directory,
 }
 
 void WatchHub::Add(Watcher& watcher) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   watchers_.insert(&watcher);
 }
 
 void WatchHub::Remove(Watcher& watcher) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   watchers_.erase(&watcher);
   // If this thread is telling it, that cannot end before we return.
   const auto idle = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -51,7 +52,7 @@ void WatchHub::OnRegistryRemoved(const Registry& registry) {
 void WatchHub::Note(BreakerName name,
                     absl::FunctionRef<void(BreakerChange&)> update) {
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     if (watchers_.empty()) return;
     if (name.method.empty()) {
       // What was noted for the breakers of a channel that is gone is not needed
@@ -83,7 +84,7 @@ void WatchHub::Pump() {
     std::vector<BreakerChange> changes;
     std::set<Watcher*> watchers;
     {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(mutex_);
       changes = TakeNoted();
       watchers = watchers_;
       if (changes.empty() || watchers.empty()) {
@@ -93,13 +94,13 @@ void WatchHub::Pump() {
     }
     for (Watcher* watcher : watchers) {
       {
-        absl::MutexLock lock(&mutex_);
+        MutexLock lock(mutex_);
         if (watchers_.count(watcher) == 0) continue;
         told_ = watcher;
         teller_ = std::this_thread::get_id();
       }
       watcher->OnChanges(changes);
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(mutex_);
       told_ = nullptr;
     }
   }

@@ -6,6 +6,7 @@
 
 #include "grpc_breaker/breaker/breaker_impl.h"
 #include "grpc_breaker/breaker/nanoseconds.h"
+#include "grpc_breaker/mutex_lock.h"
 
 namespace grpc_breaker::internal {
 
@@ -22,7 +23,7 @@ void BreakerImpl::EndManualIfOver(int64_t now_ns) {
 // Dated at the end itself, whoever notices it and when.
 void BreakerImpl::EndManual(StateWord from, int64_t now_ns) {
   Moment moment = ReadMoment(BreakerState::kClosed, now_ns);
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   if (LoadState().generation() != from.generation()) return;
   moment.now_ns = manual_.ends_ns();
   moment.wall -= absl::Nanoseconds(now_ns - moment.now_ns);
@@ -45,7 +46,7 @@ absl::Status BreakerImpl::SetManualState(ManualState manual,
   EndManualIfOver(now_ns);
   const Moment moment = ReadMoment(BreakerState::kClosed, now_ns);
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     manual_.Set(std::move(manual), ends_ns);
     Enter(to, shadow, cause, moment);
   }
@@ -62,7 +63,7 @@ void BreakerImpl::Reset(std::string reason, std::string actor,
   EndManualIfOver(now_ns);
   const Moment moment = ReadMoment(BreakerState::kClosed, now_ns);
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     manual_.Clear();
     Enter(InitialState(compiled().options), false,
           Cause::ByHand(Cause::Kind::kReset, reason, actor), moment);
@@ -91,7 +92,7 @@ absl::Status BreakerImpl::Reconfigure(const BreakerOptions& options,
   StateWord state = LoadState();
   const CompiledOptions* next;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     const CompiledOptions& old = compiled();
     if (options.enabled != old.options.enabled && !manual_.is_set()) {
       Enter(InitialState(options), false, Cause::Of(Cause::Kind::kReconfigured),
@@ -142,7 +143,7 @@ const CompiledOptions* BreakerImpl::Install(
 
 BreakerSnapshot BreakerImpl::Snapshot(MonotonicTime now) const {
   const int64_t now_ns = Nanoseconds(now);
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   return MakeSnapshot(
       {LoadState(), compiled(), window_, gate_, bulkhead_, run_, totals_,
        events_.get(), manual_.Get(now_ns), manual_.ends_ns(),
@@ -153,7 +154,7 @@ BreakerSnapshot BreakerImpl::Snapshot(MonotonicTime now) const {
 }
 
 std::vector<BreakerTransition> BreakerImpl::History() const {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   return log_.Get(name_);
 }
 

@@ -6,6 +6,7 @@
 #include "absl/base/optimization.h"
 #include "grpc_breaker/breaker/nanoseconds.h"
 #include "grpc_breaker/breaker/open_duration.h"
+#include "grpc_breaker/mutex_lock.h"
 
 namespace grpc_breaker::internal {
 namespace {
@@ -27,7 +28,7 @@ BreakerImpl::BreakerImpl(std::string name, const BreakerOptions& options,
                   : std::make_shared<EventQueue>(*listener, environment)),
       since_(environment.Now()),
       since_wall_(environment.WallNow()) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   const CompiledOptions* compiled =
       Install(std::make_unique<const CompiledOptions>(options));
   state_ =
@@ -213,7 +214,7 @@ BreakerImpl::Admission BreakerImpl::AdmitClosed(const CompiledOptions& compiled,
 
 void BreakerImpl::NotifyRejections(RejectionReason reason, int64_t now_ns) {
   if (now_ns < next_rejection_event_ns_.load(std::memory_order_relaxed)) return;
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   if (now_ns < next_rejection_event_ns_.load(std::memory_order_relaxed)) return;
   next_rejection_event_ns_.store(
       now_ns + compiled().rejection_event_interval_ns,
@@ -421,14 +422,14 @@ void BreakerImpl::Change(StateWord from, BreakerState to, const Cause& cause,
                          int64_t now_ns,
                          std::optional<absl::Duration> server_delay) {
   const Moment moment = ReadMoment(to, now_ns);
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   if (LoadState().generation() != from.generation()) return;
   Enter(to, from.shadow(), cause, moment, server_delay);
 }
 
 // Not a change of state: what was counted and who is under way stay.
 void BreakerImpl::EndRamp(StateWord from) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   if (!(LoadState() == from)) return;
   ramp_began_ns_.store(kNeverNs, std::memory_order_relaxed);
   state_ends_ns_.store(kNeverNs, std::memory_order_relaxed);

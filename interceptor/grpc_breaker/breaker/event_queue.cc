@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "grpc_breaker/base/user_code.h"
+#include "grpc_breaker/mutex_lock.h"
 
 namespace grpc_breaker::internal {
 
@@ -22,7 +23,7 @@ class EventQueue::Notifying {
 };
 
 void EventQueue::Push(Event event) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   if (closed_) return;
   // Without the one that says how many were dropped.
   const size_t waiting = events_.size() - (notice_ != nullptr ? 1 : 0);
@@ -78,7 +79,7 @@ void EventQueue::DeliverOwn() {
   const std::thread::id self = std::this_thread::get_id();
   size_t own = 0;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     if (state_ != State::kIdle || events_.empty()) return;
     unclaimed_.store(false, std::memory_order_relaxed);
     for (const Entry& entry : events_) {
@@ -99,7 +100,7 @@ void EventQueue::DeliverOwn() {
 
 void EventQueue::DeliverAll() {
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     if (closed_) return;
     state_ = State::kNotifying;
     notifier_ = std::this_thread::get_id();
@@ -112,7 +113,7 @@ void EventQueue::DeliverAll() {
 bool EventQueue::NotifyNext(std::thread::id only) {
   Entries next;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     if (events_.empty()) {
       state_ = State::kIdle;
       return false;
@@ -150,7 +151,7 @@ void EventQueue::Notify(Event& event) {
 
 void EventQueue::StopNotifying() {
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     if (state_ != State::kNotifying ||
         notifier_ != std::this_thread::get_id()) {
       return;
@@ -167,7 +168,7 @@ void EventQueue::HandOver() {
 
 void EventQueue::Close() {
   Entries dropped;
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   closed_ = true;
   dropped.swap(events_);
   notice_ = nullptr;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "grpc_breaker/mutex_lock.h"
 
 namespace grpc_breaker::internal {
 
@@ -41,21 +42,21 @@ class ManualControl::Alarm {
 
   void Ring() ABSL_LOCKS_EXCLUDED(mutex_) {
     {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(mutex_);
       if (muted_) return;
       ++ringing_;
     }
     // No listener is called meanwhile, so Mute() waits for nobody else.
     const std::shared_ptr<EventQueue> events = end_if_over_();
     {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(mutex_);
       --ringing_;
     }
     if (events != nullptr) events->Deliver();
   }
 
   void Mute() ABSL_LOCKS_EXCLUDED(mutex_) {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     muted_ = true;
     const auto is_silent = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
       return ringing_ == 0;
@@ -71,24 +72,24 @@ class ManualControl::Alarm {
 };
 
 void ManualControl::Set(ManualState manual, int64_t ends_ns) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   manual_ = std::make_unique<const ManualState>(std::move(manual));
   ends_ns_.store(ends_ns, std::memory_order_relaxed);
 }
 
 void ManualControl::Clear() {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   manual_.reset();
   ends_ns_.store(kNeverNs, std::memory_order_relaxed);
 }
 
 bool ManualControl::is_set() const {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   return manual_ != nullptr;
 }
 
 std::optional<ManualState> ManualControl::Get(int64_t now_ns) const {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   if (manual_ == nullptr) return std::nullopt;
   ManualState manual = *manual_;
   if (ends_ns() != kNeverNs) {
@@ -102,7 +103,7 @@ void ManualControl::UpdateTimer(Environment& environment,
   int64_t ends_ns;
   std::shared_ptr<Alarm> alarm;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     ends_ns = this->ends_ns();
     if (alarm_ == nullptr && ends_ns != kNeverNs) {
       alarm_ = std::make_shared<Alarm>(std::move(end_if_over));
@@ -116,7 +117,7 @@ void ManualControl::UpdateTimer(Environment& environment,
                               [alarm = std::move(alarm)] { alarm->Ring(); });
   }
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     // Else the state is over, or another one was set, whose own update follows.
     if (this->ends_ns() == ends_ns) std::swap(timer, timer_);
   }
@@ -127,7 +128,7 @@ void ManualControl::StopTimer(Environment& environment) {
   std::shared_ptr<Alarm> alarm;
   Environment::TimerId timer;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     alarm = alarm_;
     timer = timer_;
   }

@@ -4,6 +4,7 @@
 #include "absl/base/const_init.h"
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "grpc_breaker/mutex_lock.h"
 
 namespace grpc_breaker::internal::thread_slot {
 namespace {
@@ -24,7 +25,7 @@ struct Owner {
   uint32_t shard;
 
   ~Owner() {
-    absl::MutexLock lock(&mutex);
+    MutexLock lock(mutex);
     current = NextShared();
     exclusive_in_use &= ~(1u << shard);
   }
@@ -35,7 +36,7 @@ struct Owner {
 uint32_t Assign() {
   uint32_t free_shard = 0;
   {
-    absl::MutexLock lock(&mutex);
+    MutexLock lock(mutex);
     while (free_shard < kExclusiveShards &&
            (exclusive_in_use >> free_shard & 1u) != 0) {
       ++free_shard;

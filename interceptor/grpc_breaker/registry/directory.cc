@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "grpc_breaker/base/user_code.h"
+#include "grpc_breaker/mutex_lock.h"
 #include "grpc_breaker/registry.h"
 #include "grpc_breaker/registry/directory_state.h"
 
@@ -18,7 +19,7 @@ class DirectoryState::Subscriber {
   // False if the listener threw.
   bool Notify(Event event) {
     {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(mutex_);
       if (stopped_) return true;
       ++running_;
     }
@@ -26,7 +27,7 @@ class DirectoryState::Subscriber {
     innermost_frame_ = &frame;
     const bool well = CallUserCode([&] { event(listener_); });
     innermost_frame_ = frame.outer;
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     --running_;
     return well;
   }
@@ -38,7 +39,7 @@ class DirectoryState::Subscriber {
     for (const Frame* frame = innermost_frame_; frame; frame = frame->outer) {
       ours += frame->subscriber == this ? 1 : 0;
     }
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     stopped_ = true;
     const auto idle = [this, ours]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
       return running_ == ours;
@@ -70,7 +71,7 @@ class DirectoryState::Handle final : public Directory::Subscription {
       : state_(std::move(state)), subscriber_(std::move(subscriber)) {}
   ~Handle() override {
     {
-      absl::MutexLock lock(&state_->mutex_);
+      MutexLock lock(state_->mutex_);
       auto& all = state_->subscribers_;
       all.erase(std::remove(all.begin(), all.end(), subscriber_), all.end());
     }
@@ -84,7 +85,7 @@ class DirectoryState::Handle final : public Directory::Subscription {
 
 void DirectoryState::Enter(const std::shared_ptr<Registry>& registry,
                            std::string* name) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   Entry entry{registry, ++last_sequence_, *name, 1};
   if (registries_.contains(*name)) {
     Numbers& used = numbers_[entry.wanted];
@@ -101,7 +102,7 @@ void DirectoryState::Enter(const std::shared_ptr<Registry>& registry,
 }
 
 void DirectoryState::Leave(const std::string& name) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   const auto entry = registries_.find(name);
   if (entry->second.number > 1) {
     const auto used = numbers_.find(entry->second.wanted);
@@ -114,7 +115,7 @@ void DirectoryState::Leave(const std::string& name) {
 bool DirectoryState::Notify(Event event) {
   std::vector<std::shared_ptr<Subscriber>> copy;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     copy = subscribers_;
   }
   bool well = true;
@@ -125,7 +126,7 @@ bool DirectoryState::Notify(Event event) {
 DirectoryState::Registries DirectoryState::All() const {
   std::vector<std::pair<uint64_t, std::shared_ptr<Registry>>> living;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     for (const auto& [name, entry] : registries_) {
       if (auto registry = entry.registry.lock()) {
         living.emplace_back(entry.sequence, std::move(registry));
@@ -143,7 +144,7 @@ DirectoryState::Registries DirectoryState::All() const {
 DirectoryState::Registries DirectoryState::From(absl::string_view name,
                                                 size_t at_most) const {
   Registries result;
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   for (auto it = registries_.lower_bound(name);
        it != registries_.end() && result.size() < at_most; ++it) {
     if (auto registry = it->second.registry.lock()) {
@@ -157,7 +158,7 @@ std::unique_ptr<Directory::Subscription> DirectoryState::Subscribe(
     DirectoryListener& listener) {
   auto subscriber = std::make_shared<Subscriber>(listener);
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     subscribers_.push_back(subscriber);
   }
   return std::make_unique<Handle>(shared_from_this(), std::move(subscriber));

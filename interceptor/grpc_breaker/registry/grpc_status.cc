@@ -57,7 +57,7 @@ void AddDetail(absl::string_view type_url, const Message& message,
                v1::RpcStatus* details) {
   google::protobuf::Any* any = details->add_details();
   any->set_type_url(std::string(type_url));
-  message.SerializeToString(any->mutable_value());
+  any->set_value(message.SerializeAsString());
 }
 
 void AddRetryInfo(absl::Duration delay, v1::RpcStatus* details) {
@@ -73,7 +73,7 @@ void SetProcess(uint64_t process, v1::RpcStatus* details) {
     if (TypeName(any.type_url()) == TypeName(kBreakerRejectionTypeUrl) &&
         rejection.ParseFromString(any.value())) {
       rejection.set_process(process);
-      rejection.SerializeToString(any.mutable_value());
+      any.set_value(rejection.SerializeAsString());
     }
   }
 }
@@ -237,9 +237,8 @@ void NormalizeReceived(grpc::Status* status) {
   const bool forwarded = IsBreakerRejection(*status);
   if (known && !forwarded) return;
   std::string details = status->error_details();
-  if (forwarded) {
-    v1::RpcStatus parsed;
-    parsed.ParseFromString(details);
+  v1::RpcStatus parsed;
+  if (forwarded && parsed.ParseFromString(details)) {
     SetProcess(0, &parsed);
     details = parsed.SerializeAsString();
   }

@@ -48,7 +48,7 @@ std::optional<std::vector<std::string>> MethodsOf(absl::string_view service) {
   if (descriptor == nullptr) return std::nullopt;
   std::vector<std::string> names;
   for (int i = 0; i < descriptor->method_count(); ++i) {
-    names.push_back(descriptor->method(i)->name());
+    names.emplace_back(descriptor->method(i)->name());
   }
   return names;
 }

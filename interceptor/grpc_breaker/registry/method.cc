@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "grpc_breaker/base/user_code.h"
+#include "grpc_breaker/mutex_lock.h"
 #include "grpc_breaker/registry.h"
 #include "grpc_breaker/registry/directory_state.h"
 #include "grpc_breaker/registry/linked_protos.h"
@@ -31,12 +32,12 @@ std::shared_ptr<const Policy> Method::policy() const {
 
 void Method::RecordError(LastError error) {
   error.at = registry_.environment().Now();
-  absl::MutexLock lock(&mutex_);
+  internal::MutexLock lock(mutex_);
   last_error_ = std::move(error);
 }
 
 std::optional<LastError> Method::last_error() const {
-  absl::MutexLock lock(&mutex_);
+  internal::MutexLock lock(mutex_);
   return last_error_;
 }
 

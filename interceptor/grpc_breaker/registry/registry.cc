@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "grpc_breaker/base/user_code.h"
+#include "grpc_breaker/mutex_lock.h"
 #include "grpc_breaker/registry/directory_state.h"
 #include "grpc_breaker/registry/method_name.h"
 #include "grpc_breaker/registry/policy_table.h"
@@ -49,7 +50,7 @@ absl::StatusOr<std::shared_ptr<Registry>> Registry::Create(Options options) {
   registry->other_ = registry->MakeMethod(kOtherMethods, table);
   for (const auto& [name, policy] : table->policies().methods) {
     std::unique_ptr<Method> method = registry->MakeMethod(name, table);
-    absl::MutexLock lock(&registry->mutex_);
+    internal::MutexLock lock(registry->mutex_);
     registry->Add(std::move(method));
   }
 
@@ -87,7 +88,7 @@ Method& Registry::FindOrCreate(absl::string_view name) {
     std::unique_ptr<Method> made = MakeMethod(name, table);
     Method& method = *made;
     {
-      absl::MutexLock lock(&mutex_);
+      internal::MutexLock lock(mutex_);
       if (Method* found = Lookup(name, hash)) return *found;
       if (table_ != table ||
           size_.load(std::memory_order_relaxed) >= max_methods_) {
@@ -117,14 +118,14 @@ bool Registry::Exempts(absl::string_view method) const {
 }
 
 std::vector<const Method*> Registry::Methods() const {
-  absl::MutexLock lock(&mutex_);
+  internal::MutexLock lock(mutex_);
   return std::vector<const Method*>(by_name_.begin(), by_name_.end());
 }
 
 std::vector<const Method*> Registry::MethodsFrom(absl::string_view name,
                                                  size_t at_most) const {
   std::vector<const Method*> result;
-  absl::MutexLock lock(&mutex_);
+  internal::MutexLock lock(mutex_);
   for (auto it = by_name_.lower_bound(name);
        it != by_name_.end() && result.size() < at_most; ++it) {
     result.push_back(*it);
@@ -144,7 +145,7 @@ absl::Status Registry::ReplacePolicies(Policies policies) {
   std::vector<Method*> known;
   std::vector<const Method*> added;
   {
-    absl::MutexLock lock(&mutex_);
+    internal::MutexLock lock(mutex_);
     known.assign(by_name_.begin(), by_name_.end());
     for (const auto& method : made) {
       if (!by_name_.contains(method->name())) added.push_back(method.get());
@@ -180,7 +181,7 @@ std::unique_ptr<Method> Registry::MakeMethod(absl::string_view name,
 }
 
 Registry::Table Registry::table() const {
-  absl::MutexLock lock(&mutex_);
+  internal::MutexLock lock(mutex_);
   return table_;
 }
 
@@ -209,7 +210,7 @@ Method& Registry::Other() {
   if (!other_used_.load(std::memory_order_relaxed) &&
       !other_used_.exchange(true, std::memory_order_relaxed)) {
     {
-      absl::MutexLock lock(&mutex_);
+      internal::MutexLock lock(mutex_);
       by_name_.insert(other_.get());
     }
     NotifyAdded(*other_);

@@ -8,6 +8,7 @@
 
 #include "grpc/grpc.h"
 #include "grpc/support/time.h"
+#include "grpc_breaker/mutex_lock.h"
 
 namespace grpc_breaker::internal {
 namespace {
@@ -123,7 +124,7 @@ AttemptQueue::~AttemptQueue() {
 grpc::CompletionQueue* AttemptQueue::queue() {
   Pollers* pollers = pollers_.load(std::memory_order_acquire);
   if (pollers == nullptr || !pollers->IsHere()) {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     pollers = pollers_.load(std::memory_order_relaxed);
     if (pollers == nullptr || !pollers->IsHere()) {
       pollers = new Pollers;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "grpc_breaker/grpc_status.h"
+#include "grpc_breaker/mutex_lock.h"
 #include "grpc_breaker/registry/wire_status.h"
 #include "grpc_breaker/rpc/classify.h"
 #include "grpc_breaker/rpc/deadline.h"
@@ -118,7 +119,7 @@ void ObservingInterceptor::ObserveResponse(Batch* batch) {
   if (phase_.load(std::memory_order_acquire) != Phase::kAdmitted) return;
   if (Has(batch, HookPoint::POST_RECV_MESSAGE) &&
       batch->GetRecvMessage() != nullptr) {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     Phase admitted = Phase::kAdmitted;
     if (phase_.compare_exchange_strong(admitted, Phase::kAnswered,
                                        std::memory_order_release)) {
@@ -127,7 +128,7 @@ void ObservingInterceptor::ObserveResponse(Batch* batch) {
   } else if (Has(batch, HookPoint::POST_RECV_INITIAL_METADATA) &&
              !cancelled_.load(std::memory_order_relaxed)) {
     // Comes for calls that have failed as well: see OnStatus.
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     metadata_at_ = call_.environment().Now();
   }
 }

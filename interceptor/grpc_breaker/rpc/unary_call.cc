@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "grpc_breaker/base/user_code.h"
 #include "grpc_breaker/grpc_status.h"
+#include "grpc_breaker/mutex_lock.h"
 #include "grpc_breaker/rpc/attempt_recorder.h"
 #include "grpc_breaker/rpc/classify.h"
 
@@ -53,13 +54,13 @@ void UnaryCall::Start(std::unique_ptr<grpc::ChannelInterface> channel,
 }
 
 bool UnaryCall::cancelled() const {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   return cancelled_;
 }
 
 void UnaryCall::WhenDone(Waiter waiter) {
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     if (!done_) {
       waiters_.push_back(std::move(waiter));
       return;
@@ -73,7 +74,7 @@ void UnaryCall::Cancel() {
   std::shared_ptr<ParentWatch> watch;
   bool ended_backoff;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     cancelled_ = true;
     attempt = attempt_;
     ended_backoff = EndBackoff(&watch);
@@ -102,7 +103,7 @@ void UnaryCall::Try() {
   std::shared_ptr<Attempt> attempt = MakeAttempt(now);
   bool cancelled;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     cancelled = cancelled_;
     if (!cancelled) attempt_ = attempt;
   }
@@ -169,7 +170,7 @@ void UnaryCall::OnAttemptDone() {
   std::shared_ptr<Attempt> attempt;
   bool cancelled;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     attempt = std::move(attempt_);
     cancelled = cancelled_;
   }
@@ -220,12 +221,12 @@ UnaryResult UnaryCall::RefuseReply() {
 }
 
 void UnaryCall::SetFinalStatus(grpc::Status status) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   final_status_ = std::move(status);
 }
 
 grpc::Status UnaryCall::FinalStatus() const {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   return final_status_.value_or(result_.status);
 }
 
@@ -249,7 +250,7 @@ UnaryCall::End UnaryCall::EndOf(RetryDecision::Verdict verdict) {
 void UnaryCall::Wait(absl::Duration delay, MonotonicTime now) {
   uint64_t backoff;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     backoff = ++backoffs_;
     parent_end_.reset();
   }
@@ -259,7 +260,7 @@ void UnaryCall::Wait(absl::Duration delay, MonotonicTime now) {
   bool cancelled;
   std::optional<grpc_status_code> parent_end;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     cancelled = cancelled_;
     parent_end = parent_end_;
     if (!cancelled && !parent_end.has_value()) {
@@ -291,7 +292,7 @@ std::shared_ptr<ParentWatch> UnaryCall::WatchParent(uint64_t backoff) {
 void UnaryCall::OnParentEnded(uint64_t backoff, grpc_status_code code) {
   std::shared_ptr<ParentWatch> watch;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     if (backoff_ != backoff) {
       if (backoffs_ == backoff) parent_end_ = code;  // It has not begun.
       return;
@@ -325,7 +326,7 @@ void UnaryCall::OnTimer() {
   std::shared_ptr<ParentWatch> watch;
   bool cancelled;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     timer_ = Environment::kNoTimer;
     backoff_ = 0;
     watch = std::move(parent_watch_);
@@ -349,7 +350,7 @@ void UnaryCall::Finish(End end, grpc::Status status) {
   }
   std::vector<Waiter> waiters;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     result_ = std::move(result);
     done_ = true;
     waiters.swap(waiters_);

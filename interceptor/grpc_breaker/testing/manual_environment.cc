@@ -10,6 +10,7 @@
 #include "absl/random/distributions.h"
 #include "absl/synchronization/mutex.h"
 #include "grpc_breaker/base/timer_queue.h"
+#include "grpc_breaker/mutex_lock.h"
 
 namespace grpc_breaker {
 namespace {
@@ -37,7 +38,7 @@ void ManualEnvironment::Advance(absl::Duration duration) {
 bool ManualEnvironment::AdvanceToNextTimer() {
   std::optional<MonotonicTime> due;
   {
-    absl::MutexLock lock(&state_->mutex);
+    internal::MutexLock lock(state_->mutex);
     due = state_->timers.NextDue();
   }
   if (!due.has_value()) return false;
@@ -49,7 +50,7 @@ void ManualEnvironment::AdvanceTo(MonotonicTime target) {
   for (;;) {
     internal::TimerQueue::Function function;
     {
-      absl::MutexLock lock(&state_->mutex);
+      internal::MutexLock lock(state_->mutex);
       const std::optional<MonotonicTime> due = state_->timers.NextDue();
       if (!due.has_value() || *due > std::max(target, state_->now)) {
         state_->now = std::max(state_->now, target);
@@ -63,32 +64,32 @@ void ManualEnvironment::AdvanceTo(MonotonicTime target) {
 }
 
 void ManualEnvironment::ScriptUniform(std::initializer_list<double> values) {
-  absl::MutexLock lock(&state_->mutex);
+  internal::MutexLock lock(state_->mutex);
   state_->uniform_script.insert(state_->uniform_script.end(), values);
 }
 
 void ManualEnvironment::SeedUniform(uint64_t seed) {
-  absl::MutexLock lock(&state_->mutex);
+  internal::MutexLock lock(state_->mutex);
   state_->generator.emplace(seed);
 }
 
 size_t ManualEnvironment::pending_timers() const {
-  absl::MutexLock lock(&state_->mutex);
+  internal::MutexLock lock(state_->mutex);
   return state_->timers.size();
 }
 
 std::vector<absl::Duration> ManualEnvironment::sleeps() const {
-  absl::MutexLock lock(&state_->mutex);
+  internal::MutexLock lock(state_->mutex);
   return state_->sleeps;
 }
 
 absl::Duration ManualEnvironment::elapsed() const {
-  absl::MutexLock lock(&state_->mutex);
+  internal::MutexLock lock(state_->mutex);
   return absl::FromChrono(state_->now - kStart);
 }
 
 MonotonicTime ManualEnvironment::Now() {
-  absl::MutexLock lock(&state_->mutex);
+  internal::MutexLock lock(state_->mutex);
   return state_->now;
 }
 
@@ -97,7 +98,7 @@ absl::Time ManualEnvironment::WallNow() {
 }
 
 double ManualEnvironment::Uniform() {
-  absl::MutexLock lock(&state_->mutex);
+  internal::MutexLock lock(state_->mutex);
   if (!state_->uniform_script.empty()) {
     const double value = state_->uniform_script.front();
     state_->uniform_script.pop_front();
@@ -111,14 +112,14 @@ double ManualEnvironment::Uniform() {
 
 Environment::TimerId ManualEnvironment::RunAt(
     MonotonicTime when, absl::AnyInvocable<void() &&> function) {
-  absl::MutexLock lock(&state_->mutex);
+  internal::MutexLock lock(state_->mutex);
   return state_->timers.Add(when, std::move(function));
 }
 
 bool ManualEnvironment::Cancel(TimerId timer) {
   std::optional<internal::TimerQueue::Function> function;
   {
-    absl::MutexLock lock(&state_->mutex);
+    internal::MutexLock lock(state_->mutex);
     function = state_->timers.Remove(timer);
   }
   return function.has_value();
@@ -131,7 +132,7 @@ void ManualEnvironment::Run(absl::AnyInvocable<void() &&> function) {
 void ManualEnvironment::Sleep(absl::Duration duration) {
   if (duration <= absl::ZeroDuration()) return;
   {
-    absl::MutexLock lock(&state_->mutex);
+    internal::MutexLock lock(state_->mutex);
     state_->sleeps.push_back(duration);
   }
   Advance(duration);
