@@ -11,6 +11,7 @@
 #include "grpc/support/alloc.h"
 #include "grpc_breaker/rpc/private_member.h"
 #include "grpcpp/create_channel.h"
+#include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/impl/codegen/delegating_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "gtest/gtest.h"
@@ -232,10 +233,23 @@ TEST(CoreChannelOfTest, FindsTheCoresChannelOfAPlainChannelOnly) {
   EXPECT_EQ(CoreChannelOf(nullptr), nullptr);
 }
 
+TEST(TargetOfTest, IsThatOfTheChannelOfTheCall) {
+  grpc::ClientContext context;
+  EXPECT_EQ(TargetOf(context), std::nullopt);
+  const auto channel = grpc::CreateChannel("ipv4:127.0.0.1:1",
+                                           grpc::InsecureChannelCredentials());
+  grpc::GenericStub stub(channel);
+  grpc::CompletionQueue queue;
+  const auto call =
+      stub.PrepareUnaryCall(&context, "/pkg.S/M", grpc::ByteBuffer(), &queue);
+
+  EXPECT_EQ(TargetOf(context), "ipv4:127.0.0.1:1");
+}
+
 TEST(HasTrailersOnlyTest, IsFalseForACallThatWasNeverMade) {
   grpc::ClientContext context;
 
-  EXPECT_FALSE(HasTrailersOnly(context));
+  EXPECT_FALSE(HasTrailersOnly("", context));
 }
 
 }  // namespace

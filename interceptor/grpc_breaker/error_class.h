@@ -68,6 +68,9 @@ struct ErrorOrigin {
   // Whether the status was sent by a server, as opposed to made by this
   // process because no answer came. Unset: guessed from the message.
   std::optional<bool> server_answered;
+  // The server had begun to answer, so that it has seen the attempt, whatever
+  // the message says.
+  bool answer_begun = false;
   // The application cancelled the call.
   bool cancelled_by_caller = false;
   // DEADLINE_EXCEEDED is this attempt's own time-out, and the call's deadline

@@ -36,15 +36,6 @@ GRPC_BREAKER_EXPORT ErrorClass ClassifyError(const grpc::Status& status,
 GRPC_BREAKER_EXPORT bool ShouldRetry(const grpc::Status& status, int attempt,
                                      int max_retries);
 
-// Whether a server sent the status of a call, judged by
-// ClientContext::debug_error_string() (gRPC core 1.51; verified by the tests).
-// False: this process made it, as for a failure to connect, a deadline, or
-// credentials that could not be had.
-// Nothing: it cannot be told, since the text is empty or says that the
-// connection broke, which the core reports as if the peer had.
-GRPC_BREAKER_EXPORT std::optional<bool> ServerAnswered(
-    absl::string_view debug_error_string);
-
 // The status of a call that a breaker refused: UNAVAILABLE, with a message for
 // people and the details grpc_breaker.v1.BreakerRejection and, if the
 // retry-after is known, google.rpc.RetryInfo.

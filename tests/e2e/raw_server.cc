@@ -312,6 +312,9 @@ void RawServer::Accept() {
 }
 
 void RawServer::Serve(const std::shared_ptr<RawConnection>& connection) {
+  if (when_ == When::kConnected) {
+    return script_(RawCall(connection, 0, ++scripted_));
+  }
   if (!connection->Read(kPreface.size()).has_value()) return;
   connection->Write({{kSettings, 0, 0, ""}});
   while (std::optional<Frame> frame = connection->ReadFrame()) {
@@ -337,6 +340,13 @@ void RawServer::Serve(const std::shared_ptr<RawConnection>& connection) {
     }
     if (connection->is_to_be_reset()) return;
   }
+}
+
+RawServer::Script AfterHeaders(std::function<void(RawCall)> rest) {
+  return [rest = std::move(rest)](RawCall call) {
+    call.SendHeaders(ResponseHeaders());
+    rest(call);
+  };
 }
 
 }  // namespace grpc_breaker::e2e

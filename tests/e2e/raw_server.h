@@ -101,7 +101,9 @@ class RawServer {
   // wait, and delays PING then.
   using Script = std::function<void(RawCall)>;
 
-  enum class When { kRequestBegun, kRequestFinished };
+  // kConnected: for each connection, which the server then gives up; the script
+  // may close or reset it.
+  enum class When { kConnected, kRequestBegun, kRequestFinished };
 
   explicit RawServer(Script script, When when = When::kRequestFinished);
   ~RawServer();
@@ -133,6 +135,9 @@ class RawServer {
   std::vector<std::thread> servers_ ABSL_GUARDED_BY(mutex_);
   std::thread acceptor_;
 };
+
+// Answers the headers, then does the rest.
+RawServer::Script AfterHeaders(std::function<void(RawCall)> rest);
 
 }  // namespace grpc_breaker::e2e
 

@@ -1,7 +1,7 @@
-// What comes from the wire that no well-kept server sends: broken streams and
-// connections, statuses of other implementations and of proxies, replies that
-// are none. Each is the same to the application as on a bare channel, but for
-// what is said here, and told to the breaker for what it is.
+// What comes from the wire that no well-kept server sends, and what becomes of
+// the call: requests that were refused, pages of proxies, replies that are
+// none, rejections from further down. Who made a status is in
+// error_origin_test.cc.
 
 #include <functional>
 #include <string>
@@ -11,7 +11,6 @@
 #include "grpc_breaker/trailing_metadata.h"
 #include "tests/e2e/fixture.h"
 #include "tests/e2e/raw_server.h"
-#include "tests/e2e/stream_flavours.h"
 
 namespace grpc_breaker::e2e {
 namespace {
@@ -21,136 +20,7 @@ using ::grpc::StatusCode;
 // A message of 32 bytes that breaks off.
 const absl::string_view kHalfAMessage("\0\0\0\0\x20half", 9);
 
-struct WireCase {
-  std::string name;
-  RawServer::Script script;
-  StatusCode code;  // As the application sees it.
-  std::string error_class;
-};
-
-RawServer::Script Says(int code, const std::string& message) {
-  return [=](RawCall call) { call.SendTrailersOnly(code, message); };
-}
-
-RawServer::Script AfterHeaders(std::function<void(RawCall)> then) {
-  return [then = std::move(then)](RawCall call) {
-    call.SendHeaders(ResponseHeaders());
-    then(call);
-  };
-}
-
-std::vector<WireCase> AllWireCases() {
-  const std::string lost = "NETWORK MEDIUM FAILURE retryable";
-  const std::string too_large = "RESOURCE HIGH IGNORED";
-  const std::string rate_limit = "RATE_LIMIT MEDIUM FAILURE retryable";
-  return {
-      // Nothing was done.
-      {"Refused", [](RawCall call) { call.Reset(Http2Error::kRefusedStream); },
-       StatusCode::UNAVAILABLE, lost + " never sent"},
-      {"GoAwayUnseen", [](RawCall call) { call.GoAway(0); },
-       StatusCode::UNAVAILABLE, lost + " never sent"},
-      // Perhaps something was.
-      {"Reset", [](RawCall call) { call.Reset(Http2Error::kInternalError); },
-       StatusCode::INTERNAL, lost},
-      {"Cancelled", [](RawCall call) { call.Reset(Http2Error::kCancel); },
-       StatusCode::CANCELLED, lost},
-      {"ResetAfterHeaders",
-       AfterHeaders([](RawCall call) { call.Reset(Http2Error::kNoError); }),
-       StatusCode::INTERNAL, lost},
-      {"CancelledAfterHeaders",
-       AfterHeaders([](RawCall call) { call.Reset(Http2Error::kCancel); }),
-       StatusCode::CANCELLED, lost},
-      {"Closed", [](RawCall call) { call.CloseConnection(); },
-       StatusCode::UNAVAILABLE, lost},
-      {"ConnectionReset", [](RawCall call) { call.ResetConnection(); },
-       StatusCode::UNAVAILABLE, lost},
-      {"ClosedInAMessage", AfterHeaders([](RawCall call) {
-         call.SendData(kHalfAMessage);
-         call.CloseConnection();
-       }),
-       StatusCode::UNAVAILABLE, lost},
-      {"EndedInAMessage", AfterHeaders([](RawCall call) {
-         call.SendData(kHalfAMessage, /*end_stream=*/true);
-       }),
-       StatusCode::UNKNOWN, lost},
-      {"EndedWithoutAStatus", AfterHeaders([](RawCall call) {
-         call.SendData("", /*end_stream=*/true);
-       }),
-       StatusCode::UNKNOWN, lost},
-      {"EnhanceYourCalm",
-       [](RawCall call) { call.Reset(Http2Error::kEnhanceYourCalm); },
-       StatusCode::RESOURCE_EXHAUSTED, rate_limit},
-      // Larger than a limit, in the words of Go, Java, .NET, Rust, Connect.
-      {"TooLargeGo",
-       Says(8, "grpc: received message larger than max (5 vs. 4)"),
-       StatusCode::RESOURCE_EXHAUSTED, too_large},
-      {"TooLargeJava", Says(8, "gRPC message exceeds maximum size 4: 5"),
-       StatusCode::RESOURCE_EXHAUSTED, too_large},
-      {"TooLargeDotNet",
-       Says(8, "Received message exceeds the maximum configured message size."),
-       StatusCode::RESOURCE_EXHAUSTED, too_large},
-      {"TooLargeRust",
-       Says(8,
-            "Error, message length too large: found 5 bytes, the limit is: 4 "
-            "bytes"),
-       StatusCode::RESOURCE_EXHAUSTED, too_large},
-      {"TooLargeConnect",
-       Says(8, "message size 5 is larger than configured max 4"),
-       StatusCode::RESOURCE_EXHAUSTED, too_large},
-      {"TrailersTooLarge",
-       [](RawCall call) {
-         call.SendTrailersOnly(StatusCode::NOT_FOUND, "no",
-                               {{"x-large", std::string(20'000, 'x')}});
-       },
-       StatusCode::RESOURCE_EXHAUSTED, too_large},
-      {"QuotaOfMessages", Says(8, "message quota exceeded, slow down"),
-       StatusCode::RESOURCE_EXHAUSTED, rate_limit},
-      // Codes that there are not.
-      {"Code99", Says(99, "what?"), StatusCode::UNKNOWN,
-       "PERMANENT HIGH FAILURE"},
-      {"Code17", Says(17, "what?"), StatusCode::UNKNOWN,
-       "PERMANENT HIGH FAILURE"},
-  };
-}
-
-class WireTest : public E2eTest {
- protected:
-  // One call of each kind: made by the library, native, and a stream.
-  void CallEachWay(const WireCase& wire) {
-    RawServer server(wire.script);
-    policy().retry.max_retries = 0;
-    int failures_told = 0;
-    policy().on_final_failure = [&](const FailedCall&) { ++failures_told; };
-    Check(wire, kUnary,
-          Call(Flavour::kSync, MakeChannelTo(server.target()), "hello").status);
-    EXPECT_EQ(failures_told, 1);
-
-    policy().on_final_failure = nullptr;
-    Check(wire, kUnary,
-          Call(Flavour::kSync, MakeChannelTo(server.target()), "hello").status);
-    auto stream = StartStream({StreamKind::kServer, StreamApi::kSync},
-                              MakeChannelTo(server.target()));
-    Check(wire, MethodOf(StreamKind::kServer),
-          RunStream(*stream, StreamKind::kServer, {"hello"}).call.status);
-  }
-
-  void Check(const WireCase& wire, const std::string& method,
-             const grpc::Status& status) {
-    EXPECT_EQ(status.error_code(), wire.code) << status.error_message();
-    EXPECT_EQ(LastClass(method), wire.error_class) << status.error_message();
-  }
-};
-
-class WireStatusTest : public WireTest,
-                       public ::testing::WithParamInterface<WireCase> {};
-
-TEST_P(WireStatusTest, IsTakenForWhatItIsHoweverTheCallIsMade) {
-  CallEachWay(GetParam());
-}
-
-INSTANTIATE_TEST_SUITE_P(All, WireStatusTest,
-                         ::testing::ValuesIn(AllWireCases()),
-                         [](const auto& info) { return info.param.name; });
+using WireTest = E2eTest;
 
 TEST_F(WireTest, CallThatAServerRefusedUnseenIsRepeatedThoughItMayNotBe) {
   policy().idempotency = Idempotency::kAsDeclared;

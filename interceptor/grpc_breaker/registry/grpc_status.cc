@@ -6,10 +6,8 @@
 
 #include "absl/random/random.h"
 #include "absl/strings/cord.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "grpc_breaker/registry/wire_status.h"
-#include "grpc_breaker/status/core_messages.h"
 #include "grpc_breaker/v1/rpc_details.pb.h"
 
 namespace grpc_breaker {
@@ -76,15 +74,6 @@ void SetProcess(uint64_t process, v1::RpcStatus* details) {
       any.set_value(rejection.SerializeAsString());
     }
   }
-}
-
-// As opposed to the target of a channel, which the core shows where a call
-// never got as far as a connection.
-bool IsTransportAddress(absl::string_view peer) {
-  return absl::StartsWith(peer, "ipv4:") || absl::StartsWith(peer, "ipv6:") ||
-         absl::StartsWith(peer, "unix:") ||
-         absl::StartsWith(peer, "unix-abstract:") ||
-         absl::StartsWith(peer, "vsock:") || absl::StartsWith(peer, "inproc");
 }
 
 grpc::Status MakeStatus(grpc::StatusCode code, absl::string_view message,
@@ -160,24 +149,6 @@ ErrorClass ClassifyError(const grpc::Status& status,
 
 bool ShouldRetry(const grpc::Status& status, int attempt, int max_retries) {
   return attempt < max_retries && ClassifyError(status).retryable;
-}
-
-std::optional<bool> ServerAnswered(absl::string_view debug_error_string) {
-  if (debug_error_string.empty()) return std::nullopt;
-  constexpr absl::string_view kPeer = "Error received from peer ";
-  const size_t peer = debug_error_string.find(kPeer);
-  if (peer == absl::string_view::npos ||
-      !IsTransportAddress(debug_error_string.substr(peer + kPeer.size()))) {
-    return false;
-  }
-  constexpr absl::string_view kMessage = "grpc_message:\"";
-  const size_t message = debug_error_string.find(kMessage);
-  if (message != absl::string_view::npos &&
-      internal::SaysConnectionLost(
-          debug_error_string.substr(message + kMessage.size()))) {
-    return std::nullopt;
-  }
-  return true;
 }
 
 grpc::Status MakeRejectionStatus(absl::string_view method,

@@ -3,30 +3,15 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "grpc_breaker/error_origin.h"
 #include "grpc_breaker/grpc_status.h"
-#include "grpc_breaker/rpc/context_access.h"
-#include "grpc_breaker/status/core_messages.h"
 
 namespace grpc_breaker::internal {
-namespace {
-
-// No frame of a server's, as far as that can be told afterwards.
-bool NothingCame(grpc::ClientContext& context) {
-  return !HasTrailersOnly(context) &&
-         context.GetServerTrailingMetadata().empty();
-}
-
-}  // namespace
-
 ErrorClass ClassifyAttempt(const Policy& policy, const grpc::Status& status,
                            grpc::ClientContext& context, ErrorOrigin origin) {
-  if (!status.ok()) {
-    origin.server_answered = ServerAnswered(context.debug_error_string());
-    // A target that is an address looks like the peer of a connection.
-    if (SaysNoCredentials(status.error_message()) && NothingCame(context)) {
-      origin.server_answered = false;
-    }
-  }
+  const ErrorOrigin seen = OriginOf(status, context);
+  origin.server_answered = seen.server_answered;
+  origin.answer_begun = seen.answer_begun;
   ErrorClass error = ClassifyError(status, origin);
   const auto it = policy.classification.find(status.error_code());
   if (it != policy.classification.end() && !origin.cancelled_by_caller) {

@@ -2,7 +2,9 @@
 
 #include <map>
 
+#include "grpc/support/alloc.h"
 #include "grpc_breaker/rpc/private_member.h"
+#include "grpc_breaker/status/core_messages.h"
 #include "grpcpp/support/client_callback.h"
 
 namespace grpc_breaker::internal {
@@ -39,6 +41,10 @@ struct Metadata : MemberOfContext<std::multimap<std::string, std::string>> {
   friend Pointer Get(Metadata);
 };
 
+struct ChannelOfContext : MemberOfContext<std::shared_ptr<grpc::Channel>> {
+  friend Pointer Get(ChannelOfContext);
+};
+
 struct CoreChannel : MemberOf<grpc::Channel, grpc_channel* const> {
   friend Pointer Get(CoreChannel);
 };
@@ -56,6 +62,7 @@ template struct PrivateMember<DebugErrorString,
                               &grpc::ClientContext::debug_error_string_>;
 template struct PrivateMember<Metadata,
                               &grpc::ClientContext::send_initial_metadata_>;
+template struct PrivateMember<ChannelOfContext, &grpc::ClientContext::channel_>;
 template struct PrivateMember<CoreChannel, &grpc::Channel::c_channel_>;
 #endif  // GRPC_BREAKER_HAS_PRIVATE_ACCESS
 
@@ -117,7 +124,25 @@ grpc_channel* CoreChannelOf(grpc::ChannelInterface* channel) {
 #endif
 }
 
-bool HasTrailersOnly(grpc::ClientContext& context) {
+std::optional<std::string> TargetOf(const grpc::ClientContext& context) {
+#if GRPC_BREAKER_HAS_PRIVATE_ACCESS
+  if (grpc_channel* channel =
+          CoreChannelOf((context.*Get(ChannelOfContext())).get())) {
+    char* target = grpc_channel_get_target(channel);
+    std::string result = target;
+    gpr_free(target);
+    return result;
+  }
+#else
+  (void)context;
+#endif
+  return std::nullopt;
+}
+
+bool HasTrailersOnly(absl::string_view message, grpc::ClientContext& context) {
+  // gRPC 1.83, built with assertions, does not survive to be asked this where
+  // it stopped in the middle of headers.
+  if (SaysTooLarge(message)) return true;
   // The only door to what the core knows of this.
   class Reactor final : public grpc::internal::ClientReactor {
     void OnDone(const grpc::Status& /*status*/) override {}

@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "grpc/grpc.h"
 #include "grpc_breaker/export.h"
 #include "grpcpp/channel.h"
@@ -61,9 +62,16 @@ GRPC_BREAKER_EXPORT void CopyDebugErrorString(
 GRPC_BREAKER_EXPORT grpc_channel* CoreChannelOf(
     grpc::ChannelInterface* channel);
 
-// Whether a server ended this call by a single frame of headers: an answer that
-// it has made, whatever its text looks like. The call is over.
-GRPC_BREAKER_EXPORT bool HasTrailersOnly(grpc::ClientContext& context);
+// The target of the call's channel, as peer() gives it where no transport was
+// reached; nothing if it cannot be read.
+GRPC_BREAKER_EXPORT std::optional<std::string> TargetOf(
+    const grpc::ClientContext& context);
+
+// Whether no headers came before the end of this call, which is over with
+// `message`: because the server answered by a single frame, or because the
+// stream broke.
+GRPC_BREAKER_EXPORT bool HasTrailersOnly(absl::string_view message,
+                                         grpc::ClientContext& context);
 
 }  // namespace grpc_breaker::internal
 

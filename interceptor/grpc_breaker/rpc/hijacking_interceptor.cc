@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "grpc_breaker/error_origin.h"
 #include "grpc_breaker/grpc_status.h"
 #include "grpc_breaker/rpc/context_access.h"
 #include "grpc_breaker/rpc/deadline.h"
@@ -107,9 +108,11 @@ bool HijackingInterceptor::HasInitialMetadata(Batch* batch) const {
   if (result.status.ok()) return true;
   if (result.attempt == nullptr) return false;
   grpc::ClientContext* context = result.attempt->mutable_context();
-  if (HasTrailersOnly(*context)) return !IsReactorStart(batch);
-  return !context->GetServerInitialMetadata().empty() ||
-         ServerAnswered(context->debug_error_string()) == true;
+  const grpc::Status& status = result.attempt->status();
+  if (!context->GetServerInitialMetadata().empty()) return true;
+  if (OriginOf(status, *context).server_answered == false) return false;
+  return !IsReactorStart(batch) ||
+         !HasTrailersOnly(status.error_message(), *context);
 }
 
 }  // namespace grpc_breaker::internal

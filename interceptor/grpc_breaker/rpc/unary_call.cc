@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "grpc_breaker/base/user_code.h"
+#include "grpc_breaker/error_origin.h"
 #include "grpc_breaker/grpc_status.h"
 #include "grpc_breaker/mutex_lock.h"
 #include "grpc_breaker/rpc/attempt_recorder.h"
@@ -141,12 +142,13 @@ std::shared_ptr<Attempt> UnaryCall::MakeAttempt(MonotonicTime now) {
 // A server that knows gRPC ends the call at the attempt's deadline, too, and
 // what it says of that may come first. Before that, it speaks of its own limit,
 // or of that of a call further down.
-bool UnaryCall::EndedByItsTimeout(const Attempt& attempt) const {
+bool UnaryCall::EndedByItsTimeout(Attempt& attempt) const {
   if (attempt_deadline_ == deadline_ || attempt_ended_ >= deadline_) {
     return false;
   }
   return attempt_ended_ >= attempt_deadline_ - kDeadlineResolution ||
-         ServerAnswered(attempt.context().debug_error_string()) != true;
+         OriginOf(attempt.status(), *attempt.mutable_context())
+                 .server_answered != true;
 }
 
 void UnaryCall::OnRejected(const Rejection& rejection, MonotonicTime now) {

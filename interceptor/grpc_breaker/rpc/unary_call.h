@@ -115,7 +115,7 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
   void Try() ABSL_LOCKS_EXCLUDED(mutex_);
   std::shared_ptr<Attempt> MakeAttempt(MonotonicTime now);
   // For an attempt that has ended with DEADLINE_EXCEEDED.
-  bool EndedByItsTimeout(const Attempt& attempt) const;
+  bool EndedByItsTimeout(Attempt& attempt) const;
   void OnRejected(const Rejection& rejection, MonotonicTime now);
   void OnAttemptDone() ABSL_LOCKS_EXCLUDED(mutex_);
   AttemptVerdict RecordFailure(const grpc::Status& status, Attempt& attempt,

@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/strip.h"
 
 namespace grpc_breaker::internal {
 namespace {
@@ -17,25 +18,42 @@ bool StartsWithAny(absl::string_view message,
   });
 }
 
+// Newer cores put what happened to a stream in brackets: "Stream removed
+// (RST_STREAM (Received RST_STREAM with error code 7))".
+absl::string_view WithoutBrackets(absl::string_view message) {
+  if (absl::ConsumePrefix(&message, "Stream removed (")) {
+    absl::ConsumePrefix(&message, "RST_STREAM (");
+    while (absl::ConsumeSuffix(&message, ")")) {
+    }
+  }
+  return message;
+}
+
 }  // namespace
 
 bool SaysNotConnected(absl::string_view message) {
-  return StartsWithAny(message, {"failed to connect to all addresses",
-                                 "connections to all backends failing",
-                                 "DNS resolution failed for"});
+  return StartsWithAny(message,
+                       {"failed to connect to all addresses",
+                        "connections to all backends failing",
+                        "DNS resolution failed for", "errors resolving "});
 }
 
 bool SaysNotSeen(absl::string_view message) {
+  message = WithoutBrackets(message);
   return message == "Received RST_STREAM with error code 7" ||
          absl::StartsWith(message, "GOAWAY received");
 }
 
 bool SaysConnectionLost(absl::string_view message) {
   return StartsWithAny(
-      message,
-      {"Socket closed", "recvmsg:", "sendmsg:", "Connection reset",
-       "Broken pipe", "GOAWAY received", "Endpoint read failed",
-       "keepalive watchdog timeout", "Received RST_STREAM", "Stream removed"});
+      message, {"Socket closed", "recvmsg:", "sendmsg:", "Connection reset",
+                "Broken pipe", "GOAWAY received", "Endpoint read failed",
+                "keepalive watchdog timeout", "keepalive timeout",
+                "ping timeout", "Received RST_STREAM", "Stream removed"});
+}
+
+bool SaysHttpStatus(absl::string_view message) {
+  return absl::StartsWith(message, "Received http2 header with status: ");
 }
 
 bool SaysNoCredentials(absl::string_view message) {

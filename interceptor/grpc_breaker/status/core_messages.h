@@ -3,8 +3,10 @@
 
 // What the messages of statuses give away: those that gRPC's core makes itself,
 // and what implementations of gRPC say of limits on sizes. The core's texts are
-// those of 1.51, each provoked in the tests; they are matched from the start of
-// the message, so that a server which quotes one is not taken for the core.
+// those of 1.51 and 1.83, each provoked in the tests; they are matched from the
+// start of the message, so that few servers which quote one are taken for the
+// core. Who did make a status is judged by other evidence first: see
+// error_origin.h.
 //
 // Thread-safe: pure functions over values.
 
@@ -22,6 +24,9 @@ GRPC_BREAKER_EXPORT bool SaysNotSeen(absl::string_view message);
 
 // The connection, or the stream on it, broke under the call.
 GRPC_BREAKER_EXPORT bool SaysConnectionLost(absl::string_view message);
+
+// An HTTP server, or a proxy, has answered that does not speak gRPC.
+GRPC_BREAKER_EXPORT bool SaysHttpStatus(absl::string_view message);
 
 // This process could not make the call's credentials, so that nothing was sent.
 GRPC_BREAKER_EXPORT bool SaysNoCredentials(absl::string_view message);

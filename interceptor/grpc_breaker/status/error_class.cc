@@ -113,7 +113,8 @@ void RefineUnanswered(absl::StatusCode code, absl::string_view message,
     error.severity = ErrorSeverity::kMedium;
     error.outcome = Outcome::kFailure;
     error.retryable = true;
-    error.never_sent = unavailable && internal::SaysNotSeen(message);
+    error.never_sent =
+        unavailable && !origin.answer_begun && internal::SaysNotSeen(message);
   } else if (unavailable && internal::SaysNotConnected(message)) {
     error.category = ErrorCategory::kNetwork;
     error.never_sent = true;
