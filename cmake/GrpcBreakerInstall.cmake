@@ -79,4 +79,7 @@ if(NOT GRPC_BREAKER_CORE_ONLY)
   grpc_breaker_pkg_config(
     grpc_breaker_admin_server "A server for the admin service of grpc_breaker"
     LIBRARIES admin_server REQUIRES grpc_breaker)
+  grpc_breaker_pkg_config(
+    grpc_breaker_testing "A manual clock and scripted dice for tests" LIBRARIES
+    testing REQUIRES grpc_breaker)
 endif()
