@@ -76,7 +76,7 @@ differences() {
   )
   diff <(layers "$root/interceptor/CMakeLists.txt") <(layers "$root/interceptor/BUILD.bazel") |
     sed -n 's/^</only CMake has the layer/p; s/^>/only Bazel has the layer/p'
-  local cmake_version bazel_version tool_version
+  local cmake_version bazel_version tool_version vcpkg_version
   cmake_version=$(sed -nE 's/^ *VERSION ([0-9.]+)$/\1/p' "$root/CMakeLists.txt")
   bazel_version=$(sed -nE '0,/^ *version = "([0-9.]+)",$/s//\1/p' "$root/MODULE.bazel")
   [[ -n $cmake_version && $cmake_version == "$bazel_version" ]] ||
@@ -84,6 +84,9 @@ differences() {
   tool_version=$(sed -nE 's/.*BREAKERCTL_VERSION=[\\]*"([0-9.]+).*/\1/p' "$root/tools/breakerctl/BUILD.bazel")
   [[ $tool_version == "$cmake_version" ]] ||
     echo "CMake has version '$cmake_version', Bazel's breakerctl '$tool_version'"
+  vcpkg_version=$(sed -nE 's/^ *"version-semver": "([0-9.]+)",$/\1/p' "$root/packaging/vcpkg/ports/grpc-breaker/vcpkg.json")
+  [[ $vcpkg_version == "$cmake_version" ]] ||
+    echo "CMake has version '$cmake_version', vcpkg's port '$vcpkg_version'"
 }
 
 expect() {
@@ -99,7 +102,7 @@ root=$(realpath "$1")
 # The check itself sees each kind of difference.
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
-mkdir -p "$tree"/{examples,interceptor/grpc_breaker/{low,high},proto,tests,tools/x,tools/breakerctl}
+mkdir -p "$tree"/packaging/vcpkg/ports/grpc-breaker "$tree"/{examples,interceptor/grpc_breaker/{low,high},proto,tests,tools/x,tools/breakerctl}
 touch "$tree"/tools/x/{both.cc,bazel_only.cc,cmake_only.cc,header.h} "$tree/tests/a_test.cc"
 touch "$tree"/interceptor/grpc_breaker/{public.h,low/low.cc,low/low.h,high/high.cc}
 printf 'project(\n  x\n  VERSION 1.0.0\n)\n' >"$tree/CMakeLists.txt"
@@ -131,6 +134,7 @@ breaker_layer(
 )
 BAZEL
 printf 'local_defines = ["BREAKERCTL_VERSION=\\\\"0.9.0\\\\""],\n' >"$tree/tools/breakerctl/BUILD.bazel"
+printf '  "version-semver": "0.8.0",\n' >"$tree/packaging/vcpkg/ports/grpc-breaker/vcpkg.json"
 printf 'foreach(name a_test)\n' >"$tree/tests/CMakeLists.txt"
 printf 'for name in ["a_test"]\n' >"$tree/tests/BUILD.bazel"
 expect "planted differences" "CMake does not know tools/x/bazel_only.cc
@@ -139,6 +143,7 @@ Bazel does not know tools/x/header.h
 only CMake has the layer higher high:: low
 only Bazel has the layer higher high:: lower
 CMake has version '1.0.0', Bazel '1.0.1'
-CMake has version '1.0.0', Bazel's breakerctl '0.9.0'" "$(differences "$tree")"
+CMake has version '1.0.0', Bazel's breakerctl '0.9.0'
+CMake has version '1.0.0', vcpkg's port '0.8.0'" "$(differences "$tree")"
 
 expect "CMakeLists.txt and BUILD.bazel" "" "$(differences "$root")"
