@@ -1,5 +1,7 @@
 """cc_grpc_library on the installed protoc and grpc_cpp_plugin."""
 
+load("@rules_cc//cc:defs.bzl", "cc_library")
+
 def _import_path(proto, proto_info):
     root = proto_info.proto_source_root
     return proto.path[len(root) + 1:] if root != "." else proto.path
@@ -70,7 +72,7 @@ def cc_grpc_library(name, srcs, deps, grpc_only = False, visibility = None, **kw
             srcs = [code],
             output_group = group,
         )
-    native.cc_library(
+    cc_library(
         name = name,
         srcs = [code + "_sources"],
         hdrs = [code + "_headers"],
