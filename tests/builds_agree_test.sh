@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Fails when a source, header or proto is known to only one of CMake and Bazel,
 # if a layer has other headers or sees other layers in one than in the other, or
-# if their versions differ. Reads the files' text, so it needs neither.
+# if their versions differ, or those of the modules that are asked for. Reads the
+# files' text, so it needs neither.
 #
 # Usage: builds_agree_test.sh ROOT
 set -euo pipefail
@@ -57,6 +58,11 @@ layers() {
   ' "$1" | sort
 }
 
+# The modules that files ask for on one line, each as "name version".
+bazel_deps() {
+  sed -nE 's/^bazel_dep\(name = "([^"]+)", version = "([^"]+)".*/\1 \2/p' "$@"
+}
+
 # Prints what only one of the two builds of the tree $1 knows.
 differences() {
   local root=$1 file build
@@ -87,6 +93,12 @@ differences() {
   vcpkg_version=$(sed -nE 's/^ *"version-semver": "([0-9.]+)",$/\1/p' "$root/packaging/vcpkg/ports/grpc-breaker/vcpkg.json")
   [[ $vcpkg_version == "$cmake_version" ]] ||
     echo "CMake has version '$cmake_version', vcpkg's port '$vcpkg_version'"
+  # A user's example asks for the modules that this one does, and for this one.
+  local dep known
+  known=$(bazel_deps "$root/MODULE.bazel")$'\n'"grpc_breaker $cmake_version"
+  while read -r dep; do
+    grep -qxF "$dep" <<<"$known" || echo "MODULE.bazel does not have $dep"
+  done < <(bazel_deps "$root"/examples/bazel_consumer/MODULE.bazel "$root/docs/install.md")
 }
 
 expect() {
@@ -102,11 +114,13 @@ root=$(realpath "$1")
 # The check itself sees each kind of difference.
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
-mkdir -p "$tree"/packaging/vcpkg/ports/grpc-breaker "$tree"/{examples,interceptor/grpc_breaker/{low,high},proto,tests,tools/x,tools/breakerctl}
+mkdir -p "$tree"/packaging/vcpkg/ports/grpc-breaker "$tree"/{docs,examples/bazel_consumer,interceptor/grpc_breaker/{low,high},proto,tests,tools/x,tools/breakerctl}
 touch "$tree"/tools/x/{both.cc,bazel_only.cc,cmake_only.cc,header.h} "$tree/tests/a_test.cc"
 touch "$tree"/interceptor/grpc_breaker/{public.h,low/low.cc,low/low.h,high/high.cc}
 printf 'project(\n  x\n  VERSION 1.0.0\n)\n' >"$tree/CMakeLists.txt"
-printf 'module(\n    version = "1.0.1",\n)\n' >"$tree/MODULE.bazel"
+printf 'module(\n    version = "1.0.1",\n)\nbazel_dep(name = "grpc", version = "2")\n' >"$tree/MODULE.bazel"
+printf 'bazel_dep(name = "%s", version = "%s")\n' grpc 2 protobuf 3 >"$tree/examples/bazel_consumer/MODULE.bazel"
+printf 'bazel_dep(name = "%s", version = "%s")\n' grpc 1 grpc_breaker 1.0.0 >"$tree/docs/install.md"
 printf 'library(core SOURCES x/both.cc\n  x/cmake_only.cc)\n' >"$tree/tools/CMakeLists.txt"
 printf 'srcs = ["x/both.cc", "x/bazel_only.cc"],\n' >"$tree/tools/BUILD.bazel"
 cat >"$tree/interceptor/CMakeLists.txt" <<'CMAKE'
@@ -145,5 +159,7 @@ only Bazel has the layer higher high:: lower
 CMake has version '1.0.0', Bazel '1.0.1'
 CMake has version '1.0.0', Bazel's breakerctl '0.9.0'
 CMake has version '1.0.0', vcpkg's port '0.8.0'" "$(differences "$tree")"
+MODULE.bazel does not have protobuf 3
+MODULE.bazel does not have grpc 1" "$(differences "$tree")"
 
 expect "CMakeLists.txt and BUILD.bazel" "" "$(differences "$root")"
