@@ -42,7 +42,8 @@ BUILD
 
 # Labels, and their pkg-config modules where those are not absl_<target>.
 abseil-cpp() {
-  module abseil-cpp
+  # As upstream; and so all are in the graph of any module that needs one.
+  module abseil-cpp 'bazel_dep(name = "googletest")'
   local label name target
   while read -r label name; do
     target=${label##*[:/]}
