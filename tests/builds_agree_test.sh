@@ -158,7 +158,7 @@ only CMake has the layer higher high:: low
 only Bazel has the layer higher high:: lower
 CMake has version '1.0.0', Bazel '1.0.1'
 CMake has version '1.0.0', Bazel's breakerctl '0.9.0'
-CMake has version '1.0.0', vcpkg's port '0.8.0'" "$(differences "$tree")"
+CMake has version '1.0.0', vcpkg's port '0.8.0'
 MODULE.bazel does not have protobuf 3
 MODULE.bazel does not have grpc 1" "$(differences "$tree")"
 
