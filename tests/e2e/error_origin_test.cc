@@ -222,6 +222,15 @@ void AddSizes(std::vector<Situation>* all) {
            "bytes"));
   add("TooLargeConnect",
       Says(8, "message size 5 is larger than configured max 4"));
+  // Metadata, by a limit of this side.
+  const HeaderList large = {{"x-large", std::string(20'000, 'x')}};
+  add("TrailersTooLarge", [=](RawCall call) {
+    call.SendTrailersOnly(StatusCode::NOT_FOUND, "no", large);
+  });
+  add("HeadersTooLarge", [=](RawCall call) {
+    call.SendHeaders(ResponseHeaders(large));
+    call.SendTrailers(StatusTrailers(0));
+  });
   // Limits of this side.
   const auto local = [all](
                          const std::string& name, RawServer::Script script,

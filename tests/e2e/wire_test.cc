@@ -67,6 +67,21 @@ TEST_F(WireTest, PagesOfAProxyEndCallsThatReadInitialMetadata) {
   }
 }
 
+// gRPC 1.83 with assertions ends the process when it is asked about a call that
+// ended in the middle of its headers.
+TEST_F(WireTest, HeadersThatAreTooLargeEndACallOfTheLibrarysOwn) {
+  RawServer server([](RawCall call) {
+    call.SendHeaders(ResponseHeaders({{"x-large", std::string(20'000, 'x')}}));
+    call.SendTrailers(StatusTrailers(0));
+  });
+  for (const Flavour flavour : AllFlavours()) {
+    EXPECT_EQ(Call(flavour, MakeChannelTo(server.target()), "hello")
+                  .status.error_code(),
+              StatusCode::RESOURCE_EXHAUSTED)
+        << ToString(flavour);
+  }
+}
+
 // ---- Replies that are none
 
 class BadReplyTest : public WireTest,

@@ -45,6 +45,8 @@ bool SaysNotSeen(absl::string_view message) {
 }
 
 bool SaysConnectionLost(absl::string_view message) {
+  // Newer cores say "Stream removed (...)" of that as well.
+  if (SaysTooLarge(message)) return false;
   return StartsWithAny(
       message, {"Socket closed", "recvmsg:", "sendmsg:", "Connection reset",
                 "Broken pipe", "GOAWAY received", "Endpoint read failed",
