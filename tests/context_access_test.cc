@@ -9,7 +9,7 @@
 
 #include "grpc/grpc_security.h"
 #include "grpc/support/alloc.h"
-#include "grpc_breaker/rpc/private_member.h"
+#include "grpc_breaker/registry/grpc_compat.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/impl/codegen/delegating_channel.h"
@@ -18,47 +18,9 @@
 
 namespace grpc_breaker::internal {
 
-#if GRPC_BREAKER_HAS_PRIVATE_ACCESS
-// What of a context has no public getter; named apart from the library's own.
-struct SeenWaitForReady : MemberOf<grpc::ClientContext, bool> {
-  friend Pointer Get(SeenWaitForReady);
-};
-struct SeenWaitForReadySet : MemberOf<grpc::ClientContext, bool> {
-  friend Pointer Get(SeenWaitForReadySet);
-};
-struct SeenAuthority : MemberOf<grpc::ClientContext, std::string> {
-  friend Pointer Get(SeenAuthority);
-};
-struct SeenParent : MemberOf<grpc::ClientContext, grpc_call*> {
-  friend Pointer Get(SeenParent);
-};
-struct SeenPropagation
-    : MemberOf<grpc::ClientContext, grpc::PropagationOptions> {
-  friend Pointer Get(SeenPropagation);
-};
-struct SeenDebugString : MemberOf<grpc::ClientContext, std::string> {
-  friend Pointer Get(SeenDebugString);
-};
-struct SeenMetadata
-    : MemberOf<grpc::ClientContext, std::multimap<std::string, std::string>> {
-  friend Pointer Get(SeenMetadata);
-};
-template struct PrivateMember<SeenWaitForReady,
-                              &grpc::ClientContext::wait_for_ready_>;
-template struct PrivateMember<
-    SeenWaitForReadySet, &grpc::ClientContext::wait_for_ready_explicitly_set_>;
-template struct PrivateMember<SeenAuthority, &grpc::ClientContext::authority_>;
-template struct PrivateMember<SeenParent,
-                              &grpc::ClientContext::propagate_from_call_>;
-template struct PrivateMember<SeenPropagation,
-                              &grpc::ClientContext::propagation_options_>;
-template struct PrivateMember<SeenDebugString,
-                              &grpc::ClientContext::debug_error_string_>;
-template struct PrivateMember<SeenMetadata,
-                              &grpc::ClientContext::send_initial_metadata_>;
-
 namespace {
 
+#if GRPC_BREAKER_HAS_PRIVATE_ACCESS
 // A core call that nobody starts, to be some call's parent.
 class CoreCall {
  public:
@@ -111,9 +73,9 @@ TEST(ContextSettingsTest, FreshContextMakesAFreshAttempt) {
 
   EXPECT_EQ(attempt->credentials(), nullptr);
   EXPECT_EQ(attempt->census_context(), nullptr);
-  EXPECT_FALSE((*attempt).*Get(SeenWaitForReadySet()));
-  EXPECT_EQ((*attempt).*Get(SeenAuthority()), "");
-  EXPECT_EQ((*attempt).*Get(SeenParent()), nullptr);
+  EXPECT_FALSE((*attempt).*Get(WaitForReadySet()));
+  EXPECT_EQ((*attempt).*Get(Authority()), "");
+  EXPECT_EQ((*attempt).*Get(ParentCall()), nullptr);
 }
 
 TEST(ContextSettingsTest, CredentialsAndCensusContextAreCarriedOver) {
@@ -139,8 +101,8 @@ TEST(ContextSettingsTest, WaitForReadyIsCarriedOverWhicheverItIs) {
     // Against a default that says the opposite.
     const auto attempt = Attempt(context, !wait);
 
-    EXPECT_TRUE((*attempt).*Get(SeenWaitForReadySet()));
-    EXPECT_EQ((*attempt).*Get(SeenWaitForReady()), wait);
+    EXPECT_TRUE((*attempt).*Get(WaitForReadySet()));
+    EXPECT_EQ((*attempt).*Get(WaitForReady()), wait);
   }
 }
 
@@ -150,9 +112,9 @@ TEST(ContextSettingsTest, DefaultsFillWhatTheContextLeavesOpen) {
 
     const auto attempt = Attempt(context, wait, "policy.test");
 
-    EXPECT_TRUE((*attempt).*Get(SeenWaitForReadySet()));
-    EXPECT_EQ((*attempt).*Get(SeenWaitForReady()), wait);
-    EXPECT_EQ((*attempt).*Get(SeenAuthority()), "policy.test");
+    EXPECT_TRUE((*attempt).*Get(WaitForReadySet()));
+    EXPECT_EQ((*attempt).*Get(WaitForReady()), wait);
+    EXPECT_EQ((*attempt).*Get(Authority()), "policy.test");
   }
 }
 
@@ -160,17 +122,16 @@ TEST(ContextSettingsTest, AuthorityOfTheContextWins) {
   grpc::ClientContext context;
   context.set_authority("context.test");
 
-  EXPECT_EQ(
-      (*Attempt(context, std::nullopt, "policy.test")).*Get(SeenAuthority()),
-      "context.test");
+  EXPECT_EQ((*Attempt(context, std::nullopt, "policy.test")).*Get(Authority()),
+            "context.test");
 }
 
 TEST(ContextSettingsTest, ParentAndWhatItPropagatesAreCarriedOver) {
   CoreCall parent;
   grpc::ClientContext context;
-  context.*Get(SeenParent()) = parent.get();
-  (context.*Get(SeenPropagation())).disable_deadline_propagation();
-  const uint32_t mask = (context.*Get(SeenPropagation())).c_bitmask();
+  context.*Get(ParentCall()) = parent.get();
+  (context.*Get(Propagation())).disable_deadline_propagation();
+  const uint32_t mask = (context.*Get(Propagation())).c_bitmask();
   ASSERT_NE(mask, grpc::PropagationOptions().c_bitmask());
 
   const ContextSettings settings(context);
@@ -179,14 +140,14 @@ TEST(ContextSettingsTest, ParentAndWhatItPropagatesAreCarriedOver) {
 
   EXPECT_EQ(settings.parent().get(), parent.get());
   EXPECT_EQ(settings.propagation_mask(), mask);
-  EXPECT_EQ(attempt.*Get(SeenParent()), parent.get());
-  EXPECT_EQ((attempt.*Get(SeenPropagation())).c_bitmask(), mask);
+  EXPECT_EQ(attempt.*Get(ParentCall()), parent.get());
+  EXPECT_EQ((attempt.*Get(Propagation())).c_bitmask(), mask);
 }
 
 TEST(ContextSettingsTest, ParentLivesUntilTheLastSettingsGo) {
   CoreCall parent;
   auto context = std::make_unique<grpc::ClientContext>();
-  (*context).*Get(SeenParent()) = parent.get();
+  (*context).*Get(ParentCall()) = parent.get();
   auto settings = std::make_unique<ContextSettings>(*context);
   const ContextSettings copy = *settings;
   const std::weak_ptr<grpc_call> watched = copy.parent();
@@ -209,14 +170,14 @@ TEST(ContextSettingsTest, MetadataThatAnAttemptWasBornWithAreTakenOut) {
 
   settings.ApplyTo(&attempt);
 
-  EXPECT_TRUE((attempt.*Get(SeenMetadata())).empty());
+  EXPECT_TRUE((attempt.*Get(Metadata())).empty());
 }
 
 TEST(CopyDebugErrorStringTest, ReplacesWhatIsThere) {
   grpc::ClientContext attempt;
-  attempt.*Get(SeenDebugString()) = "of the attempt";
+  attempt.*Get(DebugErrorString()) = "of the attempt";
   grpc::ClientContext context;
-  context.*Get(SeenDebugString()) = "of before";
+  context.*Get(DebugErrorString()) = "of before";
 
   CopyDebugErrorString(attempt, &context);
 
@@ -246,6 +207,8 @@ TEST(TargetOfTest, IsThatOfTheChannelOfTheCall) {
   EXPECT_EQ(TargetOf(context), "ipv4:127.0.0.1:1");
 }
 
+#endif  // GRPC_BREAKER_HAS_PRIVATE_ACCESS
+
 TEST(HasTrailersOnlyTest, IsFalseForACallThatWasNeverMade) {
   grpc::ClientContext context;
 
@@ -253,6 +216,4 @@ TEST(HasTrailersOnlyTest, IsFalseForACallThatWasNeverMade) {
 }
 
 }  // namespace
-#endif  // GRPC_BREAKER_HAS_PRIVATE_ACCESS
-
 }  // namespace grpc_breaker::internal

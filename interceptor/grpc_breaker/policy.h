@@ -26,6 +26,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "google/protobuf/message_lite.h"
 #include "grpc_breaker/breaker_events.h"
 #include "grpc_breaker/breaker_options.h"
 #include "grpc_breaker/environment.h"
@@ -33,15 +34,9 @@
 #include "grpc_breaker/export.h"
 #include "grpc_breaker/grpc_status.h"
 #include "grpc_breaker/retry_options.h"
+#include "grpcpp/impl/serialization_traits.h"
 #include "grpcpp/support/byte_buffer.h"
-#include "grpcpp/support/slice.h"
 #include "grpcpp/support/status.h"
-// How protobufs become bytes; later versions of gRPC have moved it.
-#if __has_include("grpcpp/impl/proto_utils.h")
-#include "grpcpp/impl/proto_utils.h"
-#else
-#include "grpcpp/impl/codegen/proto_utils.h"
-#endif
 
 namespace grpc_breaker {
 
@@ -225,43 +220,56 @@ struct GRPC_BREAKER_EXPORT Options : Policies {
 
 // ---- Implementation
 
+namespace internal {
+
+GRPC_BREAKER_EXPORT grpc::Status ParseMessage(
+    grpc::ByteBuffer bytes, google::protobuf::MessageLite* message);
+GRPC_BREAKER_EXPORT grpc::Status SerializeMessage(
+    const google::protobuf::MessageLite& message, grpc::ByteBuffer* bytes);
+// OK with the bytes, or why there are none.
+GRPC_BREAKER_EXPORT FallbackResult ResultOf(grpc::Status status,
+                                            const grpc::ByteBuffer& bytes);
+
+// Other messages than protobufs have traits of their own.
+template <typename Message>
+inline constexpr bool kIsProtobuf =
+    std::is_base_of_v<google::protobuf::MessageLite, Message>;
+
+template <typename Message>
+FallbackResult SerializeReply(const Message& reply) {
+  grpc::ByteBuffer bytes;
+  grpc::Status status;
+  if constexpr (kIsProtobuf<Message>) {
+    status = SerializeMessage(reply, &bytes);
+  } else {
+    bool own = false;
+    status = grpc::SerializationTraits<Message>::Serialize(reply, &bytes, &own);
+  }
+  return ResultOf(std::move(status), bytes);
+}
+
+}  // namespace internal
+
 template <typename Request>
 absl::StatusOr<Request> FailedCall::ParseRequest() const {
   if (request == nullptr) {
     return absl::FailedPreconditionError(
         "request: a streaming call has more than one, or none");
   }
-  grpc::ByteBuffer bytes = *request;
   Request message;
-  const grpc::Status parsed =
-      grpc::SerializationTraits<Request>::Deserialize(&bytes, &message);
+  grpc::Status parsed;
+  if constexpr (internal::kIsProtobuf<Request>) {
+    parsed = internal::ParseMessage(*request, &message);
+  } else {
+    grpc::ByteBuffer bytes = *request;
+    parsed = grpc::SerializationTraits<Request>::Deserialize(&bytes, &message);
+  }
   if (!parsed.ok()) {
     return absl::InvalidArgumentError("request: does not parse, " +
                                       parsed.error_message());
   }
   return message;
 }
-
-namespace internal {
-
-// OK with the bytes of `reply`, or why there are none.
-template <typename Message>
-FallbackResult SerializeReply(const Message& reply) {
-  FallbackResult result;
-  grpc::ByteBuffer bytes;
-  bool own = false;
-  result.status =
-      grpc::SerializationTraits<Message>::Serialize(reply, &bytes, &own);
-  std::vector<grpc::Slice> slices;
-  if (result.status.ok()) result.status = bytes.Dump(&slices);
-  for (const grpc::Slice& slice : slices) {
-    result.reply.append(reinterpret_cast<const char*>(slice.begin()),
-                        slice.size());
-  }
-  return result;
-}
-
-}  // namespace internal
 
 template <typename Message>
 Fallback Fallback::Reply(const Message& reply) {

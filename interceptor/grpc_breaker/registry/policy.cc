@@ -5,9 +5,11 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "grpc_breaker/directory.h"
+#include "grpc_breaker/registry/grpc_compat.h"
 #include "grpc_breaker/registry/linked_protos.h"
 #include "grpc_breaker/registry/method_name.h"
 #include "grpc_breaker/registry/policy_fields.h"
+#include "grpcpp/support/slice.h"
 
 namespace grpc_breaker {
 namespace {
@@ -191,4 +193,32 @@ absl::Status Options::Validate() const {
   return status;
 }
 
+namespace internal {
+
+using MessageTraits = grpc::SerializationTraits<google::protobuf::MessageLite>;
+
+grpc::Status ParseMessage(grpc::ByteBuffer bytes,
+                          google::protobuf::MessageLite* message) {
+  return MessageTraits::Deserialize(&bytes, message);
+}
+
+grpc::Status SerializeMessage(const google::protobuf::MessageLite& message,
+                              grpc::ByteBuffer* bytes) {
+  bool own = false;
+  return MessageTraits::Serialize(message, bytes, &own);
+}
+
+FallbackResult ResultOf(grpc::Status status, const grpc::ByteBuffer& bytes) {
+  FallbackResult result;
+  result.status = std::move(status);
+  std::vector<grpc::Slice> slices;
+  if (result.status.ok()) result.status = bytes.Dump(&slices);
+  for (const grpc::Slice& slice : slices) {
+    result.reply.append(reinterpret_cast<const char*>(slice.begin()),
+                        slice.size());
+  }
+  return result;
+}
+
+}  // namespace internal
 }  // namespace grpc_breaker

@@ -1,23 +1,7 @@
 #include "grpc_breaker/rpc/batch_access.h"
 
-#include "grpc_breaker/rpc/private_member.h"
-
-#if GRPC_BREAKER_HAS_PRIVATE_ACCESS
-#include <memory>
-
 #include "google/protobuf/message_lite.h"
-#include "grpcpp/impl/call_op_set.h"
-#if __has_include("grpcpp/impl/interceptor_common.h")
-#include "grpcpp/impl/interceptor_common.h"
-#else
-#include "grpcpp/impl/codegen/interceptor_common.h"
-#endif
-#if __has_include("grpcpp/impl/proto_utils.h")
-#include "grpcpp/impl/proto_utils.h"
-#else
-#include "grpcpp/impl/codegen/proto_utils.h"
-#endif
-#endif  // GRPC_BREAKER_HAS_PRIVATE_ACCESS
+#include "grpc_breaker/registry/grpc_compat.h"
 
 namespace grpc_breaker::internal {
 
@@ -28,43 +12,8 @@ using google::protobuf::MessageLite;
 using grpc::internal::CallOpGenericRecvMessage;
 using grpc::internal::CallOpRecvInitialMetadata;
 using grpc::internal::CallOpRecvMessage;
-using grpc::internal::CallOpSetInterface;
-using grpc::internal::InterceptorBatchMethodsImpl;
-
-struct Operations : MemberOf<InterceptorBatchMethodsImpl, CallOpSetInterface*> {
-  friend Pointer Get(Operations);
-};
-
-struct Deserializer
-    : MemberOf<CallOpGenericRecvMessage,
-               std::unique_ptr<grpc::internal::DeserializeFunc>> {
-  friend Pointer Get(Deserializer);
-};
-
-struct Buffer : MemberOf<grpc::ByteBuffer, grpc_byte_buffer*> {
-  friend Pointer Get(Buffer);
-};
-
-struct HijackedMetadata : MemberOf<CallOpRecvInitialMetadata, bool> {
-  friend Pointer Get(HijackedMetadata);
-};
-
-template struct PrivateMember<Operations, &InterceptorBatchMethodsImpl::ops_>;
-template struct PrivateMember<Deserializer,
-                              &CallOpGenericRecvMessage::deserialize_>;
-template struct PrivateMember<Buffer, &grpc::ByteBuffer::buffer_>;
-template struct PrivateMember<HijackedMetadata,
-                              &CallOpRecvInitialMetadata::hijacked_>;
 
 namespace {
-
-// What a ClientUnaryReactor's call begins with. The reply is in its second
-// batch, together with a function that parses it.
-using ReactorStart =
-    grpc::internal::CallOpSet<grpc::internal::CallOpSendInitialMetadata,
-                              grpc::internal::CallOpSendMessage,
-                              grpc::internal::CallOpClientSendClose,
-                              CallOpRecvInitialMetadata>;
 
 // Null for a batch that is not gRPC's own, as in tests.
 CallOpSetInterface* OperationsOf(InterceptorBatchMethods* batch) {

@@ -1,70 +1,11 @@
 #include "grpc_breaker/rpc/context_access.h"
 
-#include <map>
-
 #include "grpc/support/alloc.h"
-#include "grpc_breaker/rpc/private_member.h"
+#include "grpc_breaker/registry/grpc_compat.h"
 #include "grpc_breaker/status/core_messages.h"
 #include "grpcpp/support/client_callback.h"
 
 namespace grpc_breaker::internal {
-
-#if GRPC_BREAKER_HAS_PRIVATE_ACCESS
-template <typename Type>
-using MemberOfContext = MemberOf<grpc::ClientContext, Type>;
-
-struct WaitForReady : MemberOfContext<bool> {
-  friend Pointer Get(WaitForReady);
-};
-
-struct WaitForReadySet : MemberOfContext<bool> {
-  friend Pointer Get(WaitForReadySet);
-};
-
-struct Authority : MemberOfContext<std::string> {
-  friend Pointer Get(Authority);
-};
-
-struct ParentCall : MemberOfContext<grpc_call*> {
-  friend Pointer Get(ParentCall);
-};
-
-struct Propagation : MemberOfContext<grpc::PropagationOptions> {
-  friend Pointer Get(Propagation);
-};
-
-struct DebugErrorString : MemberOfContext<std::string> {
-  friend Pointer Get(DebugErrorString);
-};
-
-struct Metadata : MemberOfContext<std::multimap<std::string, std::string>> {
-  friend Pointer Get(Metadata);
-};
-
-struct ChannelOfContext : MemberOfContext<std::shared_ptr<grpc::Channel>> {
-  friend Pointer Get(ChannelOfContext);
-};
-
-struct CoreChannel : MemberOf<grpc::Channel, grpc_channel* const> {
-  friend Pointer Get(CoreChannel);
-};
-
-template struct PrivateMember<WaitForReady,
-                              &grpc::ClientContext::wait_for_ready_>;
-template struct PrivateMember<
-    WaitForReadySet, &grpc::ClientContext::wait_for_ready_explicitly_set_>;
-template struct PrivateMember<Authority, &grpc::ClientContext::authority_>;
-template struct PrivateMember<ParentCall,
-                              &grpc::ClientContext::propagate_from_call_>;
-template struct PrivateMember<Propagation,
-                              &grpc::ClientContext::propagation_options_>;
-template struct PrivateMember<DebugErrorString,
-                              &grpc::ClientContext::debug_error_string_>;
-template struct PrivateMember<Metadata,
-                              &grpc::ClientContext::send_initial_metadata_>;
-template struct PrivateMember<ChannelOfContext, &grpc::ClientContext::channel_>;
-template struct PrivateMember<CoreChannel, &grpc::Channel::c_channel_>;
-#endif  // GRPC_BREAKER_HAS_PRIVATE_ACCESS
 
 ContextSettings::ContextSettings(grpc::ClientContext& context)
     : credentials_(context.credentials()),

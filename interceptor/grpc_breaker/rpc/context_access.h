@@ -5,8 +5,7 @@
 //
 // Deadline, credentials and census context have public getters. Authority,
 // wait-for-ready, the link to a parent server call and the debug string do not;
-// they are read as private_member.h tells. Without that, those settings come
-// from the policy alone, and cancellation of a parent call does not reach the
+// they are read as registry/grpc_compat.h tells. Without that there are no
 // attempts.
 //
 // Thread-compatible.
