@@ -19,6 +19,7 @@ void ObservingInterceptor::Intercept(Batch* batch) {
     // to send initial metadata.
     FailOperations(batch);
   } else if (Has(batch, HookPoint::PRE_SEND_INITIAL_METADATA)) {
+    KeepRequest(batch);
     if (!Admit()) return Reject(batch);
   } else {
     Observe(batch);
@@ -34,6 +35,14 @@ bool ObservingInterceptor::server_streams() const {
 bool ObservingInterceptor::client_streams() const {
   return call_.type == Type::CLIENT_STREAMING ||
          call_.type == Type::BIDI_STREAMING;
+}
+
+// A hook may ask for it at the end.
+void ObservingInterceptor::KeepRequest(Batch* batch) {
+  if (call_.type == Type::UNARY && Has(batch, HookPoint::PRE_SEND_MESSAGE) &&
+      call_.policy().on_final_failure != nullptr) {
+    request_ = *batch->GetSerializedSendMessage();
+  }
 }
 
 bool ObservingInterceptor::Admit() {
@@ -195,7 +204,7 @@ void ObservingInterceptor::NotifyFinalFailure(
   const Phase phase = phase_.load(std::memory_order_relaxed);
   FailedCall call;
   call.method = call_.name;
-  call.request = nullptr;
+  call.request = request_.has_value() ? &*request_ : nullptr;
   call.status = status;
   call.attempts = Admitted(phase) ? 1 : 0;
   call.rejected = phase != Phase::kUncounted && !permit_.admitted();

@@ -19,6 +19,7 @@
 #include "grpc_breaker/rpc/batch_access.h"
 #include "grpc_breaker/rpc/call_info.h"
 #include "grpc_breaker/rpc/call_timeout.h"
+#include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/client_interceptor.h"
 #include "grpcpp/support/status.h"
 
@@ -53,6 +54,7 @@ class ObservingInterceptor final : public grpc::experimental::Interceptor {
   bool server_streams() const;
   bool client_streams() const;
 
+  void KeepRequest(Batch* batch);
   bool Admit();
   void StartTimeout();
 
@@ -72,6 +74,9 @@ class ObservingInterceptor final : public grpc::experimental::Interceptor {
   const CallInfo call_;
   std::atomic<Phase> phase_{Phase::kIdle};
   std::atomic<bool> cancelled_{false};
+
+  // Of a unary call with a hook. Set before phase_ is, as what follows.
+  std::optional<grpc::ByteBuffer> request_;
 
   // Set before phase_ says kAdmitted or kRejected. From then on, streams from
   // servers use the permit, and when initial metadata came, under the mutex.
