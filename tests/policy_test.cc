@@ -2,16 +2,20 @@
 
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
+#include "grpc_breaker/registry/grpc_compat.h"
 #include "gtest/gtest.h"
 
 namespace grpc_breaker {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
 void ExpectInvalid(const Options& options, const std::string& message) {
@@ -228,6 +232,39 @@ TEST(OptionsTest, TheServiceIsMatchedByItsWholeName) {
   options.services["/pkg.S/"].retry.max_retries = 2;
   EXPECT_EQ(&options.PolicyFor("/pkg.Su/M"), &options.default_policy);
   EXPECT_EQ(&options.PolicyFor("/other.pkg.S/M"), &options.default_policy);
+}
+
+// And where it can, there is no such warning.
+TEST(OptionsTest, WarnOfAllThatNeedsAttemptsWhereTheBuildCannotMakeThem) {
+  Options options;
+  options.default_policy.wait_for_ready = false;
+  Policy& policy = options.services["/pkg.S/"];
+  policy.idempotency = Idempotency::kRepeatable;
+  policy.retry.max_retries = 1;
+  policy.attempt_timeout = absl::Seconds(1);
+  policy.fallback = Fallback::Fixed(grpc::Status::OK);
+  policy.authority = "pkg.test";
+  Policy& modest = options.methods["/pkg.S/M"];
+  modest.retry.max_retries = 0;
+  modest.timeout = absl::Seconds(1);
+  modest.on_final_failure = [](const FailedCall&) {};
+
+  std::vector<std::string> fields;
+  for (const PolicyWarning& warning : options.Warnings()) {
+    EXPECT_THAT(warning.message, StartsWith("has no effect: "));
+    fields.push_back(warning.field);
+  }
+
+  if (internal::kHasPrivateAccess) {
+    EXPECT_THAT(fields, IsEmpty());
+  } else {
+    EXPECT_THAT(fields, ElementsAre("default_policy.retry.max_retries",
+                                    "default_policy.wait_for_ready",
+                                    "services[/pkg.S/].retry.max_retries",
+                                    "services[/pkg.S/].attempt_timeout",
+                                    "services[/pkg.S/].fallback",
+                                    "services[/pkg.S/].authority"));
+  }
 }
 
 TEST(FallbackTest, FixedAlwaysGivesTheSameAnswer) {

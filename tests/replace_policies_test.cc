@@ -189,9 +189,11 @@ class Warned : public BreakerListener {
 TEST_F(ReplacePoliciesTest, ListenersAreToldOfTheirWarnings) {
   auto warned = std::make_shared<Warned>();
   options_.listeners = {warned};
+  options_.default_policy.retry.max_retries = 0;
   auto registry = Make();
   EXPECT_THAT(warned->fields, IsEmpty());
   Policies policies;
+  policies.default_policy.retry.max_retries = 0;
   policies.methods["/pkg.S/M"];
   ASSERT_TRUE(registry->ReplacePolicies(policies).ok());
   EXPECT_THAT(warned->fields,

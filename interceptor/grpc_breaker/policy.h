@@ -131,8 +131,7 @@ struct GRPC_BREAKER_EXPORT Policy {
   // retry-after, if retries are left and the deadline allows. Unary calls only.
   bool wait_when_rejected = false;
 
-  // For attempts, where the application's ClientContext cannot be read (see
-  // docs/limits.md); otherwise the context's own settings win.
+  // Where the application's ClientContext does not say; unary calls only.
   std::optional<bool> wait_for_ready;
   std::string authority;
 
@@ -176,7 +175,8 @@ struct GRPC_BREAKER_EXPORT Policies {
 
   // Of policies that are valid: what they ask for and will not get. That is
   // retries of a method, or of all known methods of a service, that neither the
-  // policy nor the proto file says may be repeated.
+  // policy nor the proto file says may be repeated; and in a build that cannot
+  // make attempts (docs/limits.md), all that needs them.
   std::vector<PolicyWarning> Warnings() const;
 
  private:

@@ -72,6 +72,24 @@ bool NothingIsRepeatable(absl::string_view name) {
   });
 }
 
+// Of a build that cannot make attempts: what needs them.
+void WarnOfAttempts(const std::string& name, const Policy& policy,
+                    std::vector<PolicyWarning>& warnings) {
+  const auto warn = [&](bool asked_for, absl::string_view field) {
+    if (!asked_for) return;
+    PolicyWarning& warning = warnings.emplace_back();
+    warning.field = absl::StrCat(name, ".", field);
+    warning.message =
+        "has no effect: the library was built without access to private "
+        "members of gRPC (docs/limits.md), and unary calls run natively";
+  };
+  warn(policy.retry.max_retries > 0, "retry.max_retries");
+  warn(policy.attempt_timeout.has_value(), "attempt_timeout");
+  warn(policy.fallback.function != nullptr, "fallback");
+  warn(policy.wait_for_ready.has_value(), "wait_for_ready");
+  warn(!policy.authority.empty(), "authority");
+}
+
 void WarnOfRetries(absl::string_view map,
                    const std::map<std::string, Policy>& policies,
                    std::vector<PolicyWarning>& warnings) {
@@ -137,8 +155,18 @@ absl::Status Policies::Validate() const {
 
 std::vector<PolicyWarning> Policies::Warnings() const {
   std::vector<PolicyWarning> warnings;
-  WarnOfRetries("services", services, warnings);
-  WarnOfRetries("methods", methods, warnings);
+  if (internal::kHasPrivateAccess) {
+    WarnOfRetries("services", services, warnings);
+    WarnOfRetries("methods", methods, warnings);
+    return warnings;
+  }
+  WarnOfAttempts("default_policy", default_policy, warnings);
+  for (const auto& [name, policy] : services) {
+    WarnOfAttempts(absl::StrCat("services[", name, "]"), policy, warnings);
+  }
+  for (const auto& [name, policy] : methods) {
+    WarnOfAttempts(absl::StrCat("methods[", name, "]"), policy, warnings);
+  }
   return warnings;
 }
 
