@@ -38,7 +38,7 @@ class ChannelTest : public E2eTest {};
 
 // ---- Lifetime
 
-TEST_F(ChannelTest, StubAndChannelCanBeDestroyedDuringABackoff) {
+ATTEMPTS_TEST_F(ChannelTest, StubAndChannelCanBeDestroyedDuringABackoff) {
   for (int i = 0; i < 20; ++i) {
     server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
     auto channel = MakeChannel();
@@ -61,7 +61,8 @@ TEST_F(ChannelTest, StubAndChannelCanBeDestroyedDuringABackoff) {
   }
 }
 
-TEST_F(ChannelTest, StubAndChannelCanBeDestroyedDuringABackoffOfAQueueCall) {
+ATTEMPTS_TEST_F(ChannelTest,
+                StubAndChannelCanBeDestroyedDuringABackoffOfAQueueCall) {
   for (int i = 0; i < 20; ++i) {
     server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
     auto channel = MakeChannel();
@@ -106,7 +107,7 @@ TEST_F(ChannelTest, QueueCallWithoutFinishCanBeDestroyed) {
   EXPECT_EQ(Breaker(kUnary).permits_in_use, 0);
 }
 
-TEST_F(ChannelTest, ThousandChannelsComeAndGoWithTheirCalls) {
+ATTEMPTS_TEST_F(ChannelTest, ThousandChannelsComeAndGoWithTheirCalls) {
   const Flavour flavours[] = {Flavour::kSync, Flavour::kQueue,
                               Flavour::kQueueMetadata};
   grpc::ChannelArguments arguments;
@@ -124,7 +125,7 @@ TEST_F(ChannelTest, ThousandChannelsComeAndGoWithTheirCalls) {
             "the registries to go");
 }
 
-TEST_F(ChannelTest, RegistryOutlivesItsChannelWhileACallIsUnderWay) {
+ATTEMPTS_TEST_F(ChannelTest, RegistryOutlivesItsChannelWhileACallIsUnderWay) {
   server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
   auto call = StartCall(Flavour::kCallback, MakeChannel(), "hello");
   WaitUntil([&] { return env_.pending_timers() == 1; }, "a backoff");
@@ -196,7 +197,8 @@ class WatchedChannelTest : public ChannelTest {
   }
 };
 
-TEST_F(WatchedChannelTest, InterceptorsBeforeSeeCallsAndThoseAfterSeeAttempts) {
+ATTEMPTS_TEST_F(WatchedChannelTest,
+                InterceptorsBeforeSeeCallsAndThoseAfterSeeAttempts) {
   for (const Flavour flavour : AllFlavours()) {
     if (IsGeneric(flavour)) continue;
     Sightings before, after;
@@ -275,7 +277,8 @@ class DecliningFactory final : public ClientInterceptorFactoryInterface {
   WatchingFactory watching_{&sightings_};
 };
 
-TEST_F(ChannelTest, EarlierFactoriesMayDeclineWithoutCausingRecursion) {
+ATTEMPTS_TEST_F(ChannelTest,
+                EarlierFactoriesMayDeclineWithoutCausingRecursion) {
   for (const int every : {1, 2, 3}) {
     for (int declining = 1; declining <= 3; ++declining) {
       Sightings after;
@@ -319,7 +322,7 @@ constexpr char kServiceConfig[] = R"({
   }]
 })";
 
-TEST_F(ChannelTest, RetriesOfTheServiceConfigDoNotMultiplyOurs) {
+ATTEMPTS_TEST_F(ChannelTest, RetriesOfTheServiceConfigDoNotMultiplyOurs) {
   grpc::ChannelArguments arguments;
   arguments.SetServiceConfigJSON(kServiceConfig);
   server_.SetDefault(Answer::Error(StatusCode::UNAVAILABLE));
@@ -331,7 +334,8 @@ TEST_F(ChannelTest, RetriesOfTheServiceConfigDoNotMultiplyOurs) {
   EXPECT_EQ(server_.calls(), 4);
 }
 
-TEST_F(ChannelTest, RetriesOfTheServiceConfigCanBeDisabledBesideAFactory) {
+ATTEMPTS_TEST_F(ChannelTest,
+                RetriesOfTheServiceConfigCanBeDisabledBesideAFactory) {
   grpc::ChannelArguments arguments;
   arguments.SetServiceConfigJSON(kServiceConfig);
   server_.SetDefault(Answer::Error(StatusCode::UNAVAILABLE));
@@ -411,7 +415,7 @@ TEST_F(ChannelTest, TransparentRetriesOfTheCoreStayOn) {
 }
 
 // gRPC 1.51 takes the header out again where its own retries are on.
-TEST_F(ChannelTest, AttemptsAreNumberedForTheServer) {
+ATTEMPTS_TEST_F(ChannelTest, AttemptsAreNumberedForTheServer) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   server_.Push(2, Answer::Error(StatusCode::UNAVAILABLE));
@@ -441,7 +445,7 @@ class PushbackTest : public ChannelTest {
   }
 };
 
-TEST_F(PushbackTest, IsTheExactDelayAndStartsTheBackoffAnew) {
+ATTEMPTS_TEST_F(PushbackTest, IsTheExactDelayAndStartsTheBackoffAnew) {
   policy().retry.jitter = Jitter::kPlusMinusHalf;
   env_.ScriptUniform({0.0, 0.0});
   server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
@@ -456,7 +460,7 @@ TEST_F(PushbackTest, IsTheExactDelayAndStartsTheBackoffAnew) {
   EXPECT_TRUE(call->Wait().status.ok());
 }
 
-TEST_F(PushbackTest, OfZeroRetriesAtOnce) {
+ATTEMPTS_TEST_F(PushbackTest, OfZeroRetriesAtOnce) {
   server_.Push(PushBack(StatusCode::UNAVAILABLE, "0"));
   auto call = StartCall(Flavour::kQueue, MakeChannel(), "hello");
 
@@ -512,7 +516,7 @@ TEST_F(IdempotencyTest,
   EXPECT_EQ(server_.calls(), 1);
 }
 
-TEST_F(IdempotencyTest, MethodsThatDeclareItAreRepeated) {
+ATTEMPTS_TEST_F(IdempotencyTest, MethodsThatDeclareItAreRepeated) {
   server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
   server_.Push(Answer());
   server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
@@ -534,7 +538,7 @@ TEST_F(IdempotencyTest, MethodsThatDeclareItAreRepeated) {
   EXPECT_EQ(server_.calls(), 4);
 }
 
-TEST_F(IdempotencyTest, CallThatWasNeverSentIsRepeated) {
+ATTEMPTS_TEST_F(IdempotencyTest, CallThatWasNeverSentIsRepeated) {
   auto server = std::make_unique<TestServer>();
   const std::string target = server->target();
   server.reset();  // Nobody listens there any more.
@@ -552,7 +556,7 @@ TEST_F(IdempotencyTest, CallThatWasNeverSentIsRepeated) {
 
 // ---- What attempts inherit
 
-TEST_F(ChannelTest, AuthorityOfTheContextReachesTheServer) {
+ATTEMPTS_TEST_F(ChannelTest, AuthorityOfTheContextReachesTheServer) {
   policy().authority = "policy.test";
   const auto channel = MakeChannel();
 
@@ -618,7 +622,8 @@ TEST_F(LateServerTest, WaitForReadyOfTheContextIsCarriedOver) {
   EXPECT_EQ(late.calls(), 1);
 }
 
-TEST_F(LateServerTest, WaitForReadyOfThePolicyAppliesWhereTheContextHasNone) {
+ATTEMPTS_TEST_F(LateServerTest,
+                WaitForReadyOfThePolicyAppliesWhereTheContextHasNone) {
   policy().wait_for_ready = true;
   auto call = StartCall(Flavour::kQueue, MakeUnconnectedChannel(), "hello");
 

@@ -20,6 +20,7 @@
 #include "grpc_breaker/grpc_status.h"
 #include "grpc_breaker/policy.h"
 #include "grpc_breaker/registry.h"
+#include "grpc_breaker/registry/grpc_compat.h"
 #include "grpc_breaker/testing/manual_environment.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
@@ -27,6 +28,23 @@
 #include "tests/e2e/test_server.h"
 #include "tests/e2e/unary_flavours.h"
 #include "tests/e2e/wait.h"
+
+// TEST, TEST_F and TEST_P for what the library does by attempts of its own. A
+// build without access to private members cannot make any: it compiles such a
+// test and leaves it out. native_test.cc says what calls do instead.
+#if GRPC_BREAKER_HAS_PRIVATE_ACCESS
+#define ATTEMPTS_TEST TEST
+#define ATTEMPTS_TEST_F TEST_F
+#define ATTEMPTS_TEST_P TEST_P
+#else
+#define ATTEMPTS_TEST(suite, name) ATTEMPTS_TEST_F(::testing::Test, name)
+#define ATTEMPTS_TEST_F(fixture, name)         \
+  class name final : public fixture {          \
+    [[maybe_unused]] void TestBody() override; \
+  };                                           \
+  void name::TestBody()
+#define ATTEMPTS_TEST_P ATTEMPTS_TEST_F
+#endif
 
 namespace grpc_breaker::e2e {
 

@@ -199,7 +199,7 @@ class HookOrderTest : public E2eTest {
   const std::shared_ptr<grpc::Channel> bare_ = BareChannel();
 };
 
-TEST_F(HookOrderTest, ReceivesThatComeInsideHijackGetTheResult) {
+ATTEMPTS_TEST_F(HookOrderTest, ReceivesThatComeInsideHijackGetTheResult) {
   const auto call = Prepare();
   FakeBatch sends = Batch(kUnarySends);
   FakeBatch receives = Batch(kUnaryReceives);
@@ -217,7 +217,7 @@ TEST_F(HookOrderTest, ReceivesThatComeInsideHijackGetTheResult) {
   EXPECT_EQ(receives.reply.text(), "hello");
 }
 
-TEST_F(HookOrderTest, ReceivesInThreeBatchesBeforeTheResultGetIt) {
+ATTEMPTS_TEST_F(HookOrderTest, ReceivesInThreeBatchesBeforeTheResultGetIt) {
   const auto call = Prepare();
   auto gate = std::make_shared<Gate>();
   Answer answer = Answer::Blocked(gate);
@@ -249,7 +249,7 @@ TEST_F(HookOrderTest, ReceivesInThreeBatchesBeforeTheResultGetIt) {
   EXPECT_EQ(metadata.initial.count("first"), 1u);
 }
 
-TEST_F(HookOrderTest, ReceivesInThreeBatchesAfterTheResultGetIt) {
+ATTEMPTS_TEST_F(HookOrderTest, ReceivesInThreeBatchesAfterTheResultGetIt) {
   for (const bool fails : {false, true}) {
     const auto call = Prepare();
     if (fails) server_.Push(Answer::Error(StatusCode::NOT_FOUND));
@@ -271,7 +271,7 @@ TEST_F(HookOrderTest, ReceivesInThreeBatchesAfterTheResultGetIt) {
   }
 }
 
-TEST_F(HookOrderTest, InterceptorMayBeDestroyedInsideItsLastProceed) {
+ATTEMPTS_TEST_F(HookOrderTest, InterceptorMayBeDestroyedInsideItsLastProceed) {
   for (int i = 0; i < 100; ++i) {
     const auto call = Prepare();
     FakeBatch sends = Batch(kUnarySends);
@@ -319,7 +319,7 @@ TEST_F(HookOrderTest, CallThatIsRejectedMayBeDestroyedInsideItsFirstIntercept) {
   EXPECT_EQ(server_.calls(), 0);
 }
 
-TEST_F(HookOrderTest, CancelBeforeTheFirstBatchPreventsEveryAttempt) {
+ATTEMPTS_TEST_F(HookOrderTest, CancelBeforeTheFirstBatchPreventsEveryAttempt) {
   const auto call = Prepare();
   Cancel(*call->interceptor);
   FakeBatch sends = Batch(kUnarySends);
@@ -334,7 +334,7 @@ TEST_F(HookOrderTest, CancelBeforeTheFirstBatchPreventsEveryAttempt) {
   EXPECT_EQ(server_.calls(), 0);
 }
 
-TEST_F(HookOrderTest, CancelAfterTheLastBatchChangesNothing) {
+ATTEMPTS_TEST_F(HookOrderTest, CancelAfterTheLastBatchChangesNothing) {
   UnderWayCall call(*this);
   call.receives.WaitUntilProceeded();
 
@@ -344,7 +344,8 @@ TEST_F(HookOrderTest, CancelAfterTheLastBatchChangesNothing) {
   EXPECT_EQ(call.receives.proceeds, 1);
 }
 
-TEST_F(HookOrderTest, CancelInABackoffDoesNotEndTheCallOnTheCancellingThread) {
+ATTEMPTS_TEST_F(HookOrderTest,
+                CancelInABackoffDoesNotEndTheCallOnTheCancellingThread) {
   server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
   UnderWayCall call(*this);
   WaitUntil([&] { return env_.pending_timers() == 1; }, "a backoff");
@@ -356,7 +357,7 @@ TEST_F(HookOrderTest, CancelInABackoffDoesNotEndTheCallOnTheCancellingThread) {
   EXPECT_NE(call.receives.proceeded_on.load(), std::this_thread::get_id());
 }
 
-TEST_F(HookOrderTest, CancelThatRacesAFailedAttemptEndsInCancelled) {
+ATTEMPTS_TEST_F(HookOrderTest, CancelThatRacesAFailedAttemptEndsInCancelled) {
   server_.SetDefault(Answer::Error(StatusCode::UNAVAILABLE));
   policy().breaker.enabled = false;
   for (int i = 0; i < 100; ++i) {
@@ -374,7 +375,7 @@ TEST_F(HookOrderTest, CancelThatRacesAFailedAttemptEndsInCancelled) {
   }
 }
 
-TEST_F(HookOrderTest, CancelThatRacesTheEndOfABackoffEndsTheCallOnce) {
+ATTEMPTS_TEST_F(HookOrderTest, CancelThatRacesTheEndOfABackoffEndsTheCallOnce) {
   server_.SetDefault(Answer::Error(StatusCode::UNAVAILABLE));
   policy().breaker.enabled = false;
   for (int i = 0; i < 100; ++i) {
@@ -391,7 +392,7 @@ TEST_F(HookOrderTest, CancelThatRacesTheEndOfABackoffEndsTheCallOnce) {
   }
 }
 
-TEST_F(HookOrderTest, CancelThatRacesASuccessEndsTheCallOnce) {
+ATTEMPTS_TEST_F(HookOrderTest, CancelThatRacesASuccessEndsTheCallOnce) {
   for (int i = 0; i < 200; ++i) {
     const int calls = server_.calls();
     UnderWayCall call(*this);

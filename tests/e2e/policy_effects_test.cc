@@ -271,7 +271,7 @@ TEST_P(EveryWayTest, CancellationByTheCallerIsNoCodeToOverride) {
   EXPECT_EQ(breaker().counts.failures, 1);
 }
 
-TEST_F(RetriedTest, OverrideCanMakeACodeWorthARetry) {
+ATTEMPTS_TEST_F(RetriedTest, OverrideCanMakeACodeWorthARetry) {
   policy().classification[StatusCode::INVALID_ARGUMENT].retryable = true;
   server_.Push(Answer::Error(StatusCode::INVALID_ARGUMENT));
   auto call = StartIt();
@@ -335,7 +335,7 @@ TEST_P(EveryWayTest, PushbackThatForbidsRetriesSaysNoTime) {
   EXPECT_EQ(breaker().next_probe_in, policy().breaker.open_duration);
 }
 
-TEST_F(RetriedTest, PushbackOfAnEarlierAttemptReachesTheBreakerToo) {
+ATTEMPTS_TEST_F(RetriedTest, PushbackOfAnEarlierAttemptReachesTheBreakerToo) {
   policy().breaker.consecutive_failures = 1;
   policy().breaker.use_server_delay = true;
   server_.Push(PushBack("7000"));
@@ -376,7 +376,7 @@ TEST_P(EveryWayTest, CallersShorterDeadlineWinsOverThePolicysTimeout) {
   EXPECT_EQ(env_.pending_timers(), 0u);
 }
 
-TEST_F(RetriedTest, AttemptsTimeoutIsTheDeadlineThatTheServerSees) {
+ATTEMPTS_TEST_F(RetriedTest, AttemptsTimeoutIsTheDeadlineThatTheServerSees) {
   policy().attempt_timeout = absl::Hours(2);
   const auto now = std::chrono::system_clock::now();
 
@@ -405,7 +405,7 @@ Fallback CountingFallback(std::atomic<int>* runs) {
   return fallback;
 }
 
-TEST_F(RetriedTest, FallbackCanBeKeptFromExhaustedCalls) {
+ATTEMPTS_TEST_F(RetriedTest, FallbackCanBeKeptFromExhaustedCalls) {
   std::atomic<int> runs{0};
   policy().fallback = CountingFallback(&runs);
   policy().fallback.on_exhaustion = false;
@@ -441,7 +441,7 @@ TEST_F(RetriedTest, FallbackCanBeKeptFromCallsThatRanOutOfTimeOrBudget) {
   EXPECT_EQ(server_.calls(), 2);
 }
 
-TEST_F(RetriedTest, FallbackCanBeKeptFromFailuresThatNoRetryHelps) {
+ATTEMPTS_TEST_F(RetriedTest, FallbackCanBeKeptFromFailuresThatNoRetryHelps) {
   std::atomic<int> runs{0};
   policy().fallback = CountingFallback(&runs);
   policy().fallback.on_not_retryable = false;
@@ -480,7 +480,7 @@ TEST_F(RetriedTest, FallbackCanBeKeptFromRejections) {
   EXPECT_EQ(runs, 0);
 }
 
-TEST_F(RetriedTest, HookRunsBeforeTheFallbackAndSeesTheFailure) {
+ATTEMPTS_TEST_F(RetriedTest, HookRunsBeforeTheFallbackAndSeesTheFailure) {
   std::string order;
   policy().on_final_failure = [&](const FailedCall& call) {
     order += "hook " + call.status.error_message() + ", ";
@@ -538,7 +538,7 @@ TEST_P(EveryWayTest, HookRunsOnceForARejectedCall) {
   EXPECT_EQ(runs, 2);
 }
 
-TEST_F(RetriedTest, HookDoesNotRunForACallCancelledInItsBackoff) {
+ATTEMPTS_TEST_F(RetriedTest, HookDoesNotRunForACallCancelledInItsBackoff) {
   std::atomic<int> runs{0};
   policy().on_final_failure = [&](const FailedCall&) { ++runs; };
   server_.SetDefault(Answer::Error(StatusCode::UNAVAILABLE));
@@ -572,7 +572,7 @@ class RejectedAfterAnAttemptTest : public RetriedTest {
   }
 };
 
-TEST_F(RejectedAfterAnAttemptTest, TellsTheLastErrorAsWell) {
+ATTEMPTS_TEST_F(RejectedAfterAnAttemptTest, TellsTheLastErrorAsWell) {
   const CallResult result = CallAndBeRejected();
 
   EXPECT_TRUE(IsBreakerRejection(result.status));
@@ -584,7 +584,7 @@ TEST_F(RejectedAfterAnAttemptTest, TellsTheLastErrorAsWell) {
   EXPECT_THAT(CallIt().status.error_message(), Not(HasSubstr("last error")));
 }
 
-TEST_F(RejectedAfterAnAttemptTest, ShowsNoMetadataOfTheAttempt) {
+ATTEMPTS_TEST_F(RejectedAfterAnAttemptTest, ShowsNoMetadataOfTheAttempt) {
   const CallResult result = CallAndBeRejected();
 
   EXPECT_TRUE(result.initial_metadata.empty());
@@ -594,7 +594,7 @@ TEST_F(RejectedAfterAnAttemptTest, ShowsNoMetadataOfTheAttempt) {
   EXPECT_EQ(result.trailing_metadata.count(kAttemptsKey), 0u);  // Only one.
 }
 
-TEST_F(RejectedAfterAnAttemptTest, ShowsHowManyAttemptsThereWere) {
+ATTEMPTS_TEST_F(RejectedAfterAnAttemptTest, ShowsHowManyAttemptsThereWere) {
   policy().breaker.consecutive_failures = 2;
   policy().retry.max_retries = 2;
   auto call = StartIt();
@@ -607,7 +607,7 @@ TEST_F(RejectedAfterAnAttemptTest, ShowsHowManyAttemptsThereWere) {
   EXPECT_EQ(ValueOf(result.trailing_metadata, kRejectedKey), "OPEN");
 }
 
-TEST_F(RejectedAfterAnAttemptTest, TellsHookAndFallbackOfBoth) {
+ATTEMPTS_TEST_F(RejectedAfterAnAttemptTest, TellsHookAndFallbackOfBoth) {
   Slot<FailedCall> hook, fallback;
   policy().on_final_failure = [&](const FailedCall& call) { hook.Put(call); };
   policy().fallback.function = [&](const FailedCall& call) {
@@ -688,7 +688,7 @@ TEST_P(EveryWayTest, NotesThatCameFromTheServerAreNotShown) {
   }
 }
 
-TEST_F(RetriedTest, DebugStringIsThatOfTheLastAttempt) {
+ATTEMPTS_TEST_F(RetriedTest, DebugStringIsThatOfTheLastAttempt) {
   server_.Push(Answer::Error(StatusCode::UNAVAILABLE, "early"));
   server_.Push(Answer::Error(StatusCode::UNAVAILABLE, "late"));
   auto call = StartIt();
@@ -718,7 +718,7 @@ TEST_F(PolicyEffectsTest, HookWithoutRetriesSeesTheRequest) {
   EXPECT_TRUE(has_request.Take("the hook"));
 }
 
-TEST_F(PolicyEffectsTest, AuthorityOfThePolicyHoldsWithoutRetriesToo) {
+ATTEMPTS_TEST_F(PolicyEffectsTest, AuthorityOfThePolicyHoldsWithoutRetriesToo) {
   Go(Way::kNative);
   policy().authority = "policy.test";
 
@@ -727,7 +727,8 @@ TEST_F(PolicyEffectsTest, AuthorityOfThePolicyHoldsWithoutRetriesToo) {
   EXPECT_EQ(server_.received().at(0).authority, "policy.test");
 }
 
-TEST_F(PolicyEffectsTest, WaitForReadyOfThePolicyHoldsWithoutRetriesToo) {
+ATTEMPTS_TEST_F(PolicyEffectsTest,
+                WaitForReadyOfThePolicyHoldsWithoutRetriesToo) {
   Go(Way::kNative);
   const std::string nobody = TestServer().target();
   for (const bool wait : {false, true}) {
@@ -761,7 +762,7 @@ class WaitingTest : public RetriedTest {
   }
 };
 
-TEST_F(WaitingTest, WaitsForTheBreakerAndThenCalls) {
+ATTEMPTS_TEST_F(WaitingTest, WaitsForTheBreakerAndThenCalls) {
   OpenTheBreaker();
   auto call = StartIt();
 
@@ -790,7 +791,7 @@ TEST_F(WaitingTest, DoesNotWaitBeyondThePolicysTimeout) {
   EXPECT_EQ(env_.pending_timers(), 0u);
 }
 
-TEST_F(WaitingTest, WaitsAsOftenAsItMayRetry) {
+ATTEMPTS_TEST_F(WaitingTest, WaitsAsOftenAsItMayRetry) {
   // A breaker whose probes are all under way: asking again does not help.
   policy().breaker.half_open_permits = 1;
   OpenTheBreaker();
@@ -839,7 +840,7 @@ TEST_P(EveryWayTest, ProbeThatIsCancelledBeforeItsStartGivesItsPlaceBack) {
   EXPECT_TRUE(CallIt().status.ok());
 }
 
-TEST_F(RetriedTest, SuccessesFillTheRetryBudgetAgain) {
+ATTEMPTS_TEST_F(RetriedTest, SuccessesFillTheRetryBudgetAgain) {
   // A retry is allowed while more than half of the tokens are there.
   options_.retry_budget.max_tokens = 3;
   options_.retry_budget.token_ratio = 1;

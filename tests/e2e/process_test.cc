@@ -107,7 +107,7 @@ class ProcessTest : public E2eTest {
   }
 };
 
-TEST_F(ProcessTest, RetryFindsTheServerThatReplacedAKilledOne) {
+ATTEMPTS_TEST_F(ProcessTest, RetryFindsTheServerThatReplacedAKilledOne) {
   Child first({"serve", "0", "block"});
   int port = 0;
   ASSERT_TRUE(absl::SimpleAtoi(first.ReadLine(), &port));
@@ -182,7 +182,7 @@ TEST_F(ProcessTest, ProcessEndsCleanlyWithCallsPending) {
 }
 
 // Each call fails once, so that the library's threads are needed.
-TEST_F(ProcessTest, ChildOfAForkMakesCallsOfItsOwn) {
+ATTEMPTS_TEST_F(ProcessTest, ChildOfAForkMakesCallsOfItsOwn) {
   for (int i = 0; i < 3; ++i) {
     server_.Push(Answer::Error(grpc::StatusCode::UNAVAILABLE));
     server_.Push(Answer());

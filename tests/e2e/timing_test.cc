@@ -77,7 +77,8 @@ class DeadlineKindTest : public TimingTest,
   }
 };
 
-TEST_P(DeadlineKindTest, StepOfTheWallClockForwardDoesNotBringItNearer) {
+ATTEMPTS_TEST_P(DeadlineKindTest,
+                StepOfTheWallClockForwardDoesNotBringItNearer) {
   server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
   policy().retry.base_delay = absl::Milliseconds(1);
   const Configure configure = In(std::chrono::minutes(10));
@@ -90,7 +91,7 @@ TEST_P(DeadlineKindTest, StepOfTheWallClockForwardDoesNotBringItNearer) {
   EXPECT_EQ(call->Wait().status.error_code(), StatusCode::OK);
 }
 
-TEST_P(DeadlineKindTest, StepOfTheWallClockBackDoesNotPutItOff) {
+ATTEMPTS_TEST_P(DeadlineKindTest, StepOfTheWallClockBackDoesNotPutItOff) {
   auto gate = std::make_shared<Gate>();
   server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
   server_.SetDefault(Answer::Blocked(gate));
@@ -106,6 +107,7 @@ TEST_P(DeadlineKindTest, StepOfTheWallClockBackDoesNotPutItOff) {
   EXPECT_EQ(call->Wait().status.error_code(), StatusCode::DEADLINE_EXCEEDED);
 }
 
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DeadlineKindTest);
 INSTANTIATE_TEST_SUITE_P(Kinds, DeadlineKindTest,
                          ::testing::Values(Kind::kWall, Kind::kMonotonic,
                                            Kind::kSpan, Kind::kPolicy));
@@ -186,7 +188,7 @@ TEST_F(TimingTest, DeadlineThatTheServerTellsOfIsItsAnswerAndNotRetried) {
 }
 
 // It sees the deadline of the attempt, and may be the first to act on it.
-TEST_F(TimingTest, AttemptTimeoutThatTheServerTellsOfIsRetried) {
+ATTEMPTS_TEST_F(TimingTest, AttemptTimeoutThatTheServerTellsOfIsRetried) {
   policy().attempt_timeout = absl::Minutes(10);
   auto gate = std::make_shared<Gate>();
   Answer answer = Answer::Error(StatusCode::DEADLINE_EXCEEDED);
@@ -285,7 +287,7 @@ class ParentTest : public TimingTest {
 };
 
 // The backoff ends on a clock that stands still.
-TEST_F(ParentTest, ThatIsCancelledEndsABackoffAtOnce) {
+ATTEMPTS_TEST_F(ParentTest, ThatIsCancelledEndsABackoffAtOnce) {
   auto call = StartOuter();
   WaitUntil([&] { return env_.pending_timers() == 1; }, "a backoff");
 
@@ -298,7 +300,7 @@ TEST_F(ParentTest, ThatIsCancelledEndsABackoffAtOnce) {
   EXPECT_EQ(Breaker(kUnary).counts.calls(), 1);
 }
 
-TEST_F(ParentTest, WhoseDeadlinePassesEndsABackoffAtOnce) {
+ATTEMPTS_TEST_F(ParentTest, WhoseDeadlinePassesEndsABackoffAtOnce) {
   auto call = StartOuter([](grpc::ClientContext* context) {
     context->set_deadline(WallClock::now() + milliseconds(500));
   });
@@ -311,7 +313,7 @@ TEST_F(ParentTest, WhoseDeadlinePassesEndsABackoffAtOnce) {
   EXPECT_EQ(env_.pending_timers(), 0u);
 }
 
-TEST_F(ParentTest, ThatGoesOnLetsBackoffsEnd) {
+ATTEMPTS_TEST_F(ParentTest, ThatGoesOnLetsBackoffsEnd) {
   server_.SetDefault(Answer());
   server_.Push(2, Answer::Error(StatusCode::UNAVAILABLE));
   auto call = StartOuter();

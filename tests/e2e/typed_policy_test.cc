@@ -83,7 +83,7 @@ std::vector<std::string> WarnedOf(const Options& options) {
   return fields;
 }
 
-TEST(PolicyWarningTest, RetriesOfAMethodThatMayNotBeRepeatedAreTold) {
+ATTEMPTS_TEST(PolicyWarningTest, RetriesOfAMethodThatMayNotBeRepeatedAreTold) {
   Options options;
   options.Method<TestService>("Unary").retry.max_retries = 2;
   options.methods["/not.linked.Service/Method"].retry.max_retries = 2;
@@ -95,7 +95,8 @@ TEST(PolicyWarningTest, RetriesOfAMethodThatMayNotBeRepeatedAreTold) {
   EXPECT_THAT(options.Warnings()[0].message, HasSubstr("is 2, but only calls"));
 }
 
-TEST(PolicyWarningTest, NothingIsToldOfMethodsThatMayOrThatHaveNoRetries) {
+ATTEMPTS_TEST(PolicyWarningTest,
+              NothingIsToldOfMethodsThatMayOrThatHaveNoRetries) {
   Options options;
   options.Method<TestService>("UnaryReadOnly").retry.max_retries = 2;
   options.Method<TestService>("UnaryIdempotent").retry.max_retries = 2;
@@ -105,7 +106,8 @@ TEST(PolicyWarningTest, NothingIsToldOfMethodsThatMayOrThatHaveNoRetries) {
 }
 
 // Some of its methods may be repeated, if any is declared so.
-TEST(PolicyWarningTest, OfAServiceItIsToldIfNoneOfItsMethodsMayBeRepeated) {
+ATTEMPTS_TEST(PolicyWarningTest,
+              OfAServiceItIsToldIfNoneOfItsMethodsMayBeRepeated) {
   Options options;
   options.Service<TestService>().retry.max_retries = 2;
   options.services["/not.linked.Service/"].retry.max_retries = 2;
@@ -125,7 +127,8 @@ class WarningListener : public BreakerListener {
 
 class TypedCallTest : public E2eTest {};
 
-TEST_F(TypedCallTest, ListenersAreToldOfWarningsOnceWhenTheChannelIsCreated) {
+ATTEMPTS_TEST_F(TypedCallTest,
+                ListenersAreToldOfWarningsOnceWhenTheChannelIsCreated) {
   auto listener = std::make_shared<WarningListener>();
   options_.listeners.push_back(listener);
   options_.channel_name = "backend";
@@ -148,7 +151,7 @@ Reply ReplyOf(const std::string& text) {
   return reply;
 }
 
-TEST_F(TypedCallTest, ReplyOfAFallbackIsWhatTheCallerGets) {
+ATTEMPTS_TEST_F(TypedCallTest, ReplyOfAFallbackIsWhatTheCallerGets) {
   policy().retry.max_retries = 0;
   policy().fallback = Fallback::Reply(ReplyOf("cached"));
   server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
@@ -159,7 +162,7 @@ TEST_F(TypedCallTest, ReplyOfAFallbackIsWhatTheCallerGets) {
   EXPECT_EQ(result.text, "cached");
 }
 
-TEST_F(TypedCallTest, TypedFallbackAnswersTheRequest) {
+ATTEMPTS_TEST_F(TypedCallTest, TypedFallbackAnswersTheRequest) {
   policy().retry.max_retries = 0;
   policy().fallback = Fallback::Typed<Request, Reply>(
       [](const Request& request) { return ReplyOf(request.text() + "?"); });
@@ -168,7 +171,7 @@ TEST_F(TypedCallTest, TypedFallbackAnswersTheRequest) {
   EXPECT_EQ(Call(Flavour::kSync, MakeChannel(), "hello").text, "hello?");
 }
 
-TEST_F(TypedCallTest, TypedFallbackMayAskHowTheCallFailed) {
+ATTEMPTS_TEST_F(TypedCallTest, TypedFallbackMayAskHowTheCallFailed) {
   policy().retry.max_retries = 0;
   policy().fallback = Fallback::Typed<Request, Reply>(
       [](const Request& request, const FailedCall& call) {
@@ -180,7 +183,7 @@ TEST_F(TypedCallTest, TypedFallbackMayAskHowTheCallFailed) {
   EXPECT_EQ(Call(Flavour::kSync, MakeChannel(), "hello").text, "hello 1 down");
 }
 
-TEST_F(TypedCallTest, StatusOfATypedFallbackIsThatOfTheCall) {
+ATTEMPTS_TEST_F(TypedCallTest, StatusOfATypedFallbackIsThatOfTheCall) {
   policy().retry.max_retries = 0;
   policy().fallback = Fallback::Typed<Request, Reply>(
       [](const Request&) -> absl::StatusOr<Reply> {

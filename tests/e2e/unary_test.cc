@@ -145,7 +145,7 @@ TEST_P(UnaryTest, LargeMessagesPassBothWays) {
   EXPECT_TRUE(result.text == large);
 }
 
-TEST_P(UnaryTest, RetriesUntilSuccessAndSendsTheSameEveryTime) {
+ATTEMPTS_TEST_P(UnaryTest, RetriesUntilSuccessAndSendsTheSameEveryTime) {
   server_.Push(2, Answer::Error(StatusCode::UNAVAILABLE));
   auto call = StartIt("hello", [](grpc::ClientContext* context) {
     context->AddMetadata("key", "value");
@@ -167,7 +167,7 @@ TEST_P(UnaryTest, RetriesUntilSuccessAndSendsTheSameEveryTime) {
   }
 }
 
-TEST_P(UnaryTest, RetriedSuccessHasTheMetadataOfTheLastAttempt) {
+ATTEMPTS_TEST_P(UnaryTest, RetriedSuccessHasTheMetadataOfTheLastAttempt) {
   Answer failure = Answer::Error(StatusCode::UNAVAILABLE);
   failure.trailing_metadata = {{"from", "first"}, {"old", "1"}};
   server_.Push(failure);
@@ -187,7 +187,7 @@ TEST_P(UnaryTest, RetriedSuccessHasTheMetadataOfTheLastAttempt) {
   EXPECT_EQ(result.trailing_metadata.count("old"), 0u);
 }
 
-TEST_P(UnaryTest, ExhaustionEndsWithTheLastStatusAsItCame) {
+ATTEMPTS_TEST_P(UnaryTest, ExhaustionEndsWithTheLastStatusAsItCame) {
   server_.Push(3, Answer::Error(StatusCode::UNAVAILABLE, "early"));
   Answer last;
   last.status = grpc::Status(StatusCode::UNAVAILABLE, "late", "details");
@@ -250,7 +250,7 @@ TEST_P(UnaryTest, BreakerClosesAgainAfterSuccessfulProbes) {
   EXPECT_EQ(Breaker(kUnary).state, BreakerState::kClosed);
 }
 
-TEST_P(UnaryTest, BreakerThatOpensDuringTheRetriesEndsTheCall) {
+ATTEMPTS_TEST_P(UnaryTest, BreakerThatOpensDuringTheRetriesEndsTheCall) {
   policy().breaker.consecutive_failures = 2;
   server_.SetDefault(Answer::Error(StatusCode::UNAVAILABLE));
   auto call = StartIt("hello");
@@ -264,7 +264,7 @@ TEST_P(UnaryTest, BreakerThatOpensDuringTheRetriesEndsTheCall) {
   EXPECT_TRUE(IsBreakerRejection(result.status));
 }
 
-TEST_P(UnaryTest, WaitingForABreakerTakesItsRetryAfterAndThenCalls) {
+ATTEMPTS_TEST_P(UnaryTest, WaitingForABreakerTakesItsRetryAfterAndThenCalls) {
   policy().breaker.consecutive_failures = 1;
   policy().wait_when_rejected = true;
   server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
@@ -295,7 +295,7 @@ TEST_P(UnaryTest, CancelDuringAnAttemptReachesTheServer) {
   EXPECT_EQ(Breaker(kUnary).counts.calls(), 0);
 }
 
-TEST_P(UnaryTest, CancelDuringABackoffEndsTheCallAtOnce) {
+ATTEMPTS_TEST_P(UnaryTest, CancelDuringABackoffEndsTheCallAtOnce) {
   server_.SetDefault(Answer::Error(StatusCode::UNAVAILABLE));
   auto call = StartIt("hello");
   WaitUntil([&] { return env_.pending_timers() == 1; }, "a backoff");
@@ -369,7 +369,7 @@ TEST_P(UnaryTest, DeadlineInThePastFailsWithoutAnAttempt) {
 }
 
 // Whether it is the client or the server that acts on it first.
-TEST_P(UnaryTest, AttemptTimeoutIsRetriedWhileTheDeadlineLasts) {
+ATTEMPTS_TEST_P(UnaryTest, AttemptTimeoutIsRetriedWhileTheDeadlineLasts) {
   options_.environment = &Environment::Default();
   policy().retry.base_delay = absl::Milliseconds(1);
   policy().retry.max_retries = 100;
@@ -390,7 +390,7 @@ TEST_P(UnaryTest, AttemptTimeoutIsRetriedWhileTheDeadlineLasts) {
   gate->WaitForCancellations(1);
 }
 
-TEST_P(UnaryTest, PolicyTimeoutAppliesWhereTheCallerSetNone) {
+ATTEMPTS_TEST_P(UnaryTest, PolicyTimeoutAppliesWhereTheCallerSetNone) {
   policy().timeout = absl::Milliseconds(100);
   auto gate = std::make_shared<Gate>();
   server_.SetDefault(Answer::Blocked(gate));
@@ -435,7 +435,7 @@ std::string SerializedReply(const std::string& text) {
   return reply.SerializeAsString();
 }
 
-TEST_P(UnaryTest, FallbackAnswersAfterExhaustion) {
+ATTEMPTS_TEST_P(UnaryTest, FallbackAnswersAfterExhaustion) {
   policy().retry.max_retries = 1;
   policy().fallback =
       Fallback::Fixed(grpc::Status::OK, SerializedReply("spare"));
@@ -451,7 +451,7 @@ TEST_P(UnaryTest, FallbackAnswersAfterExhaustion) {
   EXPECT_EQ(server_.calls(), 2);
 }
 
-TEST_P(UnaryTest, FallbackAnswersAfterANonRetryableFailure) {
+ATTEMPTS_TEST_P(UnaryTest, FallbackAnswersAfterANonRetryableFailure) {
   policy().fallback =
       Fallback::Fixed(grpc::Status::OK, SerializedReply("spare"));
   server_.Push(Answer::Error(StatusCode::INTERNAL));
@@ -462,7 +462,7 @@ TEST_P(UnaryTest, FallbackAnswersAfterANonRetryableFailure) {
   EXPECT_EQ(result.text, "spare");
 }
 
-TEST_P(UnaryTest, FallbackAnswersARejectedCall) {
+ATTEMPTS_TEST_P(UnaryTest, FallbackAnswersARejectedCall) {
   policy().fallback.function = [](const FailedCall& call) {
     EXPECT_TRUE(call.rejected);
     EXPECT_EQ(call.attempts, 0);
@@ -479,7 +479,7 @@ TEST_P(UnaryTest, FallbackAnswersARejectedCall) {
   EXPECT_EQ(server_.calls(), 1);
 }
 
-TEST_P(UnaryTest, FallbackCanReplaceTheStatus) {
+ATTEMPTS_TEST_P(UnaryTest, FallbackCanReplaceTheStatus) {
   policy().fallback =
       Fallback::Fixed(grpc::Status(StatusCode::NOT_FOUND, "replaced"));
   server_.Push(Answer::Error(StatusCode::INTERNAL));
@@ -508,7 +508,7 @@ TEST_P(UnaryTest, FallbackDoesNotRunOnSuccessOrCancellation) {
   EXPECT_EQ(call->Wait().status.error_code(), StatusCode::CANCELLED);
 }
 
-TEST_P(UnaryTest, FallbackReplyThatIsNoMessageFailsTheCall) {
+ATTEMPTS_TEST_P(UnaryTest, FallbackReplyThatIsNoMessageFailsTheCall) {
   policy().fallback = Fallback::Fixed(grpc::Status::OK, "\xff\xff no message");
   server_.Push(Answer::Error(StatusCode::INTERNAL, "of the server"));
 
@@ -518,7 +518,7 @@ TEST_P(UnaryTest, FallbackReplyThatIsNoMessageFailsTheCall) {
   EXPECT_NE(result.status.error_message(), "of the server");
 }
 
-TEST_P(UnaryTest, FinalFailureHookSeesTheCallOnce) {
+ATTEMPTS_TEST_P(UnaryTest, FinalFailureHookSeesTheCallOnce) {
   policy().retry.max_retries = 1;
   std::atomic<int> runs{0};
   Slot<FailedCall> seen;

@@ -22,7 +22,8 @@ const absl::string_view kHalfAMessage("\0\0\0\0\x20half", 9);
 
 using WireTest = E2eTest;
 
-TEST_F(WireTest, CallThatAServerRefusedUnseenIsRepeatedThoughItMayNotBe) {
+ATTEMPTS_TEST_F(WireTest,
+                CallThatAServerRefusedUnseenIsRepeatedThoughItMayNotBe) {
   policy().idempotency = Idempotency::kAsDeclared;
   for (const bool by_goaway : {false, true}) {
     // The core repeats what a GOAWAY says nobody saw once by itself.
@@ -53,7 +54,7 @@ TEST_F(WireTest, CallThatAServerMayHaveSeenIsNotRepeatedUnlessItMayBe) {
 // gRPC 1.51 does not always tell of the initial metadata of such an answer
 // where the application asks for them alone: not to a bare channel, and not
 // past the deadline.
-TEST_F(WireTest, PagesOfAProxyEndCallsThatReadInitialMetadata) {
+ATTEMPTS_TEST_F(WireTest, PagesOfAProxyEndCallsThatReadInitialMetadata) {
   RawServer server([](RawCall call) {
     call.SendHeaders({{":status", "401"}, {"content-type", "text/html"}});
     call.SendData("<html>who are you?</html>", /*end_stream=*/true);
@@ -128,7 +129,7 @@ TEST_P(BadReplyTest, IsAFailureOfTheServerWithTheStatusThatGrpcGives) {
   }
 }
 
-TEST_P(BadReplyTest, IsAnsweredByTheFallback) {
+ATTEMPTS_TEST_P(BadReplyTest, IsAnsweredByTheFallback) {
   Reply reply;
   reply.set_text("from the fallback");
   policy().fallback =
