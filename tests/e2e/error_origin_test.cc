@@ -203,6 +203,14 @@ void AddQuotations(std::vector<Situation>* all) {
         "Received RST_STREAM with error code 2"}) {
     add(words, false);
   }
+  // But who has sent headers has seen the call.
+  for (const char* words :
+       {"Received RST_STREAM with error code 7",
+        "Stream removed (RST_STREAM (Received RST_STREAM with error code 7))",
+        "GOAWAY received", "Stream removed (GOAWAY received; Error code: 0)"}) {
+    add(words, false);
+    (all->end() - 3)->error_class = kNotSent;
+  }
 }
 
 void AddSizes(std::vector<Situation>* all) {
