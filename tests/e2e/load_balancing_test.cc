@@ -106,7 +106,8 @@ TEST_F(LoadBalancingTest, OneBadBackendOfTwoOpensTheBreakerOfBoth) {
       "the breaker to open");
 
   EXPECT_EQ(Breaker(kUnary).state, BreakerState::kOpen);
-  EXPECT_GE(good_.calls(), 10);
+  // In turn, so that the good one had as many, but for where they began.
+  EXPECT_GE(good_.calls() + 2, bad_.calls());
 }
 
 TEST_F(LoadBalancingTest, OutlierDetectionTakesTheBadBackendOut) {
