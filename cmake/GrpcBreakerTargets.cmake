@@ -18,10 +18,6 @@ function(grpc_breaker_compile_options target)
   if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
     target_compile_options(${target} PRIVATE -Wthread-safety)
   endif()
-  # No public header asks for it.
-  if(NOT GRPC_BREAKER_PRIVATE_ACCESS)
-    target_compile_definitions(${target} PRIVATE GRPC_BREAKER_NO_PRIVATE_ACCESS)
-  endif()
 endfunction()
 
 # For what runs once after it was compiled: gRPC's headers instantiate so much

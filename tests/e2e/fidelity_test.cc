@@ -266,9 +266,9 @@ TEST_F(MetadataTagTest, SaysThatARefusedCallHasNone) {
     const Heard heard = Listen(channel, [](auto*) {});
 
     EXPECT_EQ(heard.code, StatusCode::UNAVAILABLE);
-    // A queue is told by way of private members.
+    // It takes a private member to say so.
     EXPECT_EQ(heard.queue, !internal::kHasPrivateAccess);
-    EXPECT_FALSE(heard.reactor);
+    EXPECT_EQ(heard.reactor, !internal::kHasPrivateAccess);
   }
 }
 

@@ -14,6 +14,7 @@
 #include "grpc_breaker/trailing_metadata.h"
 #include "tests/e2e/fixture.h"
 #include "tests/e2e/queue.h"
+#include "tests/e2e/raw_server.h"
 
 namespace grpc_breaker::e2e {
 namespace {
@@ -103,6 +104,21 @@ TEST_P(NativeTest, FailureIsCountedOnceAndNotRetried) {
   EXPECT_EQ(env_.pending_timers(), 0u);
   EXPECT_EQ(Breaker(kUnary).counts.failures, 1);
   EXPECT_EQ(Breaker(kUnary).counts.successes, 1);
+}
+
+// Not every flavour tells its application.
+TEST_P(NativeTest, OkWithoutAReplyIsAFailureThoughItLooksAsOnABareChannel) {
+  RawServer server([](RawCall call) { call.SendTrailersOnly(StatusCode::OK); });
+  const auto bare =
+      grpc::CreateChannel(server.target(), grpc::InsecureChannelCredentials());
+
+  const auto channel = MakeChannelTo(server.target());
+  const CallResult ours = Call(GetParam(), channel, "hello");
+
+  EXPECT_EQ(ours.status.error_code(),
+            Call(GetParam(), bare, "hello").status.error_code());
+  EXPECT_EQ(LastClass(kUnary), "PERMANENT HIGH FAILURE");
+  EXPECT_EQ(Breaker(kUnary).counts.failures, 1);
 }
 
 TEST_P(NativeTest, OpenBreakerRefusesAndProbesCloseIt) {
