@@ -103,7 +103,6 @@ void AddLostConnections(std::vector<Situation>* all) {
         call.CloseConnection();
       }));
   add("ConnectionReset", ResetConnection);
-  add("ConnectionResetAfterHeaders", AfterHeaders(ResetConnection));
   add("ClosedAfterAGoAwayThatHasSeenIt", [](RawCall call) {
     call.GoAway(call.stream(), Http2Error::kInternalError, "bye");
     call.CloseConnection();
@@ -265,8 +264,6 @@ std::vector<Situation> AllSituations() {
   std::vector<Situation> all = {
       {"HungUpBeforeTheHandshake", Close, StatusCode::UNAVAILABLE, false,
        kNotSent, RawServer::When::kConnected},
-      {"ResetBeforeTheHandshake", ResetConnection, StatusCode::UNAVAILABLE,
-       false, kNotSent, RawServer::When::kConnected},
       {"GoAwayUnseen", [](RawCall call) { call.GoAway(0); },
        StatusCode::UNAVAILABLE, std::nullopt, kNotSent},
       {"Code99", Says(99, "what?"), StatusCode::UNKNOWN, true, kUnknown},
