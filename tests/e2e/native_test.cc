@@ -3,6 +3,7 @@
 // on a bare channel, but the breaker counts and refuses, the policy's timeout
 // ends it, and the hook is told.
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <utility>
@@ -158,6 +159,8 @@ TEST_P(NativeTest, PolicysTimeoutEndsItWhereTheCallerSetNoDeadline) {
 }
 
 TEST_P(NativeTest, CancellationReachesTheServerAndCountsAsNothing) {
+  std::atomic<int> failures_told{0};
+  policy().on_final_failure = [&](const FailedCall&) { ++failures_told; };
   auto gate = std::make_shared<Gate>();
   server_.Push(Answer::Blocked(gate));
   auto call = Start();
@@ -168,6 +171,7 @@ TEST_P(NativeTest, CancellationReachesTheServerAndCountsAsNothing) {
   EXPECT_EQ(call->Wait().status.error_code(), StatusCode::CANCELLED);
   gate->WaitForCancellations(1);
   EXPECT_EQ(Breaker(kUnary).counts.calls(), 0);
+  EXPECT_EQ(failures_told, 0);
 }
 
 TEST_P(NativeTest, HookSeesFailuresAndRejectionsWithTheirRequest) {
