@@ -26,9 +26,6 @@ namespace {
 
 using ::grpc::StatusCode;
 
-// A message of 32 bytes that breaks off.
-const absl::string_view kHalfAMessage("\0\0\0\0\x20half", 9);
-
 constexpr char kLost[] = "NETWORK MEDIUM FAILURE retryable";
 constexpr char kNotSent[] = "NETWORK MEDIUM FAILURE retryable never sent";
 constexpr char kBusy[] = "TRANSIENT MEDIUM FAILURE retryable";

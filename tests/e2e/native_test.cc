@@ -81,14 +81,7 @@ TEST_P(NativeTest, ReplyStatusAndMetadataAreThoseOfABareChannel) {
     const CallResult bare = Call(GetParam(), BareChannel(), "hello", configure);
 
     ASSERT_EQ(bare.status.error_code(), status.error_code());
-    EXPECT_EQ(ours.status.error_code(), bare.status.error_code());
-    EXPECT_EQ(ours.status.error_message(), bare.status.error_message());
-    EXPECT_EQ(ours.status.error_details(), bare.status.error_details());
-    EXPECT_EQ(ours.text, bare.text);
-    EXPECT_EQ(ours.has_reply, bare.has_reply);
-    EXPECT_EQ(ours.initial_metadata, bare.initial_metadata);
-    EXPECT_EQ(ours.trailing_metadata, bare.trailing_metadata);
-    EXPECT_EQ(ours.finished_ok, bare.finished_ok);
+    ExpectSame(ours, bare);
   }
   for (const ReceivedCall& received : server_.received()) {
     EXPECT_EQ(received.text, "hello");

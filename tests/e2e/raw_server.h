@@ -39,6 +39,9 @@ HeaderList ResponseHeaders(const HeaderList& more = {});
 HeaderList StatusTrailers(int code, absl::string_view message = "",
                           const HeaderList& more = {});
 
+// A message of 32 bytes that breaks off.
+inline constexpr absl::string_view kHalfAMessage("\0\0\0\0\x20half", 9);
+
 // RFC 9113, section 7.
 enum class Http2Error : uint32_t {
   kNoError = 0x0,

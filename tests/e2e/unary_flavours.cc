@@ -6,6 +6,7 @@
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/client_callback.h"
+#include "gtest/gtest.h"
 #include "tests/e2e/queue.h"
 #include "tests/e2e/wait.h"
 
@@ -339,6 +340,17 @@ CallResult Call(Flavour flavour, const Channel& channel,
 std::string ValueOf(const Metadata& metadata, const std::string& key) {
   const auto it = metadata.find(key);
   return it == metadata.end() ? "" : it->second;
+}
+
+void ExpectSame(const CallResult& ours, const CallResult& bare) {
+  EXPECT_EQ(ours.status.error_code(), bare.status.error_code());
+  EXPECT_EQ(ours.status.error_message(), bare.status.error_message());
+  EXPECT_EQ(ours.status.error_details(), bare.status.error_details());
+  EXPECT_EQ(ours.text, bare.text);
+  EXPECT_EQ(ours.has_reply, bare.has_reply);
+  EXPECT_EQ(ours.initial_metadata, bare.initial_metadata);
+  EXPECT_EQ(ours.trailing_metadata, bare.trailing_metadata);
+  EXPECT_EQ(ours.finished_ok, bare.finished_ok);
 }
 
 }  // namespace grpc_breaker::e2e

@@ -78,6 +78,9 @@ std::unique_ptr<UnderWay> StartCall(
 CallResult Call(Flavour flavour, const std::shared_ptr<grpc::Channel>& channel,
                 const std::string& text, const Configure& configure = nullptr);
 
+// Everything that the application can see, against a channel without us.
+void ExpectSame(const CallResult& ours, const CallResult& bare);
+
 std::string ValueOf(const Metadata& metadata, const std::string& key);
 
 }  // namespace grpc_breaker::e2e

@@ -70,18 +70,6 @@ TEST_P(UnaryTest, SuccessTakesOneAttemptThatLooksLikeAnyOther) {
   EXPECT_EQ(Breaker(kUnary).counts.successes, 1);
 }
 
-// Everything that the application can see, against a channel without us.
-void ExpectSame(const CallResult& ours, const CallResult& bare) {
-  EXPECT_EQ(ours.status.error_code(), bare.status.error_code());
-  EXPECT_EQ(ours.status.error_message(), bare.status.error_message());
-  EXPECT_EQ(ours.status.error_details(), bare.status.error_details());
-  EXPECT_EQ(ours.text, bare.text);
-  EXPECT_EQ(ours.has_reply, bare.has_reply);
-  EXPECT_EQ(ours.initial_metadata, bare.initial_metadata);
-  EXPECT_EQ(ours.trailing_metadata, bare.trailing_metadata);
-  EXPECT_EQ(ours.finished_ok, bare.finished_ok);
-}
-
 TEST_P(UnaryTest, SuccessLooksAsOnABareChannel) {
   Answer answer;
   answer.initial_metadata = {{"first", "1"}, {"first", "2"}, {"raw-bin", "\1"}};

@@ -17,9 +17,6 @@ namespace {
 
 using ::grpc::StatusCode;
 
-// A message of 32 bytes that breaks off.
-const absl::string_view kHalfAMessage("\0\0\0\0\x20half", 9);
-
 using WireTest = E2eTest;
 
 ATTEMPTS_TEST_F(WireTest,

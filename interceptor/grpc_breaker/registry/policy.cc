@@ -73,12 +73,12 @@ bool NothingIsRepeatable(absl::string_view name) {
 }
 
 // Of a build that cannot make attempts: what needs them.
-void WarnOfAttempts(const std::string& name, const Policy& policy,
+void WarnOfAttempts(absl::string_view prefix, const Policy& policy,
                     std::vector<PolicyWarning>& warnings) {
   const auto warn = [&](bool asked_for, absl::string_view field) {
     if (!asked_for) return;
     PolicyWarning& warning = warnings.emplace_back();
-    warning.field = absl::StrCat(name, ".", field);
+    warning.field = absl::StrCat(prefix, ".", field);
     warning.message =
         "has no effect: the library was built without access to private "
         "members of gRPC (docs/limits.md), and unary calls run natively";
@@ -90,25 +90,23 @@ void WarnOfAttempts(const std::string& name, const Policy& policy,
   warn(!policy.authority.empty(), "authority");
 }
 
-void WarnOfRetries(absl::string_view map,
-                   const std::map<std::string, Policy>& policies,
-                   std::vector<PolicyWarning>& warnings) {
-  for (const auto& [name, policy] : policies) {
-    if (policy.retry.max_retries == 0 ||
-        policy.idempotency == Idempotency::kRepeatable ||
-        !NothingIsRepeatable(name)) {
-      continue;
-    }
-    PolicyWarning& warning = warnings.emplace_back();
-    warning.field = absl::StrCat(map, "[", name, "].retry.max_retries");
-    warning.message = absl::StrCat(
-        "is ", policy.retry.max_retries,
-        ", but only calls that no server has seen are repeated: no proto file "
-        "that is linked in declares ",
-        name.back() == '/' ? "a method of it" : "the method",
-        " NO_SIDE_EFFECTS or IDEMPOTENT. Set idempotency to kRepeatable if "
-        "calls may be repeated, or max_retries to 0 if not");
+// Of one that can: the policy for the method or service `name`.
+void WarnOfRetries(absl::string_view prefix, absl::string_view name,
+                   const Policy& policy, std::vector<PolicyWarning>& warnings) {
+  if (policy.retry.max_retries == 0 ||
+      policy.idempotency == Idempotency::kRepeatable ||
+      !NothingIsRepeatable(name)) {
+    return;
   }
+  PolicyWarning& warning = warnings.emplace_back();
+  warning.field = absl::StrCat(prefix, ".retry.max_retries");
+  warning.message = absl::StrCat(
+      "is ", policy.retry.max_retries,
+      ", but only calls that no server has seen are repeated: no proto file "
+      "that is linked in declares ",
+      name.back() == '/' ? "a method of it" : "the method",
+      " NO_SIDE_EFFECTS or IDEMPOTENT. Set idempotency to kRepeatable if "
+      "calls may be repeated, or max_retries to 0 if not");
 }
 
 }  // namespace
@@ -155,18 +153,22 @@ absl::Status Policies::Validate() const {
 
 std::vector<PolicyWarning> Policies::Warnings() const {
   std::vector<PolicyWarning> warnings;
-  if (internal::kHasPrivateAccess) {
-    WarnOfRetries("services", services, warnings);
-    WarnOfRetries("methods", methods, warnings);
-    return warnings;
+  if (!internal::kHasPrivateAccess) {
+    WarnOfAttempts("default_policy", default_policy, warnings);
   }
-  WarnOfAttempts("default_policy", default_policy, warnings);
-  for (const auto& [name, policy] : services) {
-    WarnOfAttempts(absl::StrCat("services[", name, "]"), policy, warnings);
-  }
-  for (const auto& [name, policy] : methods) {
-    WarnOfAttempts(absl::StrCat("methods[", name, "]"), policy, warnings);
-  }
+  const auto warn_of = [&](absl::string_view map,
+                           const std::map<std::string, Policy>& policies) {
+    for (const auto& [name, policy] : policies) {
+      const std::string prefix = absl::StrCat(map, "[", name, "]");
+      if (internal::kHasPrivateAccess) {
+        WarnOfRetries(prefix, name, policy, warnings);
+      } else {
+        WarnOfAttempts(prefix, policy, warnings);
+      }
+    }
+  };
+  warn_of("services", services);
+  warn_of("methods", methods);
   return warnings;
 }
 

@@ -1,6 +1,9 @@
 #include "grpc_breaker/rpc/batch_access.h"
 
+#include <utility>
+
 #include "google/protobuf/message_lite.h"
+#include "grpc_breaker/policy.h"
 #include "grpc_breaker/registry/grpc_compat.h"
 
 namespace grpc_breaker::internal {
@@ -35,8 +38,7 @@ bool FillReply(InterceptorBatchMethods* batch, grpc::ByteBuffer reply) {
   CallOpSetInterface* operations = OperationsOf(batch);
   void* message = batch->GetRecvMessage();
   if (dynamic_cast<CallOpRecvMessage<MessageLite>*>(operations) != nullptr) {
-    return grpc::SerializationTraits<MessageLite>::Deserialize(
-               &reply, static_cast<MessageLite*>(message))
+    return ParseMessage(std::move(reply), static_cast<MessageLite*>(message))
         .ok();
   }
   if (dynamic_cast<CallOpRecvMessage<grpc::ByteBuffer>*>(operations) !=

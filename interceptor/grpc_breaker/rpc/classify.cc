@@ -7,6 +7,7 @@
 #include "grpc_breaker/grpc_status.h"
 
 namespace grpc_breaker::internal {
+
 ErrorClass ClassifyAttempt(const Policy& policy, const grpc::Status& status,
                            grpc::ClientContext& context, ErrorOrigin origin) {
   const ErrorOrigin seen = OriginOf(status, context);
