@@ -27,7 +27,7 @@ TEST(RaceTest, IsNotReportedUnderAnAbseilMutex) {
   int counter = 0;
   EXPECT_EQ(CountWithTwoThreads(counter,
                                 [&] {
-                                  internal::MutexLock lock(mutex);
+                                  grpc_breaker::internal::MutexLock lock(mutex);
                                   ++counter;
                                 }),
             2000);
