@@ -25,6 +25,7 @@ namespace grpc_breaker::e2e {
 namespace {
 
 using ::grpc::StatusCode;
+using ::testing::AnyOf;
 
 constexpr char kLost[] = "NETWORK MEDIUM FAILURE retryable";
 constexpr char kNotSent[] = "NETWORK MEDIUM FAILURE retryable never sent";
@@ -261,6 +262,8 @@ std::vector<Situation> AllSituations() {
   std::vector<Situation> all = {
       {"HungUpBeforeTheHandshake", Close, StatusCode::UNAVAILABLE, false,
        kNotSent, RawServer::When::kConnected},
+      {"ResetBeforeTheHandshake", ResetConnection, StatusCode::UNAVAILABLE,
+       false, kNotSent, RawServer::When::kConnected},
       {"GoAwayUnseen", [](RawCall call) { call.GoAway(0); },
        StatusCode::UNAVAILABLE, std::nullopt, kNotSent},
       {"Code99", Says(99, "what?"), StatusCode::UNKNOWN, true, kUnknown},
@@ -453,6 +456,26 @@ TEST_F(ErrorOriginTest, DeadlineThatPassesHereIsNobodysAnswer) {
 
   EXPECT_EQ(status.error_code(), StatusCode::DEADLINE_EXCEEDED);
   EXPECT_EQ(OriginOf(status, context).server_answered, false);
+}
+
+// gRPC 1.51 itself may forget such a call: then the deadline ends it.
+TEST_F(ErrorOriginTest,
+       ConnectionThatIsResetAfterHeadersEndsCallsByTheDeadline) {
+  RawServer server(AfterHeaders(ResetConnection));
+  policy().retry.max_retries = 0;
+  for (const bool told : {false, true}) {
+    if (told) policy().on_final_failure = [](const FailedCall&) {};
+    const grpc::Status status =
+        Call(Flavour::kSync, MakeChannelTo(server.target()), "hello",
+             [](grpc::ClientContext* context) {
+               context->set_deadline(std::chrono::system_clock::now() +
+                                     std::chrono::seconds(2));
+             })
+            .status;
+    EXPECT_THAT(status.error_code(),
+                AnyOf(StatusCode::UNAVAILABLE, StatusCode::DEADLINE_EXCEEDED))
+        << status.error_message();
+  }
 }
 
 TEST_F(ErrorOriginTest, IsNotKnownOfACallThatWasNeverMade) {
