@@ -78,7 +78,10 @@ class FakeBatch final : public grpc::internal::InterceptorBatchMethodsImpl {
   }
   void* GetRecvMessage() override { return has_message ? &reply : nullptr; }
   ReceivedMetadata* GetRecvInitialMetadata() override { return &initial; }
-  grpc::Status* GetRecvStatus() override { return &status; }
+  grpc::Status* GetRecvStatus() override {
+    return hooks_.count(Hook::PRE_SEND_INITIAL_METADATA) > 0 ? nullptr
+                                                             : &status;
+  }
   ReceivedMetadata* GetRecvTrailingMetadata() override { return &trailing; }
   std::unique_ptr<grpc::ChannelInterface> GetInterceptedChannel() override {
     return std::make_unique<grpc::experimental::DelegatingChannel>(channel_);

@@ -1,13 +1,19 @@
 #ifndef GRPC_BREAKER_TESTS_E2E_QUEUE_H_
 #define GRPC_BREAKER_TESTS_E2E_QUEUE_H_
 
-// The application's own completion queue, polled by the thread that waits for
-// one event at a time.
+// The application's own completion queue, and a thread that polls it, as it has
+// to: a call whose first attempt is its own goes on when that has been polled.
 //
 // Thread-compatible.
 
-#include "absl/time/time.h"
-#include "grpc/support/time.h"
+#include <deque>
+#include <thread>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "grpc_breaker/mutex_lock.h"
 #include "grpcpp/completion_queue.h"
 #include "tests/e2e/wait.h"
 
@@ -17,31 +23,42 @@ class Queue {
  public:
   ~Queue() {
     queue_.Shutdown();
-    void* tag;
-    bool ok;
-    while (queue_.Next(&tag, &ok)) {
-    }
+    poller_.join();
   }
 
   grpc::CompletionQueue* get() { return &queue_; }
 
   // The `ok` of the next event, which must have `tag`.
-  bool Next(const void* tag, absl::string_view what) {
-    void* got;
-    bool ok;
-    const gpr_timespec watchdog = gpr_time_add(
-        gpr_now(GPR_CLOCK_MONOTONIC),
-        gpr_time_from_seconds(absl::ToInt64Seconds(kWatchdog), GPR_TIMESPAN));
-    if (queue_.AsyncNext(&got, &ok, watchdog) !=
-            grpc::CompletionQueue::GOT_EVENT ||
-        got != tag) {
-      Hangs(what);
-    }
-    return ok;
+  bool Next(const void* tag, absl::string_view what)
+      ABSL_LOCKS_EXCLUDED(mutex_) {
+    std::pair<void*, bool> event;
+    WaitUntil(
+        [&] {
+          internal::MutexLock lock(mutex_);
+          if (events_.empty()) return false;
+          event = events_.front();
+          events_.pop_front();
+          return true;
+        },
+        what);
+    if (event.first != tag) Hangs(what);
+    return event.second;
   }
 
  private:
+  void Poll() ABSL_LOCKS_EXCLUDED(mutex_) {
+    void* tag;
+    bool ok;
+    while (queue_.Next(&tag, &ok)) {
+      internal::MutexLock lock(mutex_);
+      events_.emplace_back(tag, ok);
+    }
+  }
+
   grpc::CompletionQueue queue_;
+  absl::Mutex mutex_;
+  std::deque<std::pair<void*, bool>> events_ ABSL_GUARDED_BY(mutex_);
+  std::thread poller_{[this] { Poll(); }};
 };
 
 }  // namespace grpc_breaker::e2e

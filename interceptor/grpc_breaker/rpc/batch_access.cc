@@ -5,10 +5,18 @@
 #include "google/protobuf/message_lite.h"
 #include "grpc_breaker/policy.h"
 #include "grpc_breaker/registry/grpc_compat.h"
+#include "grpc_breaker/registry/wire_status.h"
+#include "grpc_breaker/rpc/added_trailers.h"
 
 namespace grpc_breaker::internal {
 
 using grpc::experimental::InterceptorBatchMethods;
+
+grpc::Status TakeStatus(InterceptorBatchMethods* batch) {
+  NormalizeReceived(batch->GetRecvStatus());
+  AddedTrailers::EraseFrom(batch->GetRecvTrailingMetadata());
+  return *batch->GetRecvStatus();
+}
 
 #if GRPC_BREAKER_HAS_PRIVATE_ACCESS
 using google::protobuf::MessageLite;
@@ -24,6 +32,17 @@ CallOpSetInterface* OperationsOf(InterceptorBatchMethods* batch) {
   return impl != nullptr ? impl->*Get(Operations()) : nullptr;
 }
 
+// For what looks at the batch from now on, gRPC's synchronous stub included.
+bool NoteMessage(InterceptorBatchMethods* batch, void* message,
+                 bool* got_message) {
+  if (!*got_message) {
+    *got_message = true;
+    static_cast<InterceptorBatchMethodsImpl*>(batch)->SetRecvMessage(message,
+                                                                     nullptr);
+  }
+  return true;
+}
+
 }  // namespace
 
 bool CanFillReply(InterceptorBatchMethods* batch) {
@@ -34,17 +53,19 @@ bool CanFillReply(InterceptorBatchMethods* batch) {
          IsReactorStart(batch);
 }
 
-bool FillReply(InterceptorBatchMethods* batch, grpc::ByteBuffer reply) {
+bool FillReply(InterceptorBatchMethods* batch, void* message,
+               grpc::ByteBuffer reply) {
   CallOpSetInterface* operations = OperationsOf(batch);
-  void* message = batch->GetRecvMessage();
-  if (dynamic_cast<CallOpRecvMessage<MessageLite>*>(operations) != nullptr) {
+  if (auto* receives =
+          dynamic_cast<CallOpRecvMessage<MessageLite>*>(operations)) {
     return ParseMessage(std::move(reply), static_cast<MessageLite*>(message))
-        .ok();
+               .ok() &&
+           NoteMessage(batch, message, &receives->got_message);
   }
-  if (dynamic_cast<CallOpRecvMessage<grpc::ByteBuffer>*>(operations) !=
-      nullptr) {
+  if (auto* receives =
+          dynamic_cast<CallOpRecvMessage<grpc::ByteBuffer>*>(operations)) {
     *static_cast<grpc::ByteBuffer*>(message) = reply;
-    return true;
+    return NoteMessage(batch, message, &receives->got_message);
   }
   auto* erased = dynamic_cast<CallOpGenericRecvMessage*>(operations);
   if (erased == nullptr) return false;
@@ -69,7 +90,8 @@ void FailInitialMetadata(InterceptorBatchMethods* batch, grpc_call* call) {
 
 bool CanFillReply(InterceptorBatchMethods* /*batch*/) { return false; }
 
-bool FillReply(InterceptorBatchMethods* /*batch*/, grpc::ByteBuffer /*reply*/) {
+bool FillReply(InterceptorBatchMethods* /*batch*/, void* /*message*/,
+               grpc::ByteBuffer /*reply*/) {
   return false;
 }
 

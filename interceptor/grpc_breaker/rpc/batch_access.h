@@ -12,6 +12,7 @@
 #include "grpc/grpc.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/client_interceptor.h"
+#include "grpcpp/support/status.h"
 
 namespace grpc_breaker::internal {
 
@@ -30,12 +31,23 @@ inline bool AsksForMetadataAlone(Batch* batch) {
          !Has(batch, HookPoint::PRE_RECV_STATUS);
 }
 
+// Of the first batch of a unary call: that everything else is in it as well,
+// the final status too.
+inline bool EndsWithStatus(Batch* batch) {
+  return batch->GetRecvStatus() != nullptr;
+}
+
+// At POST_RECV_STATUS: the status as the application is to see it. Takes out
+// what a server sent under the keys of AddedTrailers.
+grpc::Status TakeStatus(Batch* batch);
+
 // Whether FillReply can be used for a call with this first batch.
 bool CanFillReply(Batch* batch);
 
-// Puts `reply` into the application's message, at PRE_RECV_MESSAGE. False if it
-// does not parse.
-bool FillReply(Batch* batch, grpc::ByteBuffer reply);
+// Puts `reply` into `message`, which is the application's. Of a hijacked batch,
+// or of one that got no reply, and then has got this one. False if it does not
+// parse.
+bool FillReply(Batch* batch, void* message, grpc::ByteBuffer reply);
 
 // Whether this is the first batch of a ClientUnaryReactor, which is told that
 // there are no initial metadata of an answer that has trailers only as well; a

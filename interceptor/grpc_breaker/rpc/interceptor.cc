@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "grpc_breaker/rpc/call_info.h"
-#include "grpc_breaker/rpc/hijacking_interceptor.h"
 #include "grpc_breaker/rpc/observing_interceptor.h"
+#include "grpc_breaker/rpc/unary_interceptor.h"
 
 namespace grpc_breaker::internal {
 namespace {
@@ -26,7 +26,7 @@ grpc::experimental::Interceptor* MakeInterceptor(
   CallInfo call(channel, method, method.policy(), info);
   if (call.type == CallInfo::RpcInfo::Type::UNARY &&
       !CanRunNatively(call.policy())) {
-    return new HijackingInterceptor(std::move(call));
+    return new UnaryInterceptor(std::move(call));
   }
   return new ObservingInterceptor(std::move(call));
 }

@@ -2,7 +2,7 @@
 #define GRPC_BREAKER_RPC_INTERCEPTOR_H_
 
 // Which interceptor a call gets. A unary call whose policy retries, falls back
-// or limits attempts is hijacked (hijacking_interceptor.h); every other call
+// or limits attempts goes by unary_interceptor.h; every other call
 // runs natively and is observed (observing_interceptor.h).
 
 #include <memory>

@@ -4,7 +4,6 @@
 
 #include "grpc_breaker/grpc_status.h"
 #include "grpc_breaker/mutex_lock.h"
-#include "grpc_breaker/registry/wire_status.h"
 #include "grpc_breaker/rpc/classify.h"
 #include "grpc_breaker/rpc/deadline.h"
 
@@ -157,13 +156,6 @@ void ObservingInterceptor::OnStatus(Batch* batch) {
     return;
   }
   if (!status.ok() && !cancelled) NotifyFinalFailure(status);
-}
-
-// As the application is going to see it.
-grpc::Status ObservingInterceptor::TakeStatus(Batch* batch) {
-  NormalizeReceived(batch->GetRecvStatus());
-  AddedTrailers::EraseFrom(batch->GetRecvTrailingMetadata());
-  return *batch->GetRecvStatus();
 }
 
 // A status that tells of the server may say OK; `status` then becomes what

@@ -66,7 +66,6 @@ class ObservingInterceptor final : public grpc::experimental::Interceptor {
   void Observe(Batch* batch);
   void ObserveResponse(Batch* batch) ABSL_LOCKS_EXCLUDED(mutex_);
   void OnStatus(Batch* batch) ABSL_LOCKS_EXCLUDED(mutex_);
-  static grpc::Status TakeStatus(Batch* batch);
   void Record(grpc::Status& status, bool cancelled, Batch* batch);
   std::optional<MonotonicTime> AnsweredAt() const;
   void NotifyFinalFailure(const grpc::Status& status) const;

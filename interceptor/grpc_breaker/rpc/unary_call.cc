@@ -43,7 +43,31 @@ const ChannelContext* AttemptScope::ChannelOf(
 }
 
 void UnaryCall::Start(std::unique_ptr<grpc::ChannelInterface> channel,
-                      UnaryRequest request) {
+                      UnaryRequest request,
+                      std::optional<Rejection> rejection) {
+  Prepare(std::move(channel), std::move(request));
+  if (rejection.has_value()) {
+    OnRejected(*rejection, environment_.Now());
+  } else {
+    Try();
+  }
+}
+
+void UnaryCall::StartAfter(NativeAttempt first,
+                           std::unique_ptr<grpc::ChannelInterface> channel,
+                           UnaryRequest request) {
+  Prepare(std::move(channel), std::move(request));
+  permit_ = std::move(first.permit);
+  attempts_ = 1;
+  attempt_ended_ = first.ended;
+  ErrorOrigin origin;
+  origin.cancelled_by_caller = cancelled();
+  origin.bad_reply = first.lacks_reply;
+  OnFailure(first.status, first.context, *first.trailers, origin);
+}
+
+void UnaryCall::Prepare(std::unique_ptr<grpc::ChannelInterface> channel,
+                        UnaryRequest request) {
   stub_.emplace(std::move(channel));
   request_.emplace(std::move(request));
   call_deadline_ = CallDeadline(request_->deadline, info_.policy());
@@ -51,7 +75,6 @@ void UnaryCall::Start(std::unique_ptr<grpc::ChannelInterface> channel,
   Method& method = info_.method();
   retry_.emplace(info_.policy().retry, method.MayRepeat(info_.policy()),
                  environment_, method.retry_budget());
-  Try();
 }
 
 bool UnaryCall::cancelled() const {
@@ -159,10 +182,10 @@ void UnaryCall::OnRejected(const Rejection& rejection, MonotonicTime now) {
   }
   rejection_ = rejection;
   grpc::Status status = MakeRejectionStatus(info_.name, rejection);
-  if (last_attempt_ != nullptr) {
+  if (attempts_ > 0) {
     status = grpc::Status(status.error_code(),
                           absl::StrCat(status.error_message(), "; last error: ",
-                                       last_attempt_->status().error_message()),
+                                       last_status_.error_message()),
                           status.error_details());
   }
   Finish(End::kRejected, std::move(status));
@@ -186,23 +209,24 @@ void UnaryCall::OnAttemptDone() {
       attempt->status().error_code() == grpc::StatusCode::DEADLINE_EXCEEDED &&
       EndedByItsTimeout(*attempt);
   origin.bad_reply = attempt->lacks_reply();
-  const AttemptVerdict verdict =
-      RecordFailure(attempt->status(), *attempt, origin);
-  if (cancelled) return Finish(End::kCancelled, Cancelled());
+  grpc::ClientContext& context = *attempt->mutable_context();
+  OnFailure(attempt->status(), context, context.GetServerTrailingMetadata(),
+            origin);
+}
+
+void UnaryCall::OnFailure(const grpc::Status& status,
+                          grpc::ClientContext& context,
+                          const ReceivedMetadata& trailers,
+                          const ErrorOrigin& origin) {
+  last_status_ = status;
+  CircuitBreaker::Permit permit = std::exchange(permit_, {});
+  const AttemptVerdict verdict = info_.recorder.RecordFailure(
+      permit, status, context, trailers, origin, attempt_ended_);
+  if (origin.cancelled_by_caller) return Finish(End::kCancelled, Cancelled());
   const RetryDecision decision =
       retry_->Next(verdict.error, verdict.pushback, attempt_ended_, deadline_);
   if (decision.retry()) return Wait(decision.delay, attempt_ended_);
-  Finish(EndOf(decision.verdict), attempt->status());
-}
-
-AttemptVerdict UnaryCall::RecordFailure(const grpc::Status& status,
-                                        Attempt& attempt,
-                                        const ErrorOrigin& origin) {
-  CircuitBreaker::Permit permit = std::exchange(permit_, {});
-  grpc::ClientContext* context = attempt.mutable_context();
-  return info_.recorder.RecordFailure(permit, status, *context,
-                                      context->GetServerTrailingMetadata(),
-                                      origin, attempt_ended_);
+  Finish(EndOf(decision.verdict), status);
 }
 
 void UnaryCall::AcceptReply() {
@@ -217,7 +241,11 @@ UnaryResult UnaryCall::RefuseReply() {
   ErrorOrigin origin;
   origin.bad_reply = true;
   result.status = NoMessageReturned();
-  RecordFailure(result.status, *result.attempt, origin);
+  CircuitBreaker::Permit permit = std::exchange(permit_, {});
+  grpc::ClientContext& context = *result.attempt->mutable_context();
+  info_.recorder.RecordFailure(permit, result.status, context,
+                               context.GetServerTrailingMetadata(), origin,
+                               attempt_ended_);
   OnFinalFailure(End::kNotRetryable, &result);
   return result;
 }
@@ -343,7 +371,10 @@ void UnaryCall::Finish(End end, grpc::Status status) {
   UnaryResult result;
   result.status = std::move(status);
   // A rejection is ours: the metadata of an attempt before it is not its.
-  if (end != End::kRejected) result.attempt = std::move(last_attempt_);
+  if (end != End::kRejected) {
+    result.of_native_attempt = attempts_ > 0 && last_attempt_ == nullptr;
+    result.attempt = std::move(last_attempt_);
+  }
   if (end == End::kSucceeded) result.reply = result.attempt->reply();
   if (attempts_ > 1) result.trailers.AddAttempts(attempts_);
   if (rejection_.has_value()) result.trailers.AddRejection(*rejection_);

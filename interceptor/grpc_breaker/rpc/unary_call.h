@@ -59,9 +59,21 @@ struct UnaryRequest {
 struct UnaryResult {
   grpc::Status status;
   grpc::ByteBuffer reply;  // Valid if the status is OK.
-  // The last attempt, for its metadata; null if there was none.
+  // The last attempt, for its metadata; null if there was none. Where that was
+  // the application's own call, there is none either, and its metadata stay.
   std::shared_ptr<Attempt> attempt;
+  bool of_native_attempt = false;
   AddedTrailers trailers;
+};
+
+// A first attempt that the application's own call was, and that has failed.
+struct NativeAttempt {
+  grpc::Status status;
+  grpc::ClientContext& context;
+  const ReceivedMetadata* trailers;
+  CircuitBreaker::Permit permit;
+  MonotonicTime ended;
+  bool lacks_reply;  // The status is NoMessageReturned().
 };
 
 // Thread-safe.
@@ -74,9 +86,14 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
 
   const CallInfo& info() const { return info_; }
 
-  // Once. May finish the call before it returns.
+  // One of these, once. May finish the call before it returns.
+  //
+  // `rejection`: if the breaker was asked already, and refused.
   void Start(std::unique_ptr<grpc::ChannelInterface> channel,
-             UnaryRequest request);
+             UnaryRequest request, std::optional<Rejection> rejection);
+  void StartAfter(NativeAttempt first,
+                  std::unique_ptr<grpc::ChannelInterface> channel,
+                  UnaryRequest request);
 
   // Never finishes the call itself, so that it may be called under the locks of
   // the application's context. Also before Start.
@@ -112,14 +129,17 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
     kExhausted
   };
 
+  void Prepare(std::unique_ptr<grpc::ChannelInterface> channel,
+               UnaryRequest request);
   void Try() ABSL_LOCKS_EXCLUDED(mutex_);
   std::shared_ptr<Attempt> MakeAttempt(MonotonicTime now);
   // For an attempt that has ended with DEADLINE_EXCEEDED.
   bool EndedByItsTimeout(Attempt& attempt) const;
   void OnRejected(const Rejection& rejection, MonotonicTime now);
   void OnAttemptDone() ABSL_LOCKS_EXCLUDED(mutex_);
-  AttemptVerdict RecordFailure(const grpc::Status& status, Attempt& attempt,
-                               const ErrorOrigin& origin);
+  void OnFailure(const grpc::Status& status, grpc::ClientContext& context,
+                 const ReceivedMetadata& trailers, const ErrorOrigin& origin)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   void Wait(absl::Duration delay, MonotonicTime now)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Null if no parent can end the backoff.
@@ -139,7 +159,7 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
   const CallInfo info_;
   Environment& environment_;
 
-  // Set by Start.
+  // Set by Prepare.
   std::optional<grpc::GenericStub> stub_;
   std::optional<UnaryRequest> request_;
   // One moment, for gRPC and on the environment's clock.
@@ -154,7 +174,9 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
   // Of the attempt under way; not after the call's.
   MonotonicTime attempt_deadline_;
   std::optional<Rejection> rejection_;
+  // Null as well if the last one was the application's own call.
   std::shared_ptr<Attempt> last_attempt_;
+  grpc::Status last_status_;
 
   mutable absl::Mutex mutex_;
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
