@@ -142,6 +142,63 @@ ATTEMPTS_TEST_F(ChannelTest, RegistryOutlivesItsChannelWhileACallIsUnderWay) {
 // ---- Other interceptors
 
 // What one interceptor saw of the RPCs of its place in the chain.
+// The first attempt's end is the queue's to tell, and nobody else's.
+ATTEMPTS_TEST_F(ChannelTest, CallOfAQueueGoesOnWhenItsQueueIsPolled) {
+  server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
+  const auto stub = TestService::NewStub(MakeChannel());
+  grpc::CompletionQueue queue;
+  grpc::ClientContext context;
+  Request request;
+  request.set_text("hello");
+  const auto reader = stub->AsyncUnary(&context, request, &queue);
+  Reply reply;
+  grpc::Status status;
+  reader->Finish(&reply, &status, &reply);
+  void* tag;
+  bool ok;
+  const auto poll = [&] {
+    return queue.AsyncNext(
+        &tag, &ok,
+        std::chrono::system_clock::now() + std::chrono::milliseconds(5));
+  };
+
+  WaitUntil(
+      [&] {
+        EXPECT_EQ(poll(), grpc::CompletionQueue::TIMEOUT);
+        return env_.pending_timers() > 0;
+      },
+      "a backoff");
+  env_.AdvanceToNextTimer();
+  WaitUntil([&] { return poll() == grpc::CompletionQueue::GOT_EVENT; },
+            "the end of the call");
+
+  EXPECT_TRUE(ok);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(reply.text(), "hello");
+  queue.Shutdown();
+  EXPECT_FALSE(queue.Next(&tag, &ok));
+}
+
+ATTEMPTS_TEST_F(ChannelTest, QueueThatIsShutDownEndsAfterItsRetriedCalls) {
+  server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
+  const auto stub = TestService::NewStub(MakeChannel());
+  grpc::CompletionQueue queue;
+  grpc::ClientContext context;
+  const auto reader = stub->AsyncUnary(&context, Request(), &queue);
+  Reply reply;
+  grpc::Status status;
+  reader->Finish(&reply, &status, &reply);
+  queue.Shutdown();
+  std::thread backoff([this] { FinishBackoff(); });
+  void* tag;
+  bool ok;
+
+  EXPECT_TRUE(queue.Next(&tag, &ok));
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_FALSE(queue.Next(&tag, &ok));
+  backoff.join();
+}
+
 struct Sightings {
   std::atomic<int> rpcs{0};
   std::atomic<int> ok{0};

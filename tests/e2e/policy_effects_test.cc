@@ -26,12 +26,14 @@ using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-enum class Way { kHijacked, kNative, kStream };
+enum class Way { kHijacked, kNativeFirst, kNative, kStream };
 
 std::string ToString(Way way) {
   switch (way) {
     case Way::kHijacked:
       return "Hijacked";
+    case Way::kNativeFirst:
+      return "NativeFirst";
     case Way::kNative:
       return "Native";
     case Way::kStream:
@@ -76,6 +78,15 @@ class PolicyEffectsTest : public E2eTest {
     policy().retry.max_retries = 0;
     // By far too long to matter, but the library has to make the attempts.
     if (way == Way::kHijacked) policy().attempt_timeout = absl::Hours(24);
+    if (way == Way::kNativeFirst) {
+      // One that never runs, but might.
+      policy().fallback.function = [](const FailedCall& call) {
+        return FallbackResult{call.status, ""};
+      };
+      policy().fallback.on_exhaustion = false;
+      policy().fallback.on_not_retryable = false;
+      policy().fallback.on_rejection = false;
+    }
   }
 
   std::string method() const {
@@ -157,8 +168,8 @@ class EveryWayTest : public PolicyEffectsTest,
 };
 
 INSTANTIATE_TEST_SUITE_P(Ways, EveryWayTest,
-                         ::testing::Values(Way::kHijacked, Way::kNative,
-                                           Way::kStream),
+                         ::testing::Values(Way::kHijacked, Way::kNativeFirst,
+                                           Way::kNative, Way::kStream),
                          [](const auto& info) { return ToString(info.param); });
 
 class RetriedTest : public PolicyEffectsTest {

@@ -263,6 +263,23 @@ std::vector<Flavour> AllFlavours() {
           Flavour::kGenericReactor};
 }
 
+std::vector<UnaryWay> AllUnaryWays() {
+  std::vector<UnaryWay> ways;
+  for (const Flavour flavour : AllFlavours()) {
+    // Their initial metadata come in a batch of their own.
+    const bool always_hijacked = flavour == Flavour::kQueueMetadata ||
+                                 flavour == Flavour::kReactor ||
+                                 flavour == Flavour::kGenericReactor;
+    if (!always_hijacked) ways.push_back({flavour, false});
+    ways.push_back({flavour, true});
+  }
+  return ways;
+}
+
+std::string ToString(const UnaryWay& way) {
+  return ToString(way.flavour) + (way.hijacked ? "Hijacked" : "");
+}
+
 bool IsGeneric(Flavour flavour) {
   return flavour == Flavour::kGenericCallback ||
          flavour == Flavour::kGenericQueue ||

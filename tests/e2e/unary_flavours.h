@@ -31,6 +31,18 @@ enum class Flavour {
 };
 
 std::vector<Flavour> AllFlavours();
+
+// The ways through the library: where the first attempt can be the
+// application's own call, a policy can still ask for attempts that are all the
+// library's.
+struct UnaryWay {
+  Flavour flavour;
+  bool hijacked;
+};
+std::vector<UnaryWay> AllUnaryWays();
+// "Sync", "SyncHijacked", "Queue", ...
+std::string ToString(const UnaryWay& way);
+
 bool IsGeneric(Flavour flavour);  // Its messages are ByteBuffers.
 std::string ToString(Flavour flavour);
 

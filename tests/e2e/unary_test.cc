@@ -5,10 +5,12 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "grpc_breaker/grpc_status.h"
+#include "grpc_breaker/registry/grpc_compat.h"
 #include "grpc_breaker/trailing_metadata.h"
 #include "tests/e2e/fixture.h"
 
@@ -22,15 +24,20 @@ using ::testing::Not;
 using ::testing::Pair;
 
 class UnaryTest : public E2eTest,
-                  public ::testing::WithParamInterface<Flavour> {
+                  public ::testing::WithParamInterface<UnaryWay> {
  protected:
+  UnaryTest() {
+    if (GetParam().hijacked) policy().attempt_timeout = absl::Hours(100);
+  }
+
+  Flavour flavour() const { return GetParam().flavour; }
   CallResult CallIt(const std::string& text,
                     const Configure& configure = nullptr) {
-    return Call(GetParam(), channel(), text, configure);
+    return Call(flavour(), channel(), text, configure);
   }
   std::unique_ptr<UnderWay> StartIt(const std::string& text,
                                     const Configure& configure = nullptr) {
-    return StartCall(GetParam(), channel(), text, configure);
+    return StartCall(flavour(), channel(), text, configure);
   }
 
   // Made when it is first needed, so that a test can set options before.
@@ -54,7 +61,7 @@ class UnaryTest : public E2eTest,
 };
 
 INSTANTIATE_TEST_SUITE_P(Flavours, UnaryTest,
-                         ::testing::ValuesIn(AllFlavours()),
+                         ::testing::ValuesIn(AllUnaryWays()),
                          [](const auto& info) { return ToString(info.param); });
 
 TEST_P(UnaryTest, SuccessTakesOneAttemptThatLooksLikeAnyOther) {
@@ -70,12 +77,23 @@ TEST_P(UnaryTest, SuccessTakesOneAttemptThatLooksLikeAnyOther) {
   EXPECT_EQ(Breaker(kUnary).counts.successes, 1);
 }
 
+TEST_P(UnaryTest, PeerIsTheServerUnlessTheLibraryMadeTheFirstAttempt) {
+  grpc::ClientContext* context = nullptr;
+  const auto call =
+      StartIt("hello", [&](grpc::ClientContext* its) { context = its; });
+  EXPECT_TRUE(call->Wait().status.ok());
+
+  const bool native = !GetParam().hijacked || !internal::kHasPrivateAccess;
+  EXPECT_EQ(absl::StartsWith(context->peer(), "ipv4:"), native)
+      << context->peer();
+}
+
 TEST_P(UnaryTest, SuccessLooksAsOnABareChannel) {
   Answer answer;
   answer.initial_metadata = {{"first", "1"}, {"first", "2"}, {"raw-bin", "\1"}};
   answer.trailing_metadata = {{"last", "3"}, {"last", "4"}, {"raw-bin", "\2"}};
   server_.SetDefault(answer);
-  const CallResult bare = Call(GetParam(), BareChannel(), "hello");
+  const CallResult bare = Call(flavour(), BareChannel(), "hello");
   ASSERT_TRUE(bare.status.ok());
   ASSERT_EQ(bare.initial_metadata.count("first"), 2u);
 
@@ -83,7 +101,7 @@ TEST_P(UnaryTest, SuccessLooksAsOnABareChannel) {
 }
 
 TEST_P(UnaryTest, EmptyReplyLooksAsOnABareChannel) {
-  const CallResult bare = Call(GetParam(), BareChannel(), "");
+  const CallResult bare = Call(flavour(), BareChannel(), "");
   ASSERT_TRUE(bare.status.ok());
 
   ExpectSame(CallIt(""), bare);
@@ -96,7 +114,7 @@ TEST_P(UnaryTest, FailureLooksAsOnABareChannel) {
   answer.initial_metadata = {{"first", "1"}};
   answer.trailing_metadata = {{"last", "2"}};
   server_.SetDefault(answer);
-  const CallResult bare = Call(GetParam(), BareChannel(), "hello");
+  const CallResult bare = Call(flavour(), BareChannel(), "hello");
   ASSERT_EQ(bare.status.error_code(), StatusCode::FAILED_PRECONDITION);
 
   ExpectSame(CallIt("hello"), bare);
@@ -157,6 +175,7 @@ ATTEMPTS_TEST_P(UnaryTest, RetriesUntilSuccessAndSendsTheSameEveryTime) {
 
 ATTEMPTS_TEST_P(UnaryTest, RetriedSuccessHasTheMetadataOfTheLastAttempt) {
   Answer failure = Answer::Error(StatusCode::UNAVAILABLE);
+  failure.initial_metadata = {{"begin", "first"}, {"old", "1"}};
   failure.trailing_metadata = {{"from", "first"}, {"old", "1"}};
   server_.Push(failure);
   Answer success;
@@ -170,6 +189,8 @@ ATTEMPTS_TEST_P(UnaryTest, RetriedSuccessHasTheMetadataOfTheLastAttempt) {
 
   EXPECT_TRUE(result.status.ok());
   EXPECT_EQ(ValueOf(result.initial_metadata, "begin"), "second");
+  EXPECT_EQ(result.initial_metadata.count("begin"), 1u);
+  EXPECT_EQ(result.initial_metadata.count("old"), 0u);
   EXPECT_EQ(ValueOf(result.trailing_metadata, "from"), "second");
   EXPECT_EQ(result.trailing_metadata.count("from"), 1u);
   EXPECT_EQ(result.trailing_metadata.count("old"), 0u);
@@ -389,6 +410,7 @@ ATTEMPTS_TEST_P(UnaryTest, PolicyTimeoutAppliesWhereTheCallerSetNone) {
 }
 
 TEST_P(UnaryTest, PolicyTimeoutAppliesToCallsThatRunNatively) {
+  policy().attempt_timeout.reset();
   policy().retry.max_retries = 0;
   policy().timeout = absl::Hours(1);
   auto gate = std::make_shared<Gate>();
@@ -538,6 +560,7 @@ ATTEMPTS_TEST_P(UnaryTest, FinalFailureHookSeesTheCallOnce) {
 }
 
 TEST_P(UnaryTest, UnaryWithoutRetriesIsObservedNatively) {
+  policy().attempt_timeout.reset();
   policy().retry.max_retries = 0;
   server_.Push(Answer::Error(StatusCode::UNAVAILABLE, "down"));
 

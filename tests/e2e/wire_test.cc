@@ -80,11 +80,70 @@ ATTEMPTS_TEST_F(WireTest, HeadersThatAreTooLargeEndACallOfTheLibrarysOwn) {
   }
 }
 
+// ---- Replies of attempts that fail
+
+class FailedReplyTest : public WireTest,
+                        public ::testing::WithParamInterface<UnaryWay> {
+ protected:
+  FailedReplyTest() {
+    if (GetParam().hijacked) policy().attempt_timeout = absl::Hours(100);
+  }
+
+  static std::string ReplyOf(const std::string& text) {
+    Reply reply;
+    reply.set_text(text);
+    return reply.SerializeAsString();
+  }
+};
+
+ATTEMPTS_TEST_P(FailedReplyTest, GivesWayToThatOfTheAttemptThatSucceeds) {
+  RawServer server([](RawCall call) {
+    if (call.number() == 2) return call.SendReply(ReplyOf("second"));
+    call.SendHeaders(ResponseHeaders());
+    call.SendMessage(ReplyOf("first"));
+    call.SendTrailers(StatusTrailers(StatusCode::UNAVAILABLE));
+  });
+
+  auto call =
+      StartCall(GetParam().flavour, MakeChannelTo(server.target()), "hello");
+  FinishBackoff();
+  const CallResult result = call->Wait();
+
+  EXPECT_TRUE(result.status.ok()) << result.status.error_message();
+  EXPECT_EQ(result.text, "second");
+}
+
+ATTEMPTS_TEST_P(FailedReplyTest, GivesWayToThatOfTheFallback) {
+  policy().retry.max_retries = 0;
+  policy().fallback =
+      Fallback::Fixed(grpc::Status::OK, ReplyOf("from the fallback"));
+  RawServer server([](RawCall call) {
+    call.SendHeaders(ResponseHeaders());
+    call.SendMessage(ReplyOf("first"));
+    call.SendTrailers(StatusTrailers(StatusCode::UNAVAILABLE));
+  });
+
+  const CallResult result =
+      Call(GetParam().flavour, MakeChannelTo(server.target()), "hello");
+
+  EXPECT_TRUE(result.status.ok()) << result.status.error_message();
+  EXPECT_EQ(result.text, "from the fallback");
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(FailedReplyTest);
+INSTANTIATE_TEST_SUITE_P(Flavours, FailedReplyTest,
+                         ::testing::ValuesIn(AllUnaryWays()),
+                         [](const auto& info) { return ToString(info.param); });
+
 // ---- Replies that are none
 
 class BadReplyTest : public WireTest,
-                     public ::testing::WithParamInterface<Flavour> {
+                     public ::testing::WithParamInterface<UnaryWay> {
  protected:
+  BadReplyTest() {
+    if (GetParam().hijacked) policy().attempt_timeout = absl::Hours(100);
+  }
+
   // For a generic stub, any bytes are a reply.
   static std::vector<RawServer::Script> BadReplies() {
     std::vector<RawServer::Script> scripts = {
@@ -96,7 +155,7 @@ class BadReplyTest : public WireTest,
           call.SendTrailers(StatusTrailers(0));
         }),
     };
-    if (!IsGeneric(GetParam())) {
+    if (!IsGeneric(GetParam().flavour)) {
       scripts.push_back([](RawCall call) { call.SendReply("\xff\xff\xff"); });
     }
     return scripts;
@@ -112,11 +171,12 @@ ATTEMPTS_TEST_P(BadReplyTest, IsAFailureOfTheServerWithTheStatusThatGrpcGives) {
     };
 
     const auto channel = MakeChannelTo(server.target());
-    const CallResult result = Call(GetParam(), channel, "hello");
+    const CallResult result = Call(GetParam().flavour, channel, "hello");
 
     EXPECT_EQ(result.status.error_code(), StatusCode::UNIMPLEMENTED);
     EXPECT_EQ(result.status.error_message(),
               "No message returned for unary request");
+    EXPECT_TRUE(result.finished_ok);
     EXPECT_EQ(LastClass(kUnary), "PERMANENT HIGH FAILURE");
     EXPECT_EQ(Breaker(kUnary).counts.failures, 1);
     EXPECT_EQ(Breaker(kUnary).counts.successes, 0);
@@ -135,17 +195,18 @@ ATTEMPTS_TEST_P(BadReplyTest, IsAnsweredByTheFallback) {
     RawServer server(script);
 
     const auto channel = MakeChannelTo(server.target());
-    const CallResult result = Call(GetParam(), channel, "hello");
+    const CallResult result = Call(GetParam().flavour, channel, "hello");
 
     EXPECT_TRUE(result.status.ok()) << result.status.error_message();
     EXPECT_EQ(result.text, "from the fallback");
+    EXPECT_TRUE(result.finished_ok);
     EXPECT_EQ(Breaker(kUnary).counts.failures, 1);
   }
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(BadReplyTest);
 INSTANTIATE_TEST_SUITE_P(Flavours, BadReplyTest,
-                         ::testing::ValuesIn(AllFlavours()),
+                         ::testing::ValuesIn(AllUnaryWays()),
                          [](const auto& info) { return ToString(info.param); });
 
 TEST_F(WireTest, OkWithoutAReplyIsAFailureOfANativeCallAsWell) {

@@ -44,6 +44,7 @@ inline constexpr bool kHasPrivateAccess = GRPC_BREAKER_HAS_PRIVATE_ACCESS != 0;
 #include <memory>
 #include <string>
 
+#include "google/protobuf/message_lite.h"
 #include "grpc/grpc.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
@@ -116,6 +117,17 @@ GRPC_BREAKER_PRIVATE_MEMBER(Buffer, grpc::ByteBuffer, buffer_,
 GRPC_BREAKER_PRIVATE_MEMBER(HijackedMetadata,
                             grpc::internal::CallOpRecvInitialMetadata,
                             hijacked_, bool);
+
+// What a completion queue's unary call of protobufs does in one batch, and the
+// `ok` of that. It is false if the reply did not parse, though for Finish it is
+// always true, and the reply may be replaced.
+using QueuedUnary = grpc::internal::CallOpSet<
+    grpc::internal::CallOpSendInitialMetadata,
+    grpc::internal::CallOpSendMessage, grpc::internal::CallOpClientSendClose,
+    grpc::internal::CallOpRecvInitialMetadata,
+    grpc::internal::CallOpRecvMessage<google::protobuf::MessageLite>,
+    grpc::internal::CallOpClientRecvStatus>;
+GRPC_BREAKER_PRIVATE_MEMBER(QueuedUnaryOk, QueuedUnary, saved_status_, bool);
 
 #undef GRPC_BREAKER_PRIVATE_MEMBER
 

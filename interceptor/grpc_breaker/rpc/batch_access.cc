@@ -74,6 +74,11 @@ bool FillReply(InterceptorBatchMethods* batch, void* message,
   return parsed;
 }
 
+void FinishOk(InterceptorBatchMethods* batch) {
+  auto* queued = dynamic_cast<QueuedUnary*>(OperationsOf(batch));
+  if (queued != nullptr) queued->*Get(QueuedUnaryOk()) = true;
+}
+
 bool IsReactorStart(InterceptorBatchMethods* batch) {
   return dynamic_cast<ReactorStart*>(OperationsOf(batch)) != nullptr;
 }
@@ -94,6 +99,8 @@ bool FillReply(InterceptorBatchMethods* /*batch*/, void* /*message*/,
                grpc::ByteBuffer /*reply*/) {
   return false;
 }
+
+void FinishOk(InterceptorBatchMethods* /*batch*/) {}
 
 bool IsReactorStart(InterceptorBatchMethods* /*batch*/) { return false; }
 

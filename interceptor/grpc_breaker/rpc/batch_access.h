@@ -49,6 +49,11 @@ bool CanFillReply(Batch* batch);
 // parse.
 bool FillReply(Batch* batch, void* message, grpc::ByteBuffer reply);
 
+// At POST_RECV_STATUS of a unary call: Finish of a completion queue is told
+// that all is well, as it is without a reply, though there was one that did not
+// parse.
+void FinishOk(Batch* batch);
+
 // Whether this is the first batch of a ClientUnaryReactor, which is told that
 // there are no initial metadata of an answer that has trailers only as well; a
 // completion queue is not.

@@ -102,6 +102,7 @@ void UnaryInterceptor::FinishNatively(Batch* batch) {
       return batch->Proceed();
     }
     first.status = NoMessageReturned();
+    FinishOk(batch);
   }
   MakeCall().StartAfter(std::move(first), batch->GetInterceptedChannel(),
                         RequestOf(std::move(request_), std::move(metadata_)));
