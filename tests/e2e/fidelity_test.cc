@@ -598,5 +598,79 @@ ATTEMPTS_TEST_F(InterceptorTest, OneThatBlocksHoldsUpNoOtherCall) {
   }
 }
 
+ATTEMPTS_TEST_F(InterceptorTest,
+                FirstAttemptOfASynchronousCallIsMadeByItsThread) {
+  policy().attempt_timeout = absl::Hours(1);
+  std::vector<std::thread::id> makers;
+  const auto channel = MakeChannelWith([&](InterceptorBatchMethods* batch) {
+    if (batch->QueryInterceptionHookPoint(Hook::POST_RECV_STATUS)) {
+      makers.push_back(std::this_thread::get_id());
+    }
+  });
+  grpc::ClientContext context;
+  Reply reply;
+
+  EXPECT_TRUE(
+      TestService::NewStub(channel)->Unary(&context, Request(), &reply).ok());
+
+  EXPECT_THAT(makers, ElementsAre(std::this_thread::get_id()));
+}
+
+// Goes on with calls on a thread of its own.
+class ElsewhereFactory final : public ClientInterceptorFactoryInterface {
+ public:
+  explicit ElsewhereFactory(std::function<void(std::function<void()>)> run)
+      : run_(std::move(run)) {}
+
+  grpc::experimental::Interceptor* CreateClientInterceptor(
+      ClientRpcInfo* /*info*/) override {
+    return new Interceptor(run_);
+  }
+
+ private:
+  class Interceptor final : public grpc::experimental::Interceptor {
+   public:
+    explicit Interceptor(std::function<void(std::function<void()>)> run)
+        : run_(std::move(run)) {}
+    void Intercept(InterceptorBatchMethods* batch) override {
+      if (batch->QueryInterceptionHookPoint(Hook::PRE_SEND_INITIAL_METADATA)) {
+        run_([batch] { batch->Proceed(); });
+      } else {
+        batch->Proceed();
+      }
+    }
+
+   private:
+    const std::function<void(std::function<void()>)> run_;
+  };
+
+  const std::function<void(std::function<void()>)> run_;
+};
+
+TEST_F(InterceptorTest, ThreadThatGoesOnWithASynchronousCallIsNotHeldUp) {
+  policy().attempt_timeout = absl::Hours(1);
+  std::vector<std::thread> threads;
+  absl::Notification went_on;
+  FactoryList before;
+  before.push_back(
+      std::make_unique<ElsewhereFactory>([&](std::function<void()> go_on) {
+        threads.emplace_back([&went_on, go_on = std::move(go_on)] {
+          go_on();
+          went_on.Notify();
+        });
+      }));
+  auto gate = std::make_shared<Gate>();
+  server_.Push(Answer::Blocked(gate));
+
+  auto call = StartCall(Flavour::kSync,
+                        MakeChannelBetween(std::move(before), {}), "hello");
+  gate->WaitForArrivals(1);
+  WaitUntil([&] { return went_on.HasBeenNotified(); }, "the other thread");
+  gate->Open();
+
+  EXPECT_TRUE(call->Wait().status.ok());
+  for (std::thread& thread : threads) thread.join();
+}
+
 }  // namespace
 }  // namespace grpc_breaker::e2e

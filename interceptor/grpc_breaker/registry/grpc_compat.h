@@ -118,6 +118,16 @@ GRPC_BREAKER_PRIVATE_MEMBER(HijackedMetadata,
                             grpc::internal::CallOpRecvInitialMetadata,
                             hijacked_, bool);
 
+// What a unary call of protobufs does in one batch, by a synchronous stub or a
+// callback function. Since 1.51 at least.
+using DirectUnary = grpc::internal::CallOpSet<
+    grpc::internal::CallOpSendInitialMetadata,
+    grpc::internal::CallOpSendMessage,
+    grpc::internal::CallOpRecvInitialMetadata,
+    grpc::internal::CallOpRecvMessage<google::protobuf::MessageLite>,
+    grpc::internal::CallOpClientSendClose,
+    grpc::internal::CallOpClientRecvStatus>;
+
 // What a completion queue's unary call of protobufs does in one batch, and the
 // `ok` of that. It is false if the reply did not parse, though for Finish it is
 // always true, and the reply may be replaced.

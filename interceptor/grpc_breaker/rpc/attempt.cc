@@ -11,7 +11,25 @@ void Attempt::Start(grpc::GenericStub* stub, AttemptQueue* queue,
                     const std::string& method, const grpc::ByteBuffer& request,
                     absl::AnyInvocable<void() &&> done) {
   done_ = std::move(done);
-  reader_ = stub->PrepareUnaryCall(&context_, method, request, queue->queue());
+  StartOn(queue->queue(), stub, method, request);
+}
+
+void Attempt::Run(grpc::GenericStub* stub, const std::string& method,
+                  const grpc::ByteBuffer& request) {
+  grpc::CompletionQueue queue;
+  StartOn(&queue, stub, method, request);
+  void* tag;
+  bool ok;
+  queue.Next(&tag, &ok);
+  TakeStatus();
+  queue.Shutdown();
+  queue.Next(&tag, &ok);  // A queue is destroyed when it is empty.
+}
+
+void Attempt::StartOn(grpc::CompletionQueue* queue, grpc::GenericStub* stub,
+                      const std::string& method,
+                      const grpc::ByteBuffer& request) {
+  reader_ = stub->PrepareUnaryCall(&context_, method, request, queue);
   // In one batch: gRPC 1.51 sometimes never tells of initial metadata by
   // themselves when a proxy answers with a page of HTML.
   reader_->StartCall();
@@ -19,12 +37,16 @@ void Attempt::Start(grpc::GenericStub* stub, AttemptQueue* queue,
 }
 
 void Attempt::Complete(bool /*ok*/) {
-  lacks_reply_ = status_.ok() && !reply_.Valid();
-  if (lacks_reply_) status_ = NoMessageReturned();
-  NormalizeReceived(&status_);
+  TakeStatus();
   // The function may drop the last reference to this attempt.
   absl::AnyInvocable<void()&&> done = std::move(done_);
   std::move(done)();
+}
+
+void Attempt::TakeStatus() {
+  lacks_reply_ = status_.ok() && !reply_.Valid();
+  if (lacks_reply_) status_ = NoMessageReturned();
+  NormalizeReceived(&status_);
 }
 
 }  // namespace grpc_breaker::internal

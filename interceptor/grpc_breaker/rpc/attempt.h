@@ -30,6 +30,11 @@ class Attempt final : private Completion {
              const std::string& method, const grpc::ByteBuffer& request,
              absl::AnyInvocable<void() &&> done);
 
+  // Returns when the attempt is over; the calling thread does all the waiting
+  // and polling.
+  void Run(grpc::GenericStub* stub, const std::string& method,
+           const grpc::ByteBuffer& request);
+
   // Its status becomes CANCELLED, unless it has one already.
   void Cancel() { context_.TryCancel(); }
 
@@ -41,7 +46,10 @@ class Attempt final : private Completion {
   bool lacks_reply() const { return lacks_reply_; }
 
  private:
+  void StartOn(grpc::CompletionQueue* queue, grpc::GenericStub* stub,
+               const std::string& method, const grpc::ByteBuffer& request);
   void Complete(bool ok) override;
+  void TakeStatus();
 
   grpc::ClientContext context_;
   std::unique_ptr<grpc::GenericClientAsyncResponseReader> reader_;

@@ -74,6 +74,14 @@ bool FillReply(InterceptorBatchMethods* batch, void* message,
   return parsed;
 }
 
+// What a callback API has completed is told to a tag of its own, and what a
+// queue has is of another class.
+bool IsSynchronous(InterceptorBatchMethods* batch) {
+  CallOpSetInterface* operations = OperationsOf(batch);
+  auto* waited_for = dynamic_cast<DirectUnary*>(operations);
+  return waited_for != nullptr && waited_for->core_cq_tag() == operations;
+}
+
 void FinishOk(InterceptorBatchMethods* batch) {
   auto* queued = dynamic_cast<QueuedUnary*>(OperationsOf(batch));
   if (queued != nullptr) queued->*Get(QueuedUnaryOk()) = true;
@@ -99,6 +107,8 @@ bool FillReply(InterceptorBatchMethods* /*batch*/, void* /*message*/,
                grpc::ByteBuffer /*reply*/) {
   return false;
 }
+
+bool IsSynchronous(InterceptorBatchMethods* /*batch*/) { return false; }
 
 void FinishOk(InterceptorBatchMethods* /*batch*/) {}
 

@@ -49,6 +49,10 @@ bool CanFillReply(Batch* batch);
 // parse.
 bool FillReply(Batch* batch, void* message, grpc::ByteBuffer reply);
 
+// Of the first batch of a call: that a thread does nothing but wait for its
+// end, that of a synchronous stub.
+bool IsSynchronous(Batch* batch);
+
 // At POST_RECV_STATUS of a unary call: Finish of a completion queue is told
 // that all is well, as it is without a reply, though there was one that did not
 // parse.

@@ -43,13 +43,13 @@ const ChannelContext* AttemptScope::ChannelOf(
 }
 
 void UnaryCall::Start(std::unique_ptr<grpc::ChannelInterface> channel,
-                      UnaryRequest request,
-                      std::optional<Rejection> rejection) {
+                      UnaryRequest request, std::optional<Rejection> rejection,
+                      bool waits) {
   Prepare(std::move(channel), std::move(request));
   if (rejection.has_value()) {
     OnRejected(*rejection, environment_.Now());
   } else {
-    Try();
+    Try(waits);
   }
 }
 
@@ -114,7 +114,7 @@ void UnaryCall::Cancel() {
   }
 }
 
-void UnaryCall::Try() {
+void UnaryCall::Try(bool waits) {
   const MonotonicTime now = environment_.Now();
   if (now >= deadline_) {
     // Without asking the breaker: the attempt could only fail, through no fault
@@ -134,6 +134,13 @@ void UnaryCall::Try() {
   if (cancelled) return Finish(End::kCancelled, Cancelled());
   permit_ = std::move(permit);
   ++attempts_;
+  if (waits) {
+    {
+      AttemptScope scope(info_.channel.get(), attempt->mutable_context());
+      attempt->Run(&*stub_, info_.name, request_->message);
+    }
+    return OnAttemptDone();
+  }
   AttemptScope scope(info_.channel.get(), attempt->mutable_context());
   attempt->Start(&*stub_, info_.channel->attempts.get(), info_.name,
                  request_->message,

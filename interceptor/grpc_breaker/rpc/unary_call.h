@@ -88,9 +88,12 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
 
   // One of these, once. May finish the call before it returns.
   //
-  // `rejection`: if the breaker was asked already, and refused.
+  // `rejection`: if the breaker was asked already, and refused. `waits`: that
+  // the calling thread has nothing to do but wait for the call, so that the
+  // first attempt can be made on it.
   void Start(std::unique_ptr<grpc::ChannelInterface> channel,
-             UnaryRequest request, std::optional<Rejection> rejection);
+             UnaryRequest request, std::optional<Rejection> rejection,
+             bool waits);
   void StartAfter(NativeAttempt first,
                   std::unique_ptr<grpc::ChannelInterface> channel,
                   UnaryRequest request);
@@ -131,7 +134,7 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
 
   void Prepare(std::unique_ptr<grpc::ChannelInterface> channel,
                UnaryRequest request);
-  void Try() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Try(bool waits = false) ABSL_LOCKS_EXCLUDED(mutex_);
   std::shared_ptr<Attempt> MakeAttempt(MonotonicTime now);
   // For an attempt that has ended with DEADLINE_EXCEEDED.
   bool EndedByItsTimeout(Attempt& attempt) const;

@@ -75,6 +75,11 @@ bool UnaryInterceptor::CanStartNatively(Batch* batch) const {
   return deadline.infinite() ? !policy.timeout.has_value() : !deadline.passed();
 }
 
+// Interceptors before ours may have gone on on a thread that others wait for.
+bool UnaryInterceptor::CallerWaits(Batch* batch) const {
+  return std::this_thread::get_id() == callers_thread_ && IsSynchronous(batch);
+}
+
 void UnaryInterceptor::StartNatively(Batch* batch) {
   permit_ = info_.method().breaker().TryAcquire(info_.environment().Now());
   if (!permit_.admitted()) return Hijack(batch, permit_.rejection());
@@ -117,10 +122,12 @@ void UnaryInterceptor::Hijack(Batch* batch,
   std::unique_ptr<grpc::ChannelInterface> channel =
       batch->GetInterceptedChannel();
   const std::shared_ptr<UnaryCall> keeps_call = call_owner_;
+  const bool waits = CallerWaits(batch);
   // Enters Intercept again, with the receive operations of this batch.
   batch->Hijack();
   // May end the call, and with it this interceptor.
-  call.Start(std::move(channel), std::move(request), std::move(rejection));
+  call.Start(std::move(channel), std::move(request), std::move(rejection),
+             waits);
 }
 
 UnaryCall& UnaryInterceptor::MakeCall() {

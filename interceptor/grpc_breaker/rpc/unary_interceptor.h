@@ -24,6 +24,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include "grpc_breaker/circuit_breaker.h"
 #include "grpc_breaker/rejection.h"
@@ -49,6 +51,7 @@ class UnaryInterceptor final : public grpc::experimental::Interceptor {
   void RunNatively(Batch* batch);
 
   bool CanStartNatively(Batch* batch) const;
+  bool CallerWaits(Batch* batch) const;
   void StartNatively(Batch* batch);
   void FinishNatively(Batch* batch);
 
@@ -65,6 +68,8 @@ class UnaryInterceptor final : public grpc::experimental::Interceptor {
   bool HasInitialMetadata(Batch* batch) const;
 
   const CallInfo info_;
+  // The one that makes the call.
+  const std::thread::id callers_thread_ = std::this_thread::get_id();
   std::atomic<bool> cancelled_{false};
 
   // Of a first attempt that runs natively; set before its batch goes on.
