@@ -28,6 +28,15 @@ Rejection RefusedFor(absl::Duration retry_after) {
   return rejection;
 }
 
+CallHistory Exhausted() {
+  CallHistory history;
+  history.attempts = {
+      {grpc::StatusCode::UNAVAILABLE, absl::ZeroDuration()},
+      {grpc::StatusCode::RESOURCE_EXHAUSTED, absl::Milliseconds(1500)}};
+  history.stopped = StopReason::kExhausted;
+  return history;
+}
+
 TEST(AddedTrailersTest, SaysNothingOfACallLikeAnyOther) {
   EXPECT_THAT(Shown(AddedTrailers()), IsEmpty());
 }
@@ -57,30 +66,40 @@ TEST(AddedTrailersTest, RoundsTheRetryAfterUpSoThatNobodyComesTooEarly) {
 
 TEST(AddedTrailersTest, SaysBothAttemptsAndRejection) {
   AddedTrailers notes;
-  notes.AddAttempts(3);
+  CallHistory history = Exhausted();
+  history.stopped = StopReason::kBreakerOpen;
+  notes.AddHistory(history);
   notes.AddRejection(RefusedFor(absl::Seconds(1)));
 
-  EXPECT_THAT(Shown(notes), UnorderedElementsAre(Pair(kAttemptsKey, "3"),
-                                                 Pair(kRejectedKey, "BULKHEAD"),
-                                                 Pair(kRetryAfterKey, "1000")));
+  EXPECT_THAT(
+      Shown(notes),
+      UnorderedElementsAre(
+          Pair(kAttemptsKey, "2"),
+          Pair(kAttemptHistoryKey, "UNAVAILABLE;0,RESOURCE_EXHAUSTED;1500"),
+          Pair(kStoppedKey, "BREAKER_OPEN"), Pair(kRejectedKey, "BULKHEAD"),
+          Pair(kRetryAfterKey, "1000")));
 }
 
 TEST(AddedTrailersTest, StandBesideWhatTheServerSent) {
   ReceivedMetadata metadata = {{"key", "1"}, {"key", "2"}};
   AddedTrailers notes;
-  notes.AddAttempts(2);
+  notes.AddHistory(CallHistory());
 
   notes.AppendTo(&metadata);
 
   EXPECT_THAT(metadata, UnorderedElementsAre(Pair("key", "1"), Pair("key", "2"),
-                                             Pair(kAttemptsKey, "2")));
+                                             Pair(kAttemptsKey, "0"),
+                                             Pair(kAttemptHistoryKey, ""),
+                                             Pair(kStoppedKey, "SUCCEEDED")));
 }
 
 TEST(AddedTrailersTest,
      ThoseOfABreakerFurtherDownAreErasedHoweverManyThereAre) {
-  ReceivedMetadata metadata = {{kRejectedKey, "OPEN"}, {kRejectedKey, "RAMP"},
-                               {kRetryAfterKey, "1"},  {kAttemptsKey, "9"},
-                               {"breaker", "kept"},    {"key", "kept"}};
+  ReceivedMetadata metadata = {
+      {kRejectedKey, "OPEN"},       {kRejectedKey, "RAMP"},
+      {kRetryAfterKey, "1"},        {kAttemptsKey, "9"},
+      {kAttemptHistoryKey, "OK;0"}, {kStoppedKey, "BUDGET"},
+      {"breaker", "kept"},          {"key", "kept"}};
 
   AddedTrailers::EraseFrom(&metadata);
 

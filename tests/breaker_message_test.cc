@@ -85,7 +85,8 @@ void ExpectAFieldForEachField(Policy& policy, Options& options,
     EXPECT_EQ(changed.size(), 1u) << field.name;
     const std::string name(field.name == "on_final_failure"
                                ? "has_final_failure_hook"
-                               : field.name);
+                           : field.name == "on_attempt" ? "has_attempt_hook"
+                                                        : field.name);
     EXPECT_THAT(changed, testing::Contains(name));
     options = kept;
   });

@@ -156,6 +156,24 @@ TEST_F(RetryPolicyTest, AnAttemptThatWouldStartAtTheDeadlineIsNotMade) {
             "RETRY 1s");
 }
 
+TEST_F(RetryPolicyTest, AnAttemptThatWouldNotEndBeforeTheDeadlineIsNotMade) {
+  for (const auto& [expected, verdict] :
+       {std::pair(absl::Milliseconds(499), "RETRY 1s"),
+        std::pair(absl::Milliseconds(500), "DEADLINE"),
+        std::pair(absl::Hours(1), "DEADLINE")}) {
+    RetryPolicy policy = Make();
+    policy.ExpectAttemptsToTake(expected);
+    EXPECT_EQ(Next(policy, Unavailable(), {}, In(absl::Milliseconds(1500))),
+              verdict);
+    RetryPolicy rejected = Make();
+    rejected.ExpectAttemptsToTake(expected);
+    EXPECT_EQ(Text(rejected.NextAfterRejection(absl::Seconds(1), env_.Now(),
+                                               In(absl::Milliseconds(1500)))),
+              verdict);
+    EXPECT_EQ(Next(policy, Unavailable()).substr(0, 5), "RETRY");
+  }
+}
+
 TEST_F(RetryPolicyTest, NoDelayFitsOnceTheDeadlineHasPassed) {
   RetryPolicy policy = Make();
   EXPECT_EQ(Next(policy, Unavailable(), RetryAfter(absl::ZeroDuration()),

@@ -29,6 +29,9 @@
 namespace grpc_breaker {
 
 class Registry;
+namespace internal {
+class RecentLatencies;
+}
 
 // The last failure that a method saw.
 struct LastError {
@@ -60,6 +63,11 @@ class GRPC_BREAKER_EXPORT Method {
   void RecordError(LastError error);
   std::optional<LastError> last_error() const;
 
+  // How long the attempts of unary calls that succeeded took lately.
+  internal::RecentLatencies& latencies() const { return *latencies_; }
+
+  ~Method();
+
  private:
   friend class Registry;
 
@@ -90,6 +98,7 @@ class GRPC_BREAKER_EXPORT Method {
   const std::string name_;
   const bool declared_idempotent_;
   RetryBudget* const retry_budget_;
+  const std::unique_ptr<internal::RecentLatencies> latencies_;
   Events events_{*this};
   std::unique_ptr<CircuitBreaker>
       breaker_;  // Set before others see the method.

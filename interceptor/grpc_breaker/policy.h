@@ -29,6 +29,7 @@
 #include "google/protobuf/message_lite.h"
 #include "grpc_breaker/breaker_events.h"
 #include "grpc_breaker/breaker_options.h"
+#include "grpc_breaker/call_history.h"
 #include "grpc_breaker/environment.h"
 #include "grpc_breaker/error_class.h"
 #include "grpc_breaker/export.h"
@@ -50,11 +51,22 @@ struct FailedCall {
   grpc::Status status;
   int attempts = 0;       // On the wire; 0 if every one was rejected.
   bool rejected = false;  // The last attempt was refused by the breaker.
+  CallHistory history;    // Of the attempts.
 
   // The request as a message. FailedPrecondition for a streaming call, and
   // InvalidArgument if it does not parse.
   template <typename Request>
   absl::StatusOr<Request> ParseRequest() const;
+};
+
+// An attempt that has ended, as Policy::on_attempt sees it.
+struct FinishedAttempt {
+  std::string method;  // "/pkg.Service/Method"
+  int number = 1;      // Within its call, from 1 on.
+  grpc::Status status;
+  ErrorClass error;      // kNone throughout if it succeeded.
+  absl::Duration delay;  // The wait before it.
+  absl::Duration took;
 };
 
 // What a fallback makes of it.
@@ -126,6 +138,10 @@ struct GRPC_BREAKER_EXPORT Policy {
   // Called once for a call that failed for good, before its fallback, so that
   // the application can compensate. Same rules as for a fallback.
   std::function<void(const FailedCall&)> on_final_failure;
+  // Called for each attempt that has ended, before the next one begins; of a
+  // stream, for the one that there is, if its final status is read. Same rules
+  // as for a fallback.
+  std::function<void(const FinishedAttempt&)> on_attempt;
 
   // Instead of failing fast when the breaker refuses: waits for its
   // retry-after, if retries are left and the deadline allows. Unary calls only.

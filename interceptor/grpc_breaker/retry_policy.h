@@ -53,7 +53,7 @@ struct RetryDecision {
     kExhausted,      // All attempts are used up.
     kBudget,         // The retry budget is empty.
     kPushback,       // The server asked not to retry.
-    kDeadline,       // The delay does not fit before the deadline.
+    kDeadline,       // Another attempt would not end before the deadline.
   };
   Verdict verdict = Verdict::kNotRetryable;
   absl::Duration delay = absl::ZeroDuration();  // For kRetry; >= 0.
@@ -69,6 +69,10 @@ class GRPC_BREAKER_EXPORT RetryPolicy {
   // `options` must be valid; `budget` may be null and outlives this object.
   RetryPolicy(const RetryOptions& options, bool idempotent,
               Environment& environment, RetryBudget* budget = nullptr);
+
+  // How long another attempt is going to take, >= 0; zero if nobody knows. One
+  // that would not end before the deadline is not worth its delay.
+  void ExpectAttemptsToTake(absl::Duration duration) { expected_ = duration; }
 
   // After an attempt with this outcome. `deadline` is the call's, or
   // MonotonicTime::max().
@@ -95,6 +99,7 @@ class GRPC_BREAKER_EXPORT RetryPolicy {
   const bool idempotent_;
   RetryBudget* const budget_;
   Backoff backoff_;
+  absl::Duration expected_ = absl::ZeroDuration();
   int retries_ = 0;
 };
 

@@ -11,8 +11,17 @@ inline constexpr char kRejectedKey[] = "breaker-rejected";
 // With it: when it makes sense to call again, in whole milliseconds, rounded
 // up.
 inline constexpr char kRetryAfterKey[] = "breaker-retry-after-ms";
-// How many attempts went on the wire, if more than one.
+
+// Of each call that did not succeed at once; CallHistoryOf(context) reads
+// these.
+//
+// How many attempts went on the wire.
 inline constexpr char kAttemptsKey[] = "breaker-attempts";
+// Their codes, and before each the delay in whole milliseconds:
+// "UNAVAILABLE;0,OK;1000".
+inline constexpr char kAttemptHistoryKey[] = "breaker-attempt-history";
+// Why there were no more: ToString(StopReason).
+inline constexpr char kStoppedKey[] = "breaker-stopped";
 
 }  // namespace grpc_breaker
 

@@ -90,7 +90,11 @@ std::unique_ptr<UnderWay> StartCall(
 CallResult Call(Flavour flavour, const std::shared_ptr<grpc::Channel>& channel,
                 const std::string& text, const Configure& configure = nullptr);
 
-// Everything that the application can see, against a channel without us.
+// What the server sent of trailing metadata, and our notes on rejections.
+Metadata WithoutHistory(Metadata metadata);
+
+// Everything that the application can see, against a channel without us; that
+// carries no history.
 void ExpectSame(const CallResult& ours, const CallResult& bare);
 
 std::string ValueOf(const Metadata& metadata, const std::string& key);

@@ -440,6 +440,9 @@ void AddPolicy(const Breaker& breaker, std::vector<Row>* rows) {
   if (policy.has_final_failure_hook()) {
     rows->push_back({"final failure", "told to a hook of the application"});
   }
+  if (policy.has_attempt_hook()) {
+    rows->push_back({"attempts", "told to a hook of the application"});
+  }
 }
 
 std::string FormatHistory(const Breaker& breaker, int width) {

@@ -114,9 +114,10 @@ std::vector<const FieldDescriptor*> Counterparts(
     const Options& options, const google::protobuf::Descriptor* type) {
   std::vector<const FieldDescriptor*> fields;
   ForEachField(options, [&](const auto& field) {
-    fields.push_back(type->FindFieldByName(field.name == "on_final_failure"
-                                               ? "has_final_failure_hook"
-                                               : std::string(field.name)));
+    fields.push_back(type->FindFieldByName(
+        field.name == "on_final_failure" ? "has_final_failure_hook"
+        : field.name == "on_attempt"     ? "has_attempt_hook"
+                                         : std::string(field.name)));
   });
   return fields;
 }

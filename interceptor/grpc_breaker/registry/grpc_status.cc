@@ -1,62 +1,28 @@
 #include "grpc_breaker/grpc_status.h"
 
-#include <unistd.h>
-
 #include <utility>
 
-#include "absl/random/random.h"
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "grpc_breaker/registry/status_details.h"
 #include "grpc_breaker/registry/wire_status.h"
 #include "grpc_breaker/v1/rpc_details.pb.h"
 
 namespace grpc_breaker {
 namespace {
 
+using internal::AddDetail;
+using internal::DetailsOf;
+using internal::FromProto;
+using internal::MakeStatus;
+using internal::ThisProcess;
+using internal::ToProto;
+using internal::TypeName;
+
 constexpr absl::string_view kRetryInfo = "google.rpc.RetryInfo";
 constexpr absl::string_view kBadRequest = "google.rpc.BadRequest";
 constexpr absl::string_view kQuotaFailure = "google.rpc.QuotaFailure";
 constexpr absl::string_view kTypeUrlPrefix = "type.googleapis.com/";
-
-using Details = google::protobuf::RepeatedPtrField<google::protobuf::Any>;
-
-// Empty if there are none, or if they do not parse.
-Details DetailsOf(const grpc::Status& status) {
-  v1::RpcStatus details;
-  if (!details.ParseFromString(status.error_details())) return {};
-  return std::move(*details.mutable_details());
-}
-
-// Tells this process from others, the parent of a fork included.
-uint64_t ThisProcess() {
-  static const uint64_t number = absl::Uniform<uint64_t>(absl::BitGen());
-  return number + static_cast<uint64_t>(getpid());
-}
-
-// The last component names the type; what is before says where to find it.
-absl::string_view TypeName(absl::string_view type_url) {
-  const size_t slash = type_url.rfind('/');
-  return slash == absl::string_view::npos ? type_url
-                                          : type_url.substr(slash + 1);
-}
-
-absl::Duration FromProto(const google::protobuf::Duration& duration) {
-  return absl::Seconds(duration.seconds()) +
-         absl::Nanoseconds(duration.nanos());
-}
-
-void ToProto(absl::Duration duration, google::protobuf::Duration* proto) {
-  proto->set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
-  proto->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(duration)));
-}
-
-template <typename Message>
-void AddDetail(absl::string_view type_url, const Message& message,
-               v1::RpcStatus* details) {
-  google::protobuf::Any* any = details->add_details();
-  any->set_type_url(std::string(type_url));
-  any->set_value(message.SerializeAsString());
-}
 
 void AddRetryInfo(absl::Duration delay, v1::RpcStatus* details) {
   v1::RetryInfo retry_info;
@@ -64,23 +30,27 @@ void AddRetryInfo(absl::Duration delay, v1::RpcStatus* details) {
   AddDetail(absl::StrCat(kTypeUrlPrefix, kRetryInfo), retry_info, details);
 }
 
-// Writes into the rejections among `details` whose they are.
-void SetProcess(uint64_t process, v1::RpcStatus* details) {
-  for (google::protobuf::Any& any : *details->mutable_details()) {
-    v1::BreakerRejection rejection;
-    if (TypeName(any.type_url()) == TypeName(kBreakerRejectionTypeUrl) &&
-        rejection.ParseFromString(any.value())) {
-      rejection.set_process(process);
-      any.set_value(rejection.SerializeAsString());
-    }
+template <typename Message>
+bool SetProcessIn(uint64_t from, uint64_t process, google::protobuf::Any* any) {
+  Message message;
+  if (TypeName(any->type_url()) != message.GetTypeName() ||
+      !message.ParseFromString(any->value()) || message.process() != from) {
+    return false;
   }
+  message.set_process(process);
+  any->set_value(message.SerializeAsString());
+  return true;
 }
 
-grpc::Status MakeStatus(grpc::StatusCode code, absl::string_view message,
-                        v1::RpcStatus details) {
-  details.set_code(code);
-  details.set_message(std::string(message));
-  return grpc::Status(code, std::string(message), details.SerializeAsString());
+// Makes what is of this process among `details` nobody's. False if there is
+// nothing.
+bool Disown(v1::RpcStatus* details) {
+  bool found = false;
+  for (google::protobuf::Any& any : *details->mutable_details()) {
+    found |= SetProcessIn<v1::BreakerRejection>(ThisProcess(), 0, &any) ||
+             SetProcessIn<v1::CallHistory>(ThisProcess(), 0, &any);
+  }
+  return found;
 }
 
 }  // namespace
@@ -114,7 +84,11 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
         any->set_value(std::string(value));
       });
   const std::optional<absl::Duration> retry_after = RejectionRetryAfter(status);
-  if (retry_after.has_value()) SetProcess(ThisProcess(), &details);
+  if (retry_after.has_value()) {
+    for (google::protobuf::Any& any : *details.mutable_details()) {
+      SetProcessIn<v1::BreakerRejection>(0, ThisProcess(), &any);
+    }
+  }
   if (retry_after > absl::ZeroDuration() && !has_retry_info) {
     AddRetryInfo(*retry_after, &details);
   }
@@ -205,14 +179,12 @@ void NormalizeReceived(grpc::Status* status) {
   if (status->ok()) return;
   const bool known = status->error_code() > grpc::StatusCode::OK &&
                      status->error_code() <= grpc::StatusCode::UNAUTHENTICATED;
-  const bool forwarded = IsBreakerRejection(*status);
-  if (known && !forwarded) return;
   std::string details = status->error_details();
   v1::RpcStatus parsed;
-  if (forwarded && parsed.ParseFromString(details)) {
-    SetProcess(0, &parsed);
-    details = parsed.SerializeAsString();
-  }
+  const bool forwarded =
+      !details.empty() && parsed.ParseFromString(details) && Disown(&parsed);
+  if (known && !forwarded) return;
+  if (forwarded) details = parsed.SerializeAsString();
   *status =
       grpc::Status(known ? status->error_code() : grpc::StatusCode::UNKNOWN,
                    status->error_message(), std::move(details));

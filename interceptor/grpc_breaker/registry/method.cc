@@ -9,6 +9,7 @@
 #include "grpc_breaker/registry/directory_state.h"
 #include "grpc_breaker/registry/linked_protos.h"
 #include "grpc_breaker/registry/policy_table.h"
+#include "grpc_breaker/retry/recent_latencies.h"
 
 namespace grpc_breaker {
 namespace {
@@ -23,7 +24,10 @@ Method::Method(Registry& registry, absl::string_view name,
       name_(name),
       declared_idempotent_(internal::IsDeclaredIdempotent(name)),
       retry_budget_(retry_budget),
+      latencies_(std::make_unique<internal::RecentLatencies>()),
       policy_(std::move(policy)) {}
+
+Method::~Method() = default;
 
 std::shared_ptr<const Policy> Method::policy() const {
   std::lock_guard<std::mutex> lock(policy_mutex_);

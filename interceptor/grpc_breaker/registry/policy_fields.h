@@ -65,6 +65,7 @@ inline constexpr From<absl::Duration> kTimeout{absl::Milliseconds(1),
   FIELD(attempt_timeout, kTimeout),                      \
   FIELD(fallback, AnyValue{}),                           \
   FIELD(on_final_failure, AnyValue{}),                   \
+  FIELD(on_attempt, AnyValue{}),                         \
   FIELD(wait_when_rejected, AnyValue{}),                 \
   FIELD(wait_for_ready, AnyValue{}),                     \
   FIELD(authority, Utf8{})

@@ -12,8 +12,8 @@
 namespace grpc_breaker::internal {
 
 // Makes a code that there is not UNKNOWN, as gRPC's specification has it, and a
-// rejection of this process that has come back from a server one that was
-// passed on. All else stays as it is.
+// rejection or history of this process that has come back from a server one
+// that was passed on. All else stays as it is.
 GRPC_BREAKER_EXPORT void NormalizeReceived(grpc::Status* status);
 
 }  // namespace grpc_breaker::internal

@@ -80,8 +80,10 @@ absl::Duration RetryPolicy::Delay(const ErrorClass& error,
 
 RetryDecision RetryPolicy::RetryAfter(absl::Duration delay, MonotonicTime now,
                                       MonotonicTime deadline) {
-  // An attempt that starts at the deadline cannot succeed.
-  if (TimeAfter(now, delay) >= deadline) return {Verdict::kDeadline};
+  // An attempt that starts at the deadline cannot succeed either.
+  if (TimeAfter(now, delay + expected_) >= deadline) {
+    return {Verdict::kDeadline};
+  }
   ++retries_;
   return {Verdict::kRetry, delay};
 }

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "grpc_breaker/registry/status_details.h"
 #include "grpc_breaker/trailing_metadata.h"
 
 namespace grpc_breaker::internal {
@@ -13,8 +14,10 @@ void AddedTrailers::AddRejection(const Rejection& rejection) {
                             rejection.retry_after, absl::Milliseconds(1)))));
 }
 
-void AddedTrailers::AddAttempts(int attempts) {
-  entries_.emplace_back(kAttemptsKey, absl::StrCat(attempts));
+void AddedTrailers::AddHistory(const CallHistory& history) {
+  entries_.emplace_back(kAttemptsKey, absl::StrCat(history.attempts.size()));
+  entries_.emplace_back(kAttemptHistoryKey, AttemptsText(history));
+  entries_.emplace_back(kStoppedKey, std::string(ToString(history.stopped)));
 }
 
 void AddedTrailers::AppendTo(ReceivedMetadata* metadata) const {
@@ -23,7 +26,8 @@ void AddedTrailers::AppendTo(ReceivedMetadata* metadata) const {
 
 void AddedTrailers::EraseFrom(ReceivedMetadata* metadata) {
   if (metadata->empty()) return;
-  for (const char* key : {kAttemptsKey, kRejectedKey, kRetryAfterKey}) {
+  for (const char* key : {kAttemptsKey, kAttemptHistoryKey, kStoppedKey,
+                          kRejectedKey, kRetryAfterKey}) {
     metadata->erase(key);
   }
 }

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "grpc_breaker/call_history.h"
 #include "grpc_breaker/export.h"
 #include "grpc_breaker/rejection.h"
 #include "grpcpp/support/string_ref.h"
@@ -22,7 +23,7 @@ using ReceivedMetadata = std::multimap<grpc::string_ref, grpc::string_ref>;
 class GRPC_BREAKER_EXPORT AddedTrailers {
  public:
   void AddRejection(const Rejection& rejection);
-  void AddAttempts(int attempts);
+  void AddHistory(const CallHistory& history);
 
   // `metadata` refers to the strings in here: it must not outlive them.
   void AppendTo(ReceivedMetadata* metadata) const;

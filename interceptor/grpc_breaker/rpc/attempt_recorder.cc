@@ -22,6 +22,11 @@ AttemptVerdict AttemptRecorder::RecordFailure(CircuitBreaker::Permit& permit,
   return verdict;
 }
 
+void AttemptRecorder::NotifyAttempt(const FinishedAttempt& attempt) const {
+  const auto& hook = policy_->on_attempt;
+  if (hook != nullptr) CallUserCode([&] { hook(attempt); });
+}
+
 void AttemptRecorder::NotifyFinalFailure(const FailedCall& call) const {
   const auto& hook = policy_->on_final_failure;
   if (hook != nullptr) CallUserCode([&] { hook(call); });

@@ -48,6 +48,9 @@ class AttemptRecorder {
                                const ErrorOrigin& origin,
                                MonotonicTime now) const;
 
+  // Calls the hook for attempts, if there is one.
+  void NotifyAttempt(const FinishedAttempt& attempt) const;
+
   // Calls the hook for calls that have failed for good, if there is one.
   void NotifyFinalFailure(const FailedCall& call) const;
 

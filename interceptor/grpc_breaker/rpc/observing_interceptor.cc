@@ -4,6 +4,7 @@
 
 #include "grpc_breaker/grpc_status.h"
 #include "grpc_breaker/mutex_lock.h"
+#include "grpc_breaker/registry/status_details.h"
 #include "grpc_breaker/rpc/classify.h"
 #include "grpc_breaker/rpc/deadline.h"
 
@@ -68,9 +69,12 @@ void ObservingInterceptor::StartTimeout() {
 
 void ObservingInterceptor::Reject(Batch* batch) {
   const Rejection rejection = permit_.rejection();
+  const CallHistory history{{}, StopReason::kBreakerOpen};
   status_ = MakeRejectionStatus(call_.name, rejection);
+  NotifyFinalFailure(status_, history);
+  AddHistory(history, &status_);
+  trailers_.AddHistory(history);
   trailers_.AddRejection(rejection);
-  NotifyFinalFailure(status_);
   FailSend(batch);
   // A corked stream's receive operations have reached the core, and would wait
   // there for ever.
@@ -146,42 +150,66 @@ void ObservingInterceptor::OnStatus(Batch* batch) {
   grpc::Status status = TakeStatus(batch);
   const bool cancelled = cancelled_.load(std::memory_order_relaxed) &&
                          status.error_code() == grpc::StatusCode::CANCELLED;
+  StopReason stopped = StopReason::kDeadline;
   if (Admitted(phase)) {
     timeout_.reset();
-    // The first message of a stream may be noted on another thread.
-    const absl::MutexLockMaybe lock(server_streams() ? &mutex_ : nullptr);
-    Record(status, cancelled, batch);
+    stopped = Record(status, cancelled, batch);
   } else if (phase != Phase::kUncounted) {
     // A corked stream was cancelled before, or just while, it starts.
     return;
   }
-  if (!status.ok() && !cancelled) NotifyFinalFailure(status);
+  if (status.ok()) return;
+  const CallHistory history{{{status.error_code(), absl::ZeroDuration()}},
+                            stopped};
+  if (!cancelled) NotifyFinalFailure(status, history);
+  // Where the application is going to see an OK without a reply, it has no more
+  // to read.
+  if (batch->GetRecvStatus()->ok()) return;
+  AddHistory(history, batch->GetRecvStatus());
+  trailers_.AddHistory(history);
+  trailers_.AppendTo(batch->GetRecvTrailingMetadata());
 }
 
 // A status that tells of the server may say OK; `status` then becomes what
-// gRPC's synchronous stubs make of it.
-void ObservingInterceptor::Record(grpc::Status& status, bool cancelled,
-                                  Batch* batch) {
+// gRPC's synchronous stubs make of it. Returns why it stopped, if it failed.
+StopReason ObservingInterceptor::Record(grpc::Status& status, bool cancelled,
+                                        Batch* batch) {
   const MonotonicTime now = call_.environment().Now();
   ErrorOrigin origin;
   origin.cancelled_by_caller = cancelled;
   origin.bad_reply = status.ok() && Has(batch, HookPoint::POST_RECV_MESSAGE) &&
                      batch->GetRecvMessage() == nullptr;
   if (origin.bad_reply) status = NoMessageReturned();
-  // A reader that has seen enough says nothing against the server.
-  const bool enough = cancelled && (phase_.load(std::memory_order_relaxed) ==
-                                        Phase::kAnswered ||
-                                    metadata_at_.has_value());
+  CircuitBreaker::Permit permit;
+  std::optional<MonotonicTime> answered;
+  bool enough;
+  {
+    // The first message of a stream may be noted on another thread.
+    const absl::MutexLockMaybe lock(server_streams() ? &mutex_ : nullptr);
+    permit = std::exchange(permit_, {});
+    answered = AnsweredAt();
+    // A reader that has seen enough says nothing against the server.
+    enough = cancelled &&
+             (phase_.load(std::memory_order_relaxed) == Phase::kAnswered ||
+              metadata_at_.has_value());
+  }
+  ErrorClass error;
   if (!status.ok() && !enough) {
-    call_.recorder.RecordFailure(permit_, status, call_.context,
-                                 *batch->GetRecvTrailingMetadata(), origin,
-                                 now);
-    return;
+    error = call_.recorder
+                .RecordFailure(permit, status, call_.context,
+                               *batch->GetRecvTrailingMetadata(), origin, now)
+                .error;
+  } else {
+    if (answered.has_value()) permit.NoteResponse(*answered);
+    permit.Record(Outcome::kSuccess, now);
   }
-  if (const std::optional<MonotonicTime> answered = AnsweredAt()) {
-    permit_.NoteResponse(*answered);
+  if (call_.policy().on_attempt != nullptr) {
+    call_.recorder.NotifyAttempt({call_.name, 1, status, error,
+                                  absl::ZeroDuration(),
+                                  absl::FromChrono(now - started_)});
   }
-  permit_.Record(Outcome::kSuccess, now);
+  if (cancelled) return StopReason::kCancelled;
+  return error.retryable ? StopReason::kExhausted : StopReason::kNotRetryable;
 }
 
 // When the server began to answer a stream that went well, where that is known
@@ -192,14 +220,15 @@ std::optional<MonotonicTime> ObservingInterceptor::AnsweredAt() const {
 }
 
 void ObservingInterceptor::NotifyFinalFailure(
-    const grpc::Status& status) const {
+    const grpc::Status& status, const CallHistory& history) const {
   const Phase phase = phase_.load(std::memory_order_relaxed);
   FailedCall call;
   call.method = call_.name;
   call.request = request_.has_value() ? &*request_ : nullptr;
   call.status = status;
+  call.history = history;
   call.attempts = Admitted(phase) ? 1 : 0;
-  call.rejected = phase != Phase::kUncounted && !permit_.admitted();
+  call.rejected = !Admitted(phase) && phase != Phase::kUncounted;
   call_.recorder.NotifyFinalFailure(call);
 }
 

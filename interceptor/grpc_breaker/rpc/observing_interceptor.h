@@ -13,6 +13,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "grpc_breaker/call_history.h"
 #include "grpc_breaker/circuit_breaker.h"
 #include "grpc_breaker/environment.h"
 #include "grpc_breaker/rpc/added_trailers.h"
@@ -66,9 +67,10 @@ class ObservingInterceptor final : public grpc::experimental::Interceptor {
   void Observe(Batch* batch);
   void ObserveResponse(Batch* batch) ABSL_LOCKS_EXCLUDED(mutex_);
   void OnStatus(Batch* batch) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Record(grpc::Status& status, bool cancelled, Batch* batch);
+  StopReason Record(grpc::Status& status, bool cancelled, Batch* batch);
   std::optional<MonotonicTime> AnsweredAt() const;
-  void NotifyFinalFailure(const grpc::Status& status) const;
+  void NotifyFinalFailure(const grpc::Status& status,
+                          const CallHistory& history) const;
 
   const CallInfo call_;
   std::atomic<Phase> phase_{Phase::kIdle};
@@ -87,6 +89,7 @@ class ObservingInterceptor final : public grpc::experimental::Interceptor {
 
   // Set before phase_ says kRejected.
   grpc::Status status_;
+  // Of a call that has failed.
   AddedTrailers trailers_;
 };
 

@@ -8,6 +8,7 @@
 #include "grpc_breaker/error_origin.h"
 #include "grpc_breaker/grpc_status.h"
 #include "grpc_breaker/mutex_lock.h"
+#include "grpc_breaker/retry/recent_latencies.h"
 #include "grpc_breaker/rpc/attempt_recorder.h"
 #include "grpc_breaker/rpc/classify.h"
 
@@ -23,6 +24,47 @@ Deadline CallDeadline(const Deadline& callers, const Policy& policy) {
   return callers.infinite() && policy.timeout.has_value()
              ? Deadline::After(*policy.timeout)
              : callers;
+}
+
+StopReason StopReasonOf(RetryDecision::Verdict verdict) {
+  switch (verdict) {
+    case RetryDecision::Verdict::kSucceeded:
+      return StopReason::kSucceeded;
+    case RetryDecision::Verdict::kNotRetryable:
+      return StopReason::kNotRetryable;
+    case RetryDecision::Verdict::kNotIdempotent:
+      return StopReason::kNotRepeatable;
+    case RetryDecision::Verdict::kBudget:
+      return StopReason::kBudget;
+    case RetryDecision::Verdict::kPushback:
+      return StopReason::kPushback;
+    case RetryDecision::Verdict::kDeadline:
+      return StopReason::kDeadline;
+    case RetryDecision::Verdict::kRetry:
+    case RetryDecision::Verdict::kExhausted:
+      break;
+  }
+  return StopReason::kExhausted;
+}
+
+bool RunsOn(const Fallback& fallback, StopReason stopped) {
+  switch (stopped) {
+    case StopReason::kBreakerOpen:
+      return fallback.on_rejection;
+    case StopReason::kNotRetryable:
+    case StopReason::kNotRepeatable:
+    case StopReason::kPushback:
+      return fallback.on_not_retryable;
+    case StopReason::kExhausted:
+    case StopReason::kBudget:
+    case StopReason::kDeadline:
+    case StopReason::kCommitted:
+      return fallback.on_exhaustion;
+    case StopReason::kSucceeded:
+    case StopReason::kCancelled:
+      break;
+  }
+  return false;
 }
 
 }  // namespace
@@ -59,6 +101,7 @@ void UnaryCall::StartAfter(NativeAttempt first,
   Prepare(std::move(channel), std::move(request));
   permit_ = std::move(first.permit);
   attempts_ = 1;
+  attempt_started_ = first.started;
   attempt_ended_ = first.ended;
   ErrorOrigin origin;
   origin.cancelled_by_caller = cancelled();
@@ -109,7 +152,7 @@ void UnaryCall::Cancel() {
     // Never inside this call, as an environment that a test moves by hand
     // would.
     Environment::Default().Run([self = shared_from_this()] {
-      self->Finish(End::kCancelled, Cancelled());
+      self->Finish(StopReason::kCancelled, Cancelled());
     });
   }
 }
@@ -119,7 +162,7 @@ void UnaryCall::Try(bool waits) {
   if (now >= deadline_) {
     // Without asking the breaker: the attempt could only fail, through no fault
     // of the server.
-    return Finish(End::kExhausted, DeadlineExceeded());
+    return Finish(StopReason::kDeadline, DeadlineExceeded());
   }
   CircuitBreaker::Permit permit = info_.method().breaker().TryAcquire(now);
   if (!permit.admitted()) return OnRejected(permit.rejection(), now);
@@ -131,8 +174,10 @@ void UnaryCall::Try(bool waits) {
     cancelled = cancelled_;
     if (!cancelled) attempt_ = attempt;
   }
-  if (cancelled) return Finish(End::kCancelled, Cancelled());
+  if (cancelled) return Finish(StopReason::kCancelled, Cancelled());
   permit_ = std::move(permit);
+  attempt_started_ = now;
+  attempt_delay_ = std::exchange(waited_, absl::ZeroDuration());
   ++attempts_;
   if (waits) {
     {
@@ -183,6 +228,7 @@ bool UnaryCall::EndedByItsTimeout(Attempt& attempt) const {
 
 void UnaryCall::OnRejected(const Rejection& rejection, MonotonicTime now) {
   if (info_.policy().wait_when_rejected) {
+    ExpectRecentMedian();
     const RetryDecision decision =
         retry_->NextAfterRejection(rejection.retry_after, now, deadline_);
     if (decision.retry()) return Wait(decision.delay, now);
@@ -195,7 +241,7 @@ void UnaryCall::OnRejected(const Rejection& rejection, MonotonicTime now) {
                                        last_status_.error_message()),
                           status.error_details());
   }
-  Finish(End::kRejected, std::move(status));
+  Finish(StopReason::kBreakerOpen, std::move(status));
 }
 
 void UnaryCall::OnAttemptDone() {
@@ -209,7 +255,10 @@ void UnaryCall::OnAttemptDone() {
   attempt_ended_ = environment_.Now();
   last_attempt_ = attempt;
   // Recorded when the reply has been read.
-  if (attempt->status().ok()) return Finish(End::kSucceeded, grpc::Status());
+  if (attempt->status().ok()) {
+    history_.attempts.push_back({grpc::StatusCode::OK, attempt_delay_});
+    return Finish(StopReason::kSucceeded, grpc::Status());
+  }
   ErrorOrigin origin;
   origin.cancelled_by_caller = cancelled;
   origin.attempt_timeout =
@@ -229,16 +278,40 @@ void UnaryCall::OnFailure(const grpc::Status& status,
   CircuitBreaker::Permit permit = std::exchange(permit_, {});
   const AttemptVerdict verdict = info_.recorder.RecordFailure(
       permit, status, context, trailers, origin, attempt_ended_);
-  if (origin.cancelled_by_caller) return Finish(End::kCancelled, Cancelled());
+  history_.attempts.push_back({status.error_code(), attempt_delay_});
+  NotifyAttempt(status, verdict.error);
+  if (origin.cancelled_by_caller) {
+    return Finish(StopReason::kCancelled, Cancelled());
+  }
+  ExpectRecentMedian();
   const RetryDecision decision =
       retry_->Next(verdict.error, verdict.pushback, attempt_ended_, deadline_);
   if (decision.retry()) return Wait(decision.delay, attempt_ended_);
-  Finish(EndOf(decision.verdict), status);
+  Finish(StopReasonOf(decision.verdict), status);
+}
+
+void UnaryCall::ExpectRecentMedian() {
+  if (deadline_ == MonotonicTime::max()) return;
+  retry_->ExpectAttemptsToTake(info_.method()
+                                   .latencies()
+                                   .Quantile(0.5, environment_.Now())
+                                   .value_or(absl::ZeroDuration()));
+}
+
+void UnaryCall::NotifyAttempt(const grpc::Status& status,
+                              const ErrorClass& error) const {
+  if (info_.policy().on_attempt == nullptr) return;
+  info_.recorder.NotifyAttempt(
+      {info_.name, attempts_, status, error, attempt_delay_,
+       absl::FromChrono(attempt_ended_ - attempt_started_)});
 }
 
 void UnaryCall::AcceptReply() {
   if (!permit_.admitted()) return;
   std::exchange(permit_, {}).Record(Outcome::kSuccess, attempt_ended_);
+  info_.method().latencies().Record(
+      absl::FromChrono(attempt_ended_ - attempt_started_), attempt_ended_);
+  NotifyAttempt(grpc::Status(), ErrorClass());
   retry_->Next(ErrorClass(), Pushback(), attempt_ended_, deadline_);
 }
 
@@ -250,41 +323,28 @@ UnaryResult UnaryCall::RefuseReply() {
   result.status = NoMessageReturned();
   CircuitBreaker::Permit permit = std::exchange(permit_, {});
   grpc::ClientContext& context = *result.attempt->mutable_context();
-  info_.recorder.RecordFailure(permit, result.status, context,
-                               context.GetServerTrailingMetadata(), origin,
-                               attempt_ended_);
-  OnFinalFailure(End::kNotRetryable, &result);
+  const AttemptVerdict verdict = info_.recorder.RecordFailure(
+      permit, result.status, context, context.GetServerTrailingMetadata(),
+      origin, attempt_ended_);
+  result.history.attempts.back().code = result.status.error_code();
+  result.history.stopped = StopReason::kNotRetryable;
+  NotifyAttempt(result.status, verdict.error);
+  OnFinalFailure(&result);
   return result;
 }
 
-void UnaryCall::SetFinalStatus(grpc::Status status) {
+void UnaryCall::SetEnding(Ending ending) {
   MutexLock lock(mutex_);
-  final_status_ = std::move(status);
+  ending_ = std::move(ending);
 }
 
-grpc::Status UnaryCall::FinalStatus() const {
+UnaryCall::Ending UnaryCall::ending() const {
   MutexLock lock(mutex_);
-  return final_status_.value_or(result_.status);
-}
-
-UnaryCall::End UnaryCall::EndOf(RetryDecision::Verdict verdict) {
-  switch (verdict) {
-    case RetryDecision::Verdict::kSucceeded:
-      return End::kSucceeded;
-    case RetryDecision::Verdict::kNotRetryable:
-    case RetryDecision::Verdict::kNotIdempotent:
-    case RetryDecision::Verdict::kPushback:
-      return End::kNotRetryable;
-    case RetryDecision::Verdict::kRetry:
-    case RetryDecision::Verdict::kExhausted:
-    case RetryDecision::Verdict::kBudget:
-    case RetryDecision::Verdict::kDeadline:
-      break;
-  }
-  return End::kExhausted;
+  return ending_.value_or(Ending{result_.status, result_.history});
 }
 
 void UnaryCall::Wait(absl::Duration delay, MonotonicTime now) {
+  waited_ += delay;
   uint64_t backoff;
   {
     MutexLock lock(mutex_);
@@ -310,7 +370,7 @@ void UnaryCall::Wait(absl::Duration delay, MonotonicTime now) {
     }
   }
   if (watch != nullptr) watch->Stop();
-  if (cancelled) return Finish(End::kCancelled, Cancelled());
+  if (cancelled) return Finish(StopReason::kCancelled, Cancelled());
   FinishWithParent(*parent_end);
 }
 
@@ -342,9 +402,9 @@ void UnaryCall::OnParentEnded(uint64_t backoff, grpc_status_code code) {
 // As a native call ends.
 void UnaryCall::FinishWithParent(grpc_status_code code) {
   if (code == GRPC_STATUS_DEADLINE_EXCEEDED) {
-    Finish(End::kExhausted, DeadlineExceeded());
+    Finish(StopReason::kDeadline, DeadlineExceeded());
   } else {
-    Finish(End::kCancelled, Cancelled());
+    Finish(StopReason::kCancelled, Cancelled());
   }
 }
 
@@ -370,23 +430,25 @@ void UnaryCall::OnTimer() {
     cancelled = cancelled_;
   }
   if (watch != nullptr) watch->Stop();
-  if (cancelled) return Finish(End::kCancelled, Cancelled());
+  if (cancelled) return Finish(StopReason::kCancelled, Cancelled());
   Try();
 }
 
-void UnaryCall::Finish(End end, grpc::Status status) {
+void UnaryCall::Finish(StopReason stopped, grpc::Status status) {
   UnaryResult result;
   result.status = std::move(status);
+  result.history = std::move(history_);
+  result.history.stopped = stopped;
+  result.rejection = rejection_;
   // A rejection is ours: the metadata of an attempt before it is not its.
-  if (end != End::kRejected) {
+  if (stopped != StopReason::kBreakerOpen) {
     result.of_native_attempt = attempts_ > 0 && last_attempt_ == nullptr;
     result.attempt = std::move(last_attempt_);
   }
-  if (end == End::kSucceeded) result.reply = result.attempt->reply();
-  if (attempts_ > 1) result.trailers.AddAttempts(attempts_);
-  if (rejection_.has_value()) result.trailers.AddRejection(*rejection_);
-  if (end != End::kSucceeded && end != End::kCancelled) {
-    OnFinalFailure(end, &result);
+  if (stopped == StopReason::kSucceeded) {
+    result.reply = result.attempt->reply();
+  } else if (stopped != StopReason::kCancelled) {
+    OnFinalFailure(&result);
   }
   std::vector<Waiter> waiters;
   {
@@ -398,14 +460,10 @@ void UnaryCall::Finish(End end, grpc::Status status) {
   for (Waiter& waiter : waiters) std::move(waiter)();
 }
 
-void UnaryCall::OnFinalFailure(End end, UnaryResult* result) {
+void UnaryCall::OnFinalFailure(UnaryResult* result) {
   const Policy& policy = info_.policy();
-  const Fallback& fallback = policy.fallback;
-  const bool falls_back =
-      fallback.function != nullptr &&
-      ((end == End::kRejected && fallback.on_rejection) ||
-       (end == End::kNotRetryable && fallback.on_not_retryable) ||
-       (end == End::kExhausted && fallback.on_exhaustion));
+  const bool falls_back = policy.fallback.function != nullptr &&
+                          RunsOn(policy.fallback, result->history.stopped);
   if (!falls_back && policy.on_final_failure == nullptr) return;
 
   FailedCall call;
@@ -413,12 +471,13 @@ void UnaryCall::OnFinalFailure(End end, UnaryResult* result) {
   call.request = &request_->message;
   call.status = result->status;
   call.attempts = attempts_;
-  call.rejected = end == End::kRejected;
+  call.rejected = result->history.stopped == StopReason::kBreakerOpen;
+  call.history = result->history;
   info_.recorder.NotifyFinalFailure(call);
   if (!falls_back) return;
   FallbackResult answer;
   // One that throws has no answer: the call has failed as it has.
-  if (!CallUserCode([&] { answer = fallback.function(call); })) return;
+  if (!CallUserCode([&] { answer = policy.fallback.function(call); })) return;
   result->status = std::move(answer.status);
   grpc::Slice reply(answer.reply);
   result->reply = grpc::ByteBuffer(&reply, 1);

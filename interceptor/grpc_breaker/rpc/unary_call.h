@@ -27,6 +27,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/synchronization/mutex.h"
+#include "grpc_breaker/call_history.h"
 #include "grpc_breaker/circuit_breaker.h"
 #include "grpc_breaker/environment.h"
 #include "grpc_breaker/error_class.h"
@@ -63,7 +64,8 @@ struct UnaryResult {
   // the application's own call, there is none either, and its metadata stay.
   std::shared_ptr<Attempt> attempt;
   bool of_native_attempt = false;
-  AddedTrailers trailers;
+  std::optional<Rejection> rejection;
+  CallHistory history;
 };
 
 // A first attempt that the application's own call was, and that has failed.
@@ -72,6 +74,7 @@ struct NativeAttempt {
   grpc::ClientContext& context;
   const ReceivedMetadata* trailers;
   CircuitBreaker::Permit permit;
+  MonotonicTime started;
   MonotonicTime ended;
   bool lacks_reply;  // The status is NoMessageReturned().
 };
@@ -118,20 +121,15 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
   // then.
   void AcceptReply();
   UnaryResult RefuseReply();
-  // The status of the result, unless another one was set.
-  void SetFinalStatus(grpc::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
-  grpc::Status FinalStatus() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Those of the result, unless others were set.
+  struct Ending {
+    grpc::Status status;
+    CallHistory history;
+  };
+  void SetEnding(Ending ending) ABSL_LOCKS_EXCLUDED(mutex_);
+  Ending ending() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  // Why there is no further attempt.
-  enum class End {
-    kSucceeded,
-    kCancelled,
-    kRejected,
-    kNotRetryable,
-    kExhausted
-  };
-
   void Prepare(std::unique_ptr<grpc::ChannelInterface> channel,
                UnaryRequest request);
   void Try(bool waits = false) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -140,6 +138,9 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
   bool EndedByItsTimeout(Attempt& attempt) const;
   void OnRejected(const Rejection& rejection, MonotonicTime now);
   void OnAttemptDone() ABSL_LOCKS_EXCLUDED(mutex_);
+  // For a decision on whether another attempt ends before the deadline.
+  void ExpectRecentMedian();
+  void NotifyAttempt(const grpc::Status& status, const ErrorClass& error) const;
   void OnFailure(const grpc::Status& status, grpc::ClientContext& context,
                  const ReceivedMetadata& trailers, const ErrorOrigin& origin)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -155,9 +156,9 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
   // watch, if any, remains to be stopped.
   bool EndBackoff(std::shared_ptr<ParentWatch>* watch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Finish(End end, grpc::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
-  static End EndOf(RetryDecision::Verdict verdict);
-  void OnFinalFailure(End end, UnaryResult* result);
+  void Finish(StopReason stopped, grpc::Status status)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void OnFinalFailure(UnaryResult* result);
 
   const CallInfo info_;
   Environment& environment_;
@@ -172,8 +173,12 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
 
   // Of the attempt under way, or of the last one until its reply was read.
   CircuitBreaker::Permit permit_;
+  MonotonicTime attempt_started_;
   MonotonicTime attempt_ended_;
+  absl::Duration attempt_delay_ = absl::ZeroDuration();  // Before it.
   int attempts_ = 0;
+  absl::Duration waited_ = absl::ZeroDuration();  // Since the last attempt.
+  CallHistory history_;                           // Until it is the result's.
   // Of the attempt under way; not after the call's.
   MonotonicTime attempt_deadline_;
   std::optional<Rejection> rejection_;
@@ -195,7 +200,7 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
   bool done_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<Waiter> waiters_ ABSL_GUARDED_BY(mutex_);
   UnaryResult result_ ABSL_GUARDED_BY(mutex_);
-  std::optional<grpc::Status> final_status_ ABSL_GUARDED_BY(mutex_);
+  std::optional<Ending> ending_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Marks the calling thread as starting an attempt of `channel` on `context`.

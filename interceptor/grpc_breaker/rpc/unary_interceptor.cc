@@ -5,7 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include "grpc_breaker/error_origin.h"
 #include "grpc_breaker/grpc_status.h"
-#include "grpc_breaker/rpc/added_trailers.h"
+#include "grpc_breaker/registry/status_details.h"
+#include "grpc_breaker/retry/recent_latencies.h"
 #include "grpc_breaker/rpc/classify.h"
 #include "grpc_breaker/rpc/context_access.h"
 #include "grpc_breaker/rpc/deadline.h"
@@ -81,7 +82,8 @@ bool UnaryInterceptor::CallerWaits(Batch* batch) const {
 }
 
 void UnaryInterceptor::StartNatively(Batch* batch) {
-  permit_ = info_.method().breaker().TryAcquire(info_.environment().Now());
+  started_ = info_.environment().Now();
+  permit_ = info_.method().breaker().TryAcquire(started_);
   if (!permit_.admitted()) return Hijack(batch, permit_.rejection());
   // Both are gone, or changed by other interceptors, when the call has failed.
   request_ = *batch->GetSerializedSendMessage();
@@ -95,12 +97,18 @@ void UnaryInterceptor::FinishNatively(Batch* batch) {
   const MonotonicTime now = info_.environment().Now();
   NativeAttempt first{
       TakeStatus(batch),    info_.context, batch->GetRecvTrailingMetadata(),
-      std::move(permit_),   now,
+      std::move(permit_),   started_,      now,
       /*lacks_reply=*/false};
   if (first.status.ok()) {
     first.lacks_reply = batch->GetRecvMessage() == nullptr;
     if (!first.lacks_reply) {
+      const absl::Duration took = absl::FromChrono(now - started_);
       first.permit.Record(Outcome::kSuccess, now);
+      info_.method().latencies().Record(took, now);
+      if (info_.policy().on_attempt != nullptr) {
+        info_.recorder.NotifyAttempt({info_.name, 1, first.status, ErrorClass(),
+                                      absl::ZeroDuration(), took});
+      }
       if (RetryBudget* budget = info_.method().retry_budget()) {
         budget->RecordSuccess();
       }
@@ -182,7 +190,7 @@ void UnaryInterceptor::DeliverReply(Batch* batch) {
         absl::StrCat(info_.name, ": the fallback's reply does not parse"));
   }
   if (!refused.status.ok()) fail();
-  call.SetFinalStatus(std::move(refused.status));
+  call.SetEnding({std::move(refused.status), std::move(refused.history)});
 }
 
 void UnaryInterceptor::DeliverInitialMetadata(Batch* batch) {
@@ -200,7 +208,15 @@ void UnaryInterceptor::DeliverInitialMetadata(Batch* batch) {
 
 void UnaryInterceptor::DeliverStatus(Batch* batch) {
   const UnaryResult& result = call_owner_->result();
-  *batch->GetRecvStatus() = call_owner_->FinalStatus();
+  auto [status, history] = call_owner_->ending();
+  const bool at_once =
+      history.stopped == StopReason::kSucceeded && history.attempts.size() == 1;
+  if (!at_once) {
+    AddHistory(history, &status);
+    added_.AddHistory(history);
+  }
+  if (result.rejection.has_value()) added_.AddRejection(*result.rejection);
+  *batch->GetRecvStatus() = std::move(status);
   ReceivedMetadata* trailers = batch->GetRecvTrailingMetadata();
   if (result.attempt != nullptr) {
     Replace(result.attempt->context().GetServerTrailingMetadata(), trailers);
@@ -209,7 +225,7 @@ void UnaryInterceptor::DeliverStatus(Batch* batch) {
   } else if (!result.of_native_attempt) {
     trailers->clear();
   }
-  result.trailers.AppendTo(trailers);
+  added_.AppendTo(trailers);
 }
 
 // Whether the application of a bare channel would be told of initial metadata,

@@ -28,7 +28,9 @@
 #include <utility>
 
 #include "grpc_breaker/circuit_breaker.h"
+#include "grpc_breaker/environment.h"
 #include "grpc_breaker/rejection.h"
+#include "grpc_breaker/rpc/added_trailers.h"
 #include "grpc_breaker/rpc/batch_access.h"
 #include "grpc_breaker/rpc/call_info.h"
 #include "grpc_breaker/rpc/observing_interceptor.h"
@@ -74,9 +76,13 @@ class UnaryInterceptor final : public grpc::experimental::Interceptor {
 
   // Of a first attempt that runs natively; set before its batch goes on.
   CircuitBreaker::Permit permit_;
+  MonotonicTime started_;
   grpc::ByteBuffer request_;
   std::multimap<std::string, std::string> metadata_;
   void* reply_ = nullptr;
+
+  // What was added to the application's trailing metadata.
+  AddedTrailers added_;
 
   std::shared_ptr<UnaryCall> call_owner_;
   std::atomic<UnaryCall*> call_{nullptr};
