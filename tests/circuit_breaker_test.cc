@@ -63,6 +63,64 @@ TEST_F(CircuitBreakerTest, AFailedProbeOpensAgain) {
   EXPECT_EQ(state(), BreakerState::kOpen);
 }
 
+TEST_F(CircuitBreakerTest, CanBeProbedBeforeItsOpenDurationIsOver) {
+  Make({});
+  Play("FFFFF");
+  EXPECT_TRUE(breaker_->ProbeEarly());
+  EXPECT_EQ(state(), BreakerState::kHalfOpen);
+  Play("SS");
+  EXPECT_EQ(state(), BreakerState::kClosed);
+  EXPECT_EQ(breaker_->History()[1].cause, "probed early");
+  EXPECT_THAT(recorder_.events,
+              ElementsAre("threshold: CONSECUTIVE_FAILURES", "CLOSED -> OPEN",
+                          "OPEN -> HALF_OPEN", "HALF_OPEN -> CLOSED"));
+}
+
+TEST_F(CircuitBreakerTest, IsProbedEarlyOnceUntilItHasBeenClosed) {
+  Make({});
+  Play("FFFFF");
+  EXPECT_TRUE(breaker_->ProbeEarly());
+  Play("F");
+  EXPECT_EQ(state(), BreakerState::kOpen);
+  EXPECT_FALSE(breaker_->ProbeEarly());
+  EXPECT_EQ(state(), BreakerState::kOpen);
+  Advance(absl::Seconds(60));
+  Play("F");
+  EXPECT_EQ(state(), BreakerState::kOpen);
+  EXPECT_FALSE(breaker_->ProbeEarly());
+
+  Advance(absl::Seconds(60));
+  Play("SSFFFFF");
+  EXPECT_EQ(state(), BreakerState::kOpen);
+  EXPECT_TRUE(breaker_->ProbeEarly());
+}
+
+TEST_F(CircuitBreakerTest, IsProbedEarlyThoughProbesFailedBefore) {
+  Make({});
+  Play("FFFFF");
+  Advance(absl::Seconds(60));
+  Play("F");
+  EXPECT_EQ(state(), BreakerState::kOpen);
+  EXPECT_TRUE(breaker_->ProbeEarly());
+}
+
+TEST_F(CircuitBreakerTest, IsNotProbedEarlyUnlessItIsOpen) {
+  Make({});
+  EXPECT_FALSE(breaker_->ProbeEarly());
+  EXPECT_EQ(state(), BreakerState::kClosed);
+  Play("FFFFF");
+  Advance(absl::Seconds(60));
+  Play("S");
+  EXPECT_FALSE(breaker_->ProbeEarly());
+  EXPECT_EQ(state(), BreakerState::kHalfOpen);
+
+  ManualState manual;
+  manual.state = BreakerState::kForcedOpen;
+  ASSERT_TRUE(breaker_->SetManualState(manual).ok());
+  EXPECT_FALSE(breaker_->ProbeEarly());
+  EXPECT_EQ(state(), BreakerState::kForcedOpen);
+}
+
 TEST_F(CircuitBreakerTest, IgnoredOutcomesCountNeitherWay) {
   Make({});
   Play("FFFFXXXX");

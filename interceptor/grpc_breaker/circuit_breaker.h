@@ -245,6 +245,13 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
   virtual Permit TryAcquire(MonotonicTime now) = 0;
   Permit TryAcquire() { return TryAcquire(Now()); }
 
+  // Ends OPEN now, so that the next call is a probe: for who learns that what
+  // made calls fail is over. Once until the breaker has been CLOSED, for such a
+  // sign may be wrong again and again. False if that was used up, or if the
+  // breaker is not OPEN.
+  virtual bool ProbeEarly(MonotonicTime now) = 0;
+  bool ProbeEarly() { return ProbeEarly(Now()); }
+
   // A manual state whose time is over is shown as over, even in the moment
   // until the timer comes.
   virtual BreakerSnapshot Snapshot(MonotonicTime now) const = 0;

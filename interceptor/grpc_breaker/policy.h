@@ -215,6 +215,13 @@ struct GRPC_BREAKER_EXPORT Options : Policies {
   // policy of its own always gets it.
   int max_methods = 1000;
 
+  // Breakers that opened because nothing answered probe as soon as the channel
+  // is connected again, once until they have been CLOSED, instead of waiting for
+  // the end of open_duration. While one of them is OPEN, the channel tries to
+  // connect, at the pace of gRPC's own backoff. For channels made by
+  // CreateChannel.
+  bool probe_when_connected = true;
+
   // Deprecated, without effect: what a reply is, is read from the call itself.
   bool generic_messages = false;
 

@@ -427,6 +427,21 @@ void BreakerImpl::Change(StateWord from, BreakerState to, const Cause& cause,
   Enter(to, from.shadow(), cause, moment, server_delay);
 }
 
+bool BreakerImpl::ProbeEarly(MonotonicTime now) {
+  const int64_t now_ns = Nanoseconds(now);
+  const Moment moment = ReadMoment(BreakerState::kHalfOpen, now_ns);
+  {
+    MutexLock lock(mutex_);
+    const StateWord state = LoadState();
+    if (state.state() != BreakerState::kOpen || probed_early_) return false;
+    probed_early_ = true;
+    Enter(BreakerState::kHalfOpen, state.shadow(),
+          Cause::Of(Cause::Kind::kProbedEarly), moment);
+  }
+  DeliverEvents();
+  return true;
+}
+
 // Not a change of state: what was counted and who is under way stay.
 void BreakerImpl::EndRamp(StateWord from) {
   MutexLock lock(mutex_);
@@ -466,6 +481,7 @@ void BreakerImpl::Enter(BreakerState to, bool shadow, const Cause& cause,
       break;
     default:
       opened_ = 0;
+      probed_early_ = false;
       if (from.state() == BreakerState::kHalfOpen &&
           !compiled.options.ramp.empty()) {
         ramp_began_ns = moment.now_ns;

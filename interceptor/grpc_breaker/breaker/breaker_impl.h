@@ -51,6 +51,7 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   ~BreakerImpl() override;
 
   Permit TryAcquire(MonotonicTime now) override;
+  bool ProbeEarly(MonotonicTime now) override ABSL_LOCKS_EXCLUDED(mutex_);
   BreakerSnapshot Snapshot(MonotonicTime now) const override;
   std::vector<BreakerTransition> History() const override;
   absl::Status SetManualState(ManualState manual, MonotonicTime now) override;
@@ -192,6 +193,7 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   // How often OPEN since the breaker last was CLOSED, for the growing open
   // duration.
   int opened_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool probed_early_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace grpc_breaker::internal

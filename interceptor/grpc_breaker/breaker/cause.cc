@@ -62,6 +62,8 @@ std::string Cause::ToString(const WindowCounts& counts) const {
       return RuleText(rule, number, counts);
     case Kind::kOpenDurationOver:
       return "open duration over";
+    case Kind::kProbedEarly:
+      return "probed early";
     case Kind::kProbesSucceeded:
       return Plural(number, "probe") + " succeeded";
     case Kind::kProbesFailed:

@@ -19,6 +19,7 @@ struct Cause {
   enum class Kind : uint8_t {
     kRule,  // `rule`, whose number is `number`.
     kOpenDurationOver,
+    kProbedEarly,
     kProbesSucceeded,  // `number` of them.
     kProbesFailed,     // `number` of them.
     kNoDecision,       // HALF_OPEN took too long.

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "grpc_breaker/registry.h"
+#include "grpc_breaker/rpc/connection_watch.h"
 #include "grpc_breaker/rpc/interceptor.h"
 #include "grpc_breaker/rpc/unary_call.h"
 #include "grpcpp/create_channel.h"
@@ -49,14 +50,22 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> CreateChannel(
     return status;
   }
   if (options.channel_name.empty()) options.channel_name = target;
-  auto factory = MakeInterceptorFactory(std::move(options));
-  if (!factory.ok()) return factory.status();
+  std::shared_ptr<internal::ConnectionWatch> watch;
+  if (options.probe_when_connected) {
+    watch = std::make_shared<internal::ConnectionWatch>();
+    options.listeners.push_back(watch);
+  }
+  auto registry = Registry::Create(std::move(options));
+  if (!registry.ok()) return registry.status();
   std::vector<
       std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>>
       factories;
-  factories.push_back(*std::move(factory));
-  return grpc::experimental::CreateCustomChannelWithInterceptors(
-      target, credentials, own_arguments, std::move(factories));
+  factories.push_back(MakeInterceptorFactory(*registry));
+  std::shared_ptr<grpc::Channel> channel =
+      grpc::experimental::CreateCustomChannelWithInterceptors(
+          target, credentials, own_arguments, std::move(factories));
+  if (watch != nullptr) watch->Begin(*registry, channel);
+  return channel;
 }
 
 absl::StatusOr<
