@@ -187,8 +187,16 @@ struct GRPC_BREAKER_EXPORT Policies {
 };
 
 struct GRPC_BREAKER_EXPORT Options : Policies {
-  // Shared by all methods of the channel; off by default.
+  // Shared by all methods of the channel, and with channels to the same server
+  // name; off by default.
   RetryBudgetOptions retry_budget;
+
+  // Whose retry budget it is: channels with the same name, and the same
+  // environment, share one, unless they want one of their own. If their options
+  // for it differ, those of the newest channel hold for all. Empty: what gRPC
+  // makes of the target, or for a Registry that is made without one, a budget
+  // of its own.
+  std::string server_name;
 
   // How the channel is called in events and in the admin service. UTF-8.
   // Empty: its target.

@@ -500,6 +500,34 @@ TEST_F(ChannelTest, EmptyRetryBudgetStopsRetries) {
   EXPECT_EQ(server_.calls(), 1);
 }
 
+TEST_F(PushbackTest, ChannelsToOneServerNameShareTheirRetryBudget) {
+  options_.retry_budget.max_tokens = 4;
+  const auto emptied = MakeChannelTo(server_.target());
+  const auto other = MakeChannelTo("dns:///" + server_.target());
+  options_.retry_budget.per_channel = true;
+  const auto apart = MakeChannelTo(server_.target());
+  const auto fail = [&](const std::shared_ptr<grpc::Channel>& channel) {
+    server_.Push(PushBack(StatusCode::UNAVAILABLE, "-1"));
+    Call(Flavour::kQueue, channel, "hello");
+  };
+  const auto tokens = [&] {
+    std::vector<double> left;
+    for (const auto& registry : directory_.Registries()) {
+      left.push_back(registry->FindOrCreate(kUnary).retry_budget()->tokens());
+    }
+    return left;
+  };
+  const bool retries = internal::kHasPrivateAccess;
+
+  fail(emptied);
+  EXPECT_THAT(tokens(), ElementsAre(retries ? 3 : 4, retries ? 3 : 4, 4));
+  fail(other);
+  EXPECT_THAT(tokens(), ElementsAre(retries ? 2 : 4, retries ? 2 : 4, 4));
+  fail(apart);
+  EXPECT_THAT(tokens(),
+              ElementsAre(retries ? 2 : 4, retries ? 2 : 4, retries ? 3 : 4));
+}
+
 // ---- Idempotency
 
 class IdempotencyTest : public ChannelTest {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "grpc_breaker/registry.h"
+#include "grpc_breaker/registry/server_name.h"
 #include "grpc_breaker/rpc/interceptor.h"
 #include "grpc_breaker/rpc/unary_call.h"
 #include "grpcpp/create_channel.h"
@@ -49,6 +50,9 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> CreateChannel(
     return status;
   }
   if (options.channel_name.empty()) options.channel_name = target;
+  if (options.server_name.empty()) {
+    options.server_name = internal::ServerNameOf(target);
+  }
   auto factory = MakeInterceptorFactory(std::move(options));
   if (!factory.ok()) return factory.status();
   std::vector<
