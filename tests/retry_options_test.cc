@@ -71,16 +71,14 @@ TEST(RetryOptionsTest, NamesTheFieldAndTheValueThatIsWrong) {
   EXPECT_EQ(
       RetryComplaint([](auto& o) { o.max_delay = absl::InfiniteDuration(); }),
       "retry.max_delay: must be finite, got inf");
-  EXPECT_EQ(RetryComplaint([](auto& o) { o.exponential_base = 1; }),
-            "retry.exponential_base: must be greater than 1 and finite, got 1");
   EXPECT_EQ(RetryComplaint([](auto& o) { o.exponential_base = 0; }),
-            "retry.exponential_base: must be greater than 1 and finite, got 0");
+            "retry.exponential_base: must be greater than 0 and finite, got 0");
   EXPECT_EQ(
       RetryComplaint([](auto& o) { o.exponential_base = kInfinity; }),
-      "retry.exponential_base: must be greater than 1 and finite, got inf");
+      "retry.exponential_base: must be greater than 0 and finite, got inf");
   EXPECT_EQ(
       RetryComplaint([](auto& o) { o.exponential_base = std::nan(""); }),
-      "retry.exponential_base: must be greater than 1 and finite, got nan");
+      "retry.exponential_base: must be greater than 0 and finite, got nan");
   EXPECT_EQ(RetryComplaint([](auto& o) { o.jitter = static_cast<Jitter>(42); }),
             "retry.jitter: must be one of the kinds of Jitter, got 42");
 }

@@ -37,7 +37,7 @@ struct GRPC_BREAKER_EXPORT RetryOptions {
   absl::Duration base_delay = absl::Seconds(1);
   // No backoff is longer, jitter included. >= base_delay, finite.
   absl::Duration max_delay = absl::Seconds(60);
-  // Growth from one backoff to the next. > 1, finite.
+  // Growth from one backoff to the next; 1 keeps them the same. > 0, finite.
   double exponential_base = 2.0;
   Jitter jitter = Jitter::kPlusMinusHalf;
 

@@ -33,7 +33,7 @@ struct AtLeastBaseDelay {
   FIELD(base_delay, Both{AtLeast{absl::Nanoseconds(1)}, FiniteDuration{}}),    \
   FIELD(max_delay,                                                             \
         Both{AtLeastBaseDelay{options.base_delay}, FiniteDuration{}}),         \
-  FIELD(exponential_base, FiniteAbove{1}),                                     \
+  FIELD(exponential_base, FiniteAbove{0}),                                     \
   FIELD(jitter, OneOf{Jitter::kGrpcA6, "one of the kinds of Jitter"})
 
 #define GRPC_BREAKER_RETRY_BUDGET_OPTIONS(FIELD)                               \
