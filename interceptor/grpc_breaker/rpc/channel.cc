@@ -5,6 +5,7 @@
 #include "grpc_breaker/registry.h"
 #include "grpc_breaker/registry/server_name.h"
 #include "grpc_breaker/rpc/interceptor.h"
+#include "grpc_breaker/rpc/service_config.h"
 #include "grpc_breaker/rpc/unary_call.h"
 #include "grpcpp/create_channel.h"
 
@@ -43,6 +44,12 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> CreateChannel(
     Options options, const grpc::ChannelArguments& arguments) {
   if (credentials == nullptr) {
     return absl::InvalidArgumentError("credentials: must not be null");
+  }
+  if (options.adopt_service_config) {
+    if (absl::Status status = internal::AdoptServiceConfig(arguments, &options);
+        !status.ok()) {
+      return status;
+    }
   }
   grpc::ChannelArguments own_arguments = arguments;
   if (absl::Status status = DisableConfiguredRetries(&own_arguments);
