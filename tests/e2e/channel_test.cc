@@ -611,6 +611,29 @@ ATTEMPTS_TEST_F(PushbackTest, ChannelsToOneServerNameShareTheirRetryBudget) {
   EXPECT_THAT(tokens(), ElementsAre(2, 2, 3));
 }
 
+// Whoever makes their first attempt.
+ATTEMPTS_TEST_F(ChannelTest, EveryCallCountsOnceForTheRatioOfTheRetryBudget) {
+  options_.retry_budget.ratio = 1;
+  options_.retry_budget.window = absl::Hours(1);
+  options_.retry_budget.min_retries_per_second = 0;
+  policy().retry.max_retries = 1;
+  const auto channel = MakeChannel();
+  const RetryBudget& budget =
+      *directory_.Registries().at(0)->FindOrCreate(kUnary).retry_budget();
+  for (Flavour flavour : {Flavour::kSync, Flavour::kQueue}) {
+    const int64_t before = budget.retries_left(env_.Now());
+    EXPECT_TRUE(Call(flavour, channel, "hello").status.ok());
+    EXPECT_EQ(budget.retries_left(env_.Now()), before + 1);
+
+    // One call more, and the retry that it has taken.
+    server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
+    auto call = StartCall(flavour, channel, "hello");
+    FinishBackoff();
+    EXPECT_TRUE(call->Wait().status.ok());
+    EXPECT_EQ(budget.retries_left(env_.Now()), before + 1);
+  }
+}
+
 // ---- Idempotency
 
 class IdempotencyTest : public ChannelTest {
