@@ -132,5 +132,22 @@ TEST(BackoffTest, AServersWaitMayBeLongerThanMaxDelayButOursIsNot) {
   }
 }
 
+TEST(BackoffTest, ABaseOfOneKeepsTheDelaysTheSame) {
+  ManualEnvironment env;
+  RetryOptions options = With(Jitter::kNone);
+  options.exponential_base = 1;
+  Backoff backoff(options, env);
+  EXPECT_THAT(Delays(backoff, 3), ElementsAre(1, 1, 1));
+}
+
+TEST(BackoffTest, ABaseBelowOneShrinksTheDelaysButNeverToNone) {
+  ManualEnvironment env;
+  RetryOptions options = With(Jitter::kNone);
+  options.exponential_base = 0.5;
+  Backoff backoff(options, env);
+  EXPECT_THAT(Delays(backoff, 3), ElementsAre(1, 0.5, 0.25));
+  for (int i = 0; i < 100; ++i) ASSERT_GE(backoff.Next(), absl::Nanoseconds(1));
+}
+
 }  // namespace
 }  // namespace grpc_breaker

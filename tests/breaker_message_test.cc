@@ -311,7 +311,7 @@ TEST_F(BreakerMessageTest, DurationsStandWhereSomebodySetsTheWallClock) {
 
 TEST_F(BreakerMessageTest, AddsThePolicyWithTheBudgetAndWhatItComesTo) {
   admin::v1::Breaker message;
-  AddPolicy(*registry_, *method_, &message);
+  AddPolicy(*method_, &message);
 
   EXPECT_FALSE(message.repeatable());
   EXPECT_EQ(message.retry_budget().max_tokens(), 10);
@@ -320,13 +320,30 @@ TEST_F(BreakerMessageTest, AddsThePolicyWithTheBudgetAndWhatItComesTo) {
       message.policy(), ToMessage(*method_->policy())));
 }
 
+TEST_F(BreakerMessageTest, ShowsTheBudgetThatHoldsNowAndWhatItsRatioLeaves) {
+  EXPECT_FALSE(ToMessage(*registry_, *method_).has_retry_budget_retries_left());
+  RetryBudgetOptions options;
+  options.ratio = 0.2;
+  options.window = absl::Seconds(5);
+  options.min_retries_per_second = 2;
+  method_->retry_budget()->Reconfigure(options);
+  const admin::v1::Breaker message = ToMessage(*registry_, *method_);
+  EXPECT_FALSE(message.has_retry_budget_tokens());
+  EXPECT_EQ(message.retry_budget_retries_left(), 10);
+  admin::v1::Breaker policy;
+  AddPolicy(*method_, &policy);
+  EXPECT_EQ(policy.retry_budget().max_tokens(), 0);
+  EXPECT_EQ(policy.retry_budget().ratio(), 0.2);
+  EXPECT_EQ(policy.retry_budget().window(), TimeUtil::SecondsToDuration(5));
+}
+
 TEST_F(BreakerMessageTest, ShowsTheOptionsThatTheBreakerHasNow) {
   BreakerOptions options = method_->policy()->breaker;
   options.consecutive_failures = 99;
   options.ramp = {0.5};
   ASSERT_TRUE(method_->breaker().Reconfigure(options, environment_.Now()).ok());
   admin::v1::Breaker breaker;
-  AddPolicy(*registry_, *method_, &breaker);
+  AddPolicy(*method_, &breaker);
   const config::v1::Policy& message = breaker.policy();
   EXPECT_EQ(message.breaker().consecutive_failures(), 99);
   EXPECT_THAT(message.breaker().ramp(), testing::ElementsAre(0.5));

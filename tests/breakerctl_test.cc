@@ -558,6 +558,23 @@ TEST_F(BreakerctlTest, GetShowsTheRetryBudget) {
             "9 of 10 tokens left, 0.1 back for a success");
 }
 
+TEST_F(BreakerctlTest, GetShowsTheRatioOfTheRetryBudget) {
+  Options options;
+  options.directory = &directory_;
+  options.environment = &environment_;
+  options.channel_name = "budget";
+  options.retry_budget.ratio = 0.2;
+  options.retry_budget.min_retries_per_second = 3;
+  options.retry_budget.per_channel = true;
+  auto channel = *Registry::Create(options);
+  channel->FindOrCreate("/pkg.S/M")
+      .retry_budget()
+      ->TakeRetry(environment_.Now());
+  EXPECT_EQ(Got("/pkg.S/M", "retry budget"),
+            "20.0% of the calls in 10s, at least 3 a second, 29 left; "
+            "of this channel alone");
+}
+
 TEST_F(BreakerctlTest, GetShowsTheOptionsThatABreakerHasNow) {
   auto channel = MakeManualChannel("a", Policy());
   Method& method = channel->FindOrCreate("/pkg.S/M");

@@ -173,6 +173,7 @@ TEST(OptionFieldsTest, RangesOfTheRetryOptionsAreAsTheySay) {
 TEST(OptionFieldsTest, RangesOfTheRetryBudgetAreAsTheySay) {
   RetryBudgetOptions options;
   options.max_tokens = 10;  // Else there is no budget.
+  options.ratio = 0.5;
   ExpectRangesToBeAsTheySay("retry_budget.", options);
 }
 
@@ -182,7 +183,8 @@ TEST(OptionFieldsTest, FieldsThatAreNotUsedMayHaveAnyValue) {
   breaker.last_calls_failures = -1;
   EXPECT_EQ(breaker.Validate(), absl::OkStatus());
   RetryBudgetOptions budget;
-  budget.token_ratio = kNan;
+  budget.token_ratio = budget.min_retries_per_second = kNan;
+  budget.window = absl::ZeroDuration();
   EXPECT_EQ(budget.Validate(), absl::OkStatus());
 }
 
@@ -219,9 +221,11 @@ TEST(OptionFieldsTest, NamesAndValuesAreThoseOfTheStruct) {
   options.token_ratio = 3;
   std::string all;
   ForEachField(options, [&](const auto& field) {
-    absl::StrAppend(&all, field.name, "=", field.value, " ");
+    absl::StrAppend(&all, field.name, "=", ValueText(field.value), " ");
   });
-  EXPECT_EQ(all, "max_tokens=7 token_ratio=3 ");
+  EXPECT_EQ(all,
+            "max_tokens=7 token_ratio=3 ratio=0 window=10s "
+            "min_retries_per_second=10 per_channel=0 ");
 }
 
 TEST(OptionFieldsTest, FieldsOfConstOptionsAreConst) {

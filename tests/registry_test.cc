@@ -216,6 +216,78 @@ TEST_F(RegistryTest, AllMethodsShareTheBudgetOfTheChannel) {
   EXPECT_EQ(budget->tokens(), 10);
 }
 
+TEST_F(RegistryTest, ARatioAloneIsABudgetAsWell) {
+  options_.retry_budget.ratio = 0.2;
+  EXPECT_NE(Make()->FindOrCreate("/pkg.S/M").retry_budget(), nullptr);
+}
+
+class SharedBudgetTest : public RegistryTest {
+ protected:
+  SharedBudgetTest() {
+    options_.retry_budget.max_tokens = 10;
+    options_.server_name = "shop:443";
+  }
+
+  static RetryBudget& BudgetOf(Registry& registry) {
+    return *registry.FindOrCreate("/pkg.S/M").retry_budget();
+  }
+};
+
+TEST_F(SharedBudgetTest, RegistriesOfOneServerNameShareABudget) {
+  auto a = Make();
+  auto b = Make();
+  BudgetOf(*a).RecordFailure();
+  EXPECT_EQ(&BudgetOf(*a), &BudgetOf(*b));
+  EXPECT_EQ(BudgetOf(*b).tokens(), 9);
+}
+
+TEST_F(SharedBudgetTest, OtherNamesAndNoNameHaveOthers) {
+  auto a = Make();
+  options_.server_name = "shop:80";
+  auto b = Make();
+  EXPECT_NE(&BudgetOf(*a), &BudgetOf(*b));
+  options_.server_name = "";
+  auto c = Make();
+  auto d = Make();
+  EXPECT_NE(&BudgetOf(*c), &BudgetOf(*d));
+}
+
+TEST_F(SharedBudgetTest, AChannelMayHaveOneOfItsOwn) {
+  auto a = Make();
+  options_.retry_budget.per_channel = true;
+  auto b = Make();
+  EXPECT_NE(&BudgetOf(*a), &BudgetOf(*b));
+}
+
+TEST_F(SharedBudgetTest, AnotherEnvironmentHasAnother) {
+  auto a = Make();
+  ManualEnvironment other;
+  options_.environment = &other;
+  auto b = Make();
+  EXPECT_NE(&BudgetOf(*a), &BudgetOf(*b));
+}
+
+// As gRPC does when a name gets another service config.
+TEST_F(SharedBudgetTest, TheNewestOptionsHoldForAll) {
+  auto a = Make();
+  BudgetOf(*a).RecordFailure();
+  options_.retry_budget.max_tokens = 100;
+  auto b = Make();
+  EXPECT_EQ(BudgetOf(*a).tokens(), 90);
+  EXPECT_EQ(BudgetOf(*a).options(), options_.retry_budget);
+  EXPECT_EQ(a->retry_budget_options().max_tokens, 10);
+}
+
+TEST_F(SharedBudgetTest, ABudgetGoesWithTheLastOfItsRegistries) {
+  auto a = Make();
+  auto b = Make();
+  BudgetOf(*a).RecordFailure();
+  a.reset();
+  EXPECT_EQ(BudgetOf(*b).tokens(), 9);
+  b.reset();
+  EXPECT_EQ(BudgetOf(*Make()).tokens(), 10);
+}
+
 TEST_F(RegistryTest, RemembersTheLastErrorOfAMethod) {
   auto registry = Make();
   Method& method = registry->FindOrCreate("/pkg.S/M");

@@ -71,16 +71,14 @@ TEST(RetryOptionsTest, NamesTheFieldAndTheValueThatIsWrong) {
   EXPECT_EQ(
       RetryComplaint([](auto& o) { o.max_delay = absl::InfiniteDuration(); }),
       "retry.max_delay: must be finite, got inf");
-  EXPECT_EQ(RetryComplaint([](auto& o) { o.exponential_base = 1; }),
-            "retry.exponential_base: must be greater than 1 and finite, got 1");
   EXPECT_EQ(RetryComplaint([](auto& o) { o.exponential_base = 0; }),
-            "retry.exponential_base: must be greater than 1 and finite, got 0");
+            "retry.exponential_base: must be greater than 0 and finite, got 0");
   EXPECT_EQ(
       RetryComplaint([](auto& o) { o.exponential_base = kInfinity; }),
-      "retry.exponential_base: must be greater than 1 and finite, got inf");
+      "retry.exponential_base: must be greater than 0 and finite, got inf");
   EXPECT_EQ(
       RetryComplaint([](auto& o) { o.exponential_base = std::nan(""); }),
-      "retry.exponential_base: must be greater than 1 and finite, got nan");
+      "retry.exponential_base: must be greater than 0 and finite, got nan");
   EXPECT_EQ(RetryComplaint([](auto& o) { o.jitter = static_cast<Jitter>(42); }),
             "retry.jitter: must be one of the kinds of Jitter, got 42");
 }
@@ -99,6 +97,29 @@ TEST(RetryBudgetOptionsTest, NamesTheFieldAndTheValueThatIsWrong) {
             "retry_budget.token_ratio: must be from 0.001 to 1000, got 0");
   EXPECT_EQ(BudgetComplaint([](auto& o) { o.token_ratio = kInfinity; }),
             "retry_budget.token_ratio: must be from 0.001 to 1000, got inf");
+  EXPECT_EQ(BudgetComplaint([](auto& o) { o.ratio = 1.5; }),
+            "retry_budget.ratio: must be from 0 to 1, got 1.5");
+  EXPECT_EQ(BudgetComplaint([](auto& o) {
+              o.ratio = 0.1;
+              o.window = absl::Milliseconds(99);
+            }),
+            "retry_budget.window: must be from 100ms to 1h, got 99ms");
+  EXPECT_EQ(BudgetComplaint([](auto& o) {
+              o.ratio = 0.1;
+              o.min_retries_per_second = -1;
+            }),
+            "retry_budget.min_retries_per_second: must be from 0 to 1e+06, "
+            "got -1");
+}
+
+TEST(RetryBudgetOptionsTest, ThereIsABudgetWithTokensOrARatio) {
+  RetryBudgetOptions options;
+  EXPECT_FALSE(options.on());
+  options.max_tokens = 1;
+  EXPECT_TRUE(options.on());
+  options.max_tokens = 0;
+  options.ratio = 0.1;
+  EXPECT_TRUE(options.on());
 }
 
 TEST(JitterTest, EveryKindHasItsOwnName) {

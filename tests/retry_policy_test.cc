@@ -270,6 +270,88 @@ TEST_F(RetryPolicyBudgetTest, ARejectionTakesNoToken) {
   EXPECT_EQ(budget_.tokens(), 4);
 }
 
+class RetryPolicyRatioTest : public RetryPolicyTest {
+ protected:
+  // One retry in ten calls.
+  static RetryBudgetOptions OneInTen() {
+    RetryBudgetOptions options;
+    options.ratio = 0.1;
+    options.min_retries_per_second = 0;
+    return options;
+  }
+
+  void CallTenTimes() {
+    for (int i = 0; i < 10; ++i) Make(&budget_);
+  }
+
+  int64_t left() { return budget_.retries_left(env_.Now()); }
+
+  RetryBudget budget_{OneInTen()};
+};
+
+TEST_F(RetryPolicyRatioTest, EachIsACallAndItsRetriesAreChargedToTheBudget) {
+  EXPECT_EQ(left(), 0);
+  CallTenTimes();
+  EXPECT_EQ(left(), 1);
+  RetryPolicy policy = Make(&budget_);
+  EXPECT_EQ(Next(policy, Unavailable()), "RETRY 1s");
+  EXPECT_EQ(left(), 0);
+  EXPECT_EQ(Next(policy, Unavailable()), "BUDGET");
+  EXPECT_EQ(policy.retries(), 1);
+}
+
+TEST_F(RetryPolicyRatioTest, WhatIsNotRetriedIsNotCharged) {
+  CallTenTimes();
+  RetryPolicy policy = Make(&budget_);
+  EXPECT_EQ(Next(policy, Ok()), "SUCCEEDED");
+  EXPECT_EQ(Next(policy, NotFound()), "NOT_RETRYABLE");
+  EXPECT_EQ(Next(policy, Unavailable(), DoNotRetry()), "PUSHBACK");
+  EXPECT_EQ(Next(policy, Unavailable(), {}, In(absl::Milliseconds(1))),
+            "DEADLINE");
+  RetryPolicy unsafe = Make(&budget_, /*idempotent=*/false);
+  EXPECT_EQ(Next(unsafe, Unavailable()), "NOT_IDEMPOTENT");
+  options_.max_retries = 0;
+  RetryPolicy exhausted = Make(&budget_);
+  EXPECT_EQ(Next(exhausted, Unavailable()), "EXHAUSTED");
+  EXPECT_EQ(left(), 1);
+}
+
+TEST_F(RetryPolicyRatioTest, ARejectionIsNotCharged) {
+  CallTenTimes();
+  RetryPolicy policy = Make(&budget_);
+  policy.NextAfterRejection(absl::Seconds(1), env_.Now(), kNever);
+  EXPECT_EQ(left(), 1);
+}
+
+TEST_F(RetryPolicyRatioTest, AHedgeIsChargedLikeARetryAndCountsAsOne) {
+  options_.max_retries = 1;
+  CallTenTimes();
+  RetryPolicy policy = Make(&budget_);
+  EXPECT_TRUE(policy.TakeHedge(env_.Now()));
+  EXPECT_EQ(left(), 0);
+  EXPECT_EQ(policy.retries(), 1);
+  EXPECT_EQ(Next(policy, Unavailable()), "EXHAUSTED");
+  RetryPolicy other = Make(&budget_);
+  EXPECT_FALSE(other.TakeHedge(env_.Now()));
+  EXPECT_EQ(other.retries(), 0);
+}
+
+TEST_F(RetryPolicyRatioTest, ThereIsNoHedgeOnceAttemptsAreUsedUp) {
+  options_.max_retries = 1;
+  RetryPolicy policy = Make();
+  EXPECT_TRUE(policy.TakeHedge(env_.Now()));
+  EXPECT_FALSE(policy.TakeHedge(env_.Now()));
+}
+
+TEST_F(RetryPolicyRatioTest, AFailureThatTheRatioStopsHasTakenItsToken) {
+  RetryBudgetOptions both = OneInTen();
+  both.max_tokens = 10;
+  budget_.Reconfigure(both);
+  RetryPolicy policy = Make(&budget_);
+  EXPECT_EQ(Next(policy, Unavailable()), "BUDGET");
+  EXPECT_EQ(budget_.tokens(), 9);
+}
+
 std::string Parsed(absl::string_view value) {
   const Pushback pushback = Pushback::Parse(value);
   return pushback.kind == Pushback::Kind::kRetryAfter

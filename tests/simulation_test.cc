@@ -38,6 +38,7 @@ Load MeasureLoad(double attempt_failure, int max_retries,
   ManualEnvironment env;
   RetryOptions retry;
   retry.max_retries = max_retries;
+  retry.base_delay = absl::Milliseconds(1);  // One call waits for the other.
   WithRetryOptions options;
   options.environment = &env;
   options.budget = budget;
@@ -77,6 +78,17 @@ TEST(LoadSimulationTest, ABudgetBoundsTheLoadHoweverOftenTheServerFails) {
     options.token_ratio = 0.1;
     RetryBudget budget(options);
     EXPECT_LT(MeasureLoad(failure, 2, &budget).attempts_per_call, 1.11)
+        << failure;
+  }
+}
+
+TEST(LoadSimulationTest, ARatioBoundsTheLoadByItsShareOfTheCalls) {
+  for (double failure : {0.01, 0.1, 0.5, 0.9, 1.0}) {
+    RetryBudgetOptions options;
+    options.ratio = 0.2;
+    options.min_retries_per_second = 1;
+    RetryBudget budget(options);
+    EXPECT_LT(MeasureLoad(failure, 3, &budget).attempts_per_call, 1.21)
         << failure;
   }
 }

@@ -420,6 +420,19 @@ TEST_F(WithRetryAsyncTest, OptionsThatAreNotValidComeBackAndNothingIsCalled) {
   EXPECT_EQ(done_.size(), 1u);
 }
 
+TEST_F(WithRetryAsyncTest, OnlyWhatIsCalledCountsInTheBudget) {
+  RetryBudgetOptions budget_options;
+  budget_options.ratio = 1;
+  budget_options.min_retries_per_second = 0;
+  RetryBudget budget(budget_options);
+  options_.budget = &budget;
+  Start(Manual());
+  EXPECT_EQ(budget.retries_left(env_.Now()), 1);
+  retry_.max_retries = -1;
+  Start(Manual());
+  EXPECT_EQ(budget.retries_left(env_.Now()), 1);
+}
+
 TEST_F(WithRetryAsyncTest, EndsOnceWhenCancelAndTheResultRace) {
   for (int round = 0; round < 200; ++round) {
     std::atomic<int> ends{0};

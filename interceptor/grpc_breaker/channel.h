@@ -34,8 +34,8 @@ class Registry;
 
 // `target`, `credentials` and `arguments` as for grpc::CreateCustomChannel.
 // A retry policy that `arguments` configure in gRPC's own service config is
-// taken out, so that its attempts do not multiply ours; gRPC's transparent
-// retries stay on.
+// taken out, so that its attempts do not multiply ours, or taken over with
+// Options::adopt_service_config; gRPC's transparent retries stay on.
 GRPC_BREAKER_EXPORT absl::StatusOr<std::shared_ptr<grpc::Channel>>
 CreateChannel(
     const std::string& target,

@@ -47,7 +47,7 @@ class GRPC_BREAKER_EXPORT Method {
   // "/pkg.Service/Method", or "_other".
   const std::string& name() const { return name_; }
   CircuitBreaker& breaker() const { return *breaker_; }
-  // Shared by the channel; null if it has none.
+  // Shared by the channel and others to the server; null if it has none.
   RetryBudget* retry_budget() const { return retry_budget_; }
 
   // The one that holds now. A call goes by the policy that it has found, to its

@@ -202,9 +202,23 @@ struct GRPC_BREAKER_EXPORT Policies {
   std::set<std::string> named_by_type_;  // Of `methods`.
 };
 
+// What becomes of a service config that asks for more attempts than gRPC makes.
+enum class AttemptLimit {
+  kGrpcA6,  // 5, without a word, as gRFC A6 has it.
+  kNone,    // Up to 101, as for RetryOptions::max_retries; more are an error.
+};
+
 struct GRPC_BREAKER_EXPORT Options : Policies {
-  // Shared by all methods of the channel; off by default.
+  // Shared by all methods of the channel, and with channels to the same server
+  // name; off by default.
   RetryBudgetOptions retry_budget;
+
+  // Whose retry budget it is: channels with the same name, and the same
+  // environment, share one, unless they want one of their own. If their options
+  // for it differ, those of the newest channel hold for all. Empty: what gRPC
+  // makes of the target, or for a Registry that is made without one, a budget
+  // of its own.
+  std::string server_name;
 
   // How the channel is called in events and in the admin service. UTF-8.
   // Empty: its target.
@@ -236,7 +250,27 @@ struct GRPC_BREAKER_EXPORT Options : Policies {
   // The clock, timers and dice; outlives the channel and its calls. Not null.
   Environment* environment;
 
+  // Whether CreateChannel takes over what the service config in its arguments
+  // says of time limits, retries and their throttling, instead of dropping the
+  // retries. What the application has set wins: its policies by name, those for
+  // a service also over methods of it, the fields of its default policy, its
+  // retry budget. The rest of an adopted policy is that of the default policy.
+  bool adopt_service_config = false;
+
   Options();  // directory and environment are the process-wide ones.
+
+  // The policies and the retry budget that a gRPC service config (JSON) asks
+  // for: methodConfig with name, timeout, waitForReady and retryPolicy, and
+  // retryThrottling. What it does not name is not retried, and the codes that
+  // it lists are retried, whatever the status table says, and no others; to
+  // list a method is the user's word that it may be repeated. Fields that are
+  // not known are ignored, as gRPC does. What is wrong is an InvalidArgument
+  // that names its JSON path and value, such as
+  //   "methodConfig[1].retryPolicy.maxAttempts: must be an integer of at least
+  //   2, got 1"
+  // and a hedgingPolicy is Unimplemented. See docs/grpc_retries.md.
+  static absl::StatusOr<Options> FromServiceConfig(
+      absl::string_view json, AttemptLimit limit = AttemptLimit::kGrpcA6);
 
   absl::Status Validate() const;
 };

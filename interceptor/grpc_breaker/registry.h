@@ -2,7 +2,7 @@
 #define GRPC_BREAKER_REGISTRY_H_
 
 // A Registry holds what one channel knows of its methods, and the policies that
-// they get.
+// they get. Its retry budget it may share with others, by server name.
 //
 // Lifetime: calls hold it by shared_ptr, so it outlives the channel while calls
 // are under way.
@@ -14,7 +14,6 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -81,6 +80,8 @@ class GRPC_BREAKER_EXPORT Registry
   // registry of the directory has that name already, "#2", "#3", ... is added.
   const std::string& channel_name() const { return channel_name_; }
   Environment& environment() const { return environment_; }
+  // As they were given. What holds now may be a newer channel's to the same
+  // server name: RetryBudget::options().
   const RetryBudgetOptions& retry_budget_options() const {
     return retry_budget_options_;
   }
@@ -128,7 +129,7 @@ class GRPC_BREAKER_EXPORT Registry
   const std::vector<std::shared_ptr<BreakerListener>> listeners_;
   Environment& environment_;
   std::string channel_name_;
-  std::optional<RetryBudget> retry_budget_;
+  std::shared_ptr<RetryBudget> retry_budget_;            // Null: there is none.
   std::shared_ptr<internal::DirectoryState> directory_;  // Null: in none.
 
   std::unique_ptr<Method> other_;

@@ -37,21 +37,43 @@ struct GRPC_BREAKER_EXPORT RetryOptions {
   absl::Duration base_delay = absl::Seconds(1);
   // No backoff is longer, jitter included. >= base_delay, finite.
   absl::Duration max_delay = absl::Seconds(60);
-  // Growth from one backoff to the next. > 1, finite.
+  // Growth from one backoff to the next; 1 keeps them the same. > 0, finite.
   double exponential_base = 2.0;
   Jitter jitter = Jitter::kPlusMinusHalf;
 
   absl::Status Validate() const;
 };
 
-// gRFC A6's retry throttling: each failure that could be retried takes one
-// token, each success gives token_ratio back, and there are no retries while
-// half of the tokens or fewer are left.
+// What bounds the retries of all calls together, in either of two ways or in
+// both; without one there is no budget.
+//
+// Tokens are gRFC A6's retry throttling: each failure that could be retried
+// takes one token, each success gives token_ratio back, and there are no
+// retries while half of the tokens or fewer are left.
+//
+// The ratio is that of Finagle and Envoy: retries are at most this share of the
+// calls in the last `window`, but may always be min_retries_per_second, so that
+// a client with few calls can retry at all.
 struct GRPC_BREAKER_EXPORT RetryBudgetOptions {
-  // From 0.001 to 1000; 0 turns the budget off. Three decimals count.
+  // From 0.001 to 1000; 0 turns tokens off. Three decimals count.
   double max_tokens = 0;
   // From 0.001 to 1000; three decimals count.
   double token_ratio = 0.1;
+
+  // From 0 to 1; 0 turns the ratio off.
+  double ratio = 0;
+  // From 100 ms to an hour; exact to a sixteenth of it.
+  absl::Duration window = absl::Seconds(10);
+  // From 0 to 10^6, added up over the window: 3 a second are 30 in 10 s,
+  // whenever in that time they come.
+  double min_retries_per_second = 10;
+
+  // Whether a channel has a budget of its own, instead of one that it shares
+  // with all channels to the same server name.
+  bool per_channel = false;
+
+  // Whether there is a budget.
+  bool on() const { return max_tokens != 0 || ratio != 0; }
 
   absl::Status Validate() const;
 };

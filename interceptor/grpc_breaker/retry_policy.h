@@ -2,11 +2,16 @@
 #define GRPC_BREAKER_RETRY_POLICY_H_
 
 // Decides after each attempt of one call whether, and after what delay, there
-// is another one: the decision of gRFC A6 in its order -- status, budget,
-// commitment, attempts, pushback -- and then idempotency and the deadline.
+// is another one: the decision of gRFC A6 in its order -- status, tokens,
+// commitment, attempts, pushback -- and then idempotency, the deadline and the
+// budget's ratio, which is charged for what is going to be made and nothing
+// else.
 //
 // Three questions stay apart: can it help (ErrorClass::retryable)? is it safe
 // (idempotent, or never sent)? how long to wait (Backoff, pushback, RetryInfo)?
+//
+// It is the one place that charges the budget, for calls of any kind: one
+// RetryPolicy is one call, which begins when it is made.
 //
 // Thread-compatible: one RetryPolicy belongs to one call.
 
@@ -51,7 +56,7 @@ struct RetryDecision {
     kNotRetryable,   // Another attempt would not help.
     kNotIdempotent,  // The server may have seen it, and repeating is not safe.
     kExhausted,      // All attempts are used up.
-    kBudget,         // The retry budget is empty.
+    kBudget,         // The retry budget allows none.
     kPushback,       // The server asked not to retry.
     kDeadline,       // Another attempt would not end before the deadline.
   };
@@ -67,6 +72,7 @@ GRPC_BREAKER_EXPORT absl::string_view ToString(RetryDecision::Verdict verdict);
 class GRPC_BREAKER_EXPORT RetryPolicy {
  public:
   // `options` must be valid; `budget` may be null and outlives this object.
+  // Counts the call in it.
   RetryPolicy(const RetryOptions& options, bool idempotent,
               Environment& environment, RetryBudget* budget = nullptr);
 
@@ -86,14 +92,20 @@ class GRPC_BREAKER_EXPORT RetryPolicy {
   RetryDecision NextAfterRejection(absl::Duration retry_after,
                                    MonotonicTime now, MonotonicTime deadline);
 
-  // Retries allowed so far.
+  // For one more attempt beside those under way, though none has failed. True
+  // if there is one left and the budget allows it, which is charged as for a
+  // retry; then it counts as one.
+  bool TakeHedge(MonotonicTime now);
+
+  // Retries and hedges allowed so far.
   int retries() const { return retries_; }
 
  private:
   bool exhausted() const { return retries_ >= max_retries_; }
   absl::Duration Delay(const ErrorClass& error, const Pushback& pushback);
+  // Charges `budget`, which may be null.
   RetryDecision RetryAfter(absl::Duration delay, MonotonicTime now,
-                           MonotonicTime deadline);
+                           MonotonicTime deadline, RetryBudget* budget);
 
   const int max_retries_;
   const bool idempotent_;

@@ -238,8 +238,10 @@ std::shared_ptr<AsyncRetry> WithRetryAsync(
     std::function<void(std::function<void(Result)>)> start,
     std::function<void(Result)> done, const WithRetryOptions& options = {}) {
   const absl::Status valid = retry.Validate();
+  WithRetryOptions own = options;
+  if (!valid.ok()) own.budget = nullptr;  // It is no call.
   auto loop = std::make_shared<internal::AsyncRetryLoop<Result>>(
-      valid.ok() ? retry : RetryOptions(), options, std::move(start),
+      valid.ok() ? retry : RetryOptions(), std::move(own), std::move(start),
       valid.ok() ? std::move(done) : nullptr);
   if (valid.ok()) {
     loop->StartAttempt();

@@ -427,6 +427,91 @@ TEST_F(ChannelTest, OtherArgumentsStayWhenConfiguredRetriesAreTakenOut) {
               ::testing::StartsWith("prefix grpc-c++/"));
 }
 
+class AdoptTest : public ChannelTest {
+ protected:
+  AdoptTest() {
+    options_.services.clear();
+    options_.adopt_service_config = true;
+  }
+
+  std::shared_ptr<grpc::Channel> MakeChannelWith(const char* service_config) {
+    grpc::ChannelArguments arguments;
+    arguments.SetServiceConfigJSON(service_config);
+    return MakeChannel(arguments);
+  }
+
+  Flavour flavour_ = Flavour::kQueue;
+};
+
+ATTEMPTS_TEST_F(AdoptTest, RetriesOfTheServiceConfigBecomeOurs) {
+  server_.SetDefault(Answer::Error(StatusCode::UNAVAILABLE));
+
+  auto call = StartCall(flavour_, MakeChannelWith(kServiceConfig), "hello");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(FinishBackoff(), absl::Milliseconds(1));
+  }
+
+  EXPECT_EQ(call->Wait().status.error_code(), StatusCode::UNAVAILABLE);
+  EXPECT_EQ(server_.calls(), 4);
+}
+
+// By the status table it would be.
+TEST_F(AdoptTest, WhatTheServiceConfigDoesNotListIsNotRetried) {
+  server_.SetDefault(Answer::Error(StatusCode::RESOURCE_EXHAUSTED));
+
+  EXPECT_EQ(Call(flavour_, MakeChannelWith(kServiceConfig), "hello")
+                .status.error_code(),
+            StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(server_.calls(), 1);
+}
+
+TEST_F(AdoptTest, ItIsNotAdoptedUnlessTheOptionsSaySo) {
+  options_.adopt_service_config = false;
+  server_.SetDefault(Answer::Error(StatusCode::UNAVAILABLE));
+
+  EXPECT_EQ(Call(flavour_, MakeChannelWith(kServiceConfig), "hello")
+                .status.error_code(),
+            StatusCode::UNAVAILABLE);
+  EXPECT_EQ(server_.calls(), 1);
+}
+
+TEST_F(AdoptTest, AChannelWithoutAServiceConfigIsMadeAsEver) {
+  EXPECT_TRUE(Call(flavour_, MakeChannel(), "hello").status.ok());
+}
+
+TEST_F(AdoptTest, AServiceConfigThatIsWrongIsAnErrorThatNamesTheValue) {
+  grpc::ChannelArguments arguments;
+  arguments.SetServiceConfigJSON(
+      R"({"retryThrottling": {"maxTokens": 0, "tokenRatio": 1}})");
+
+  EXPECT_EQ(CreateChannel(server_.target(), grpc::InsecureChannelCredentials(),
+                          options_, arguments)
+                .status(),
+            absl::InvalidArgumentError(
+                "retryThrottling.maxTokens: must be an integer from 1 to 1000, "
+                "got 0"));
+}
+
+// gRPC does not mind. The timeout is gRPC's as well, which lets calls end up to
+// a second early (grpc/grpc#34547).
+TEST_F(AdoptTest, MethodsThatALinkedServiceLacksAreNoError) {
+  constexpr char kNames[] = R"({"methodConfig": [{"timeout": "10s", "name": [
+      {"service": "grpc_breaker.e2e.TestService", "method": "NoSuchMethod"},
+      {"service": "grpc_breaker.e2e.TestService", "method": "Unary"},
+      {"service": "not.linked.Service", "method": "Any"}]}]})";
+
+  const auto channel = MakeChannelWith(kNames);
+
+  const grpc::Status status = Call(flavour_, channel, "hello").status;
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  const auto registry = directory_.Registries().at(0);
+  EXPECT_EQ(registry->Methods().size(), 2u);
+  EXPECT_EQ(registry->Find(kUnary)->policy()->timeout, absl::Seconds(10));
+  const auto options = Options::FromServiceConfig(kNames);
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->methods.size(), 3u);
+}
+
 TEST_F(ChannelTest, ServiceConfigThatIsNotJsonIsAnError) {
   grpc::ChannelArguments arguments;
   arguments.SetServiceConfigJSON("{not json");
@@ -555,6 +640,55 @@ TEST_F(ChannelTest, EmptyRetryBudgetStopsRetries) {
   EXPECT_EQ(Call(Flavour::kQueue, MakeChannel(), "hello").status.error_code(),
             StatusCode::UNAVAILABLE);
   EXPECT_EQ(server_.calls(), 1);
+}
+
+ATTEMPTS_TEST_F(PushbackTest, ChannelsToOneServerNameShareTheirRetryBudget) {
+  options_.retry_budget.max_tokens = 4;
+  const auto emptied = MakeChannelTo(server_.target());
+  const auto other = MakeChannelTo("dns:///" + server_.target());
+  options_.retry_budget.per_channel = true;
+  const auto apart = MakeChannelTo(server_.target());
+  const auto fail = [&](const std::shared_ptr<grpc::Channel>& channel) {
+    server_.Push(PushBack(StatusCode::UNAVAILABLE, "-1"));
+    Call(Flavour::kQueue, channel, "hello");
+  };
+  const auto tokens = [&] {
+    std::vector<double> left;
+    for (const auto& registry : directory_.Registries()) {
+      left.push_back(registry->FindOrCreate(kUnary).retry_budget()->tokens());
+    }
+    return left;
+  };
+
+  fail(emptied);
+  EXPECT_THAT(tokens(), ElementsAre(3, 3, 4));
+  fail(other);
+  EXPECT_THAT(tokens(), ElementsAre(2, 2, 4));
+  fail(apart);
+  EXPECT_THAT(tokens(), ElementsAre(2, 2, 3));
+}
+
+// Whoever makes their first attempt.
+ATTEMPTS_TEST_F(ChannelTest, EveryCallCountsOnceForTheRatioOfTheRetryBudget) {
+  options_.retry_budget.ratio = 1;
+  options_.retry_budget.window = absl::Hours(1);
+  options_.retry_budget.min_retries_per_second = 0;
+  policy().retry.max_retries = 1;
+  const auto channel = MakeChannel();
+  const RetryBudget& budget =
+      *directory_.Registries().at(0)->FindOrCreate(kUnary).retry_budget();
+  for (Flavour flavour : {Flavour::kSync, Flavour::kQueue}) {
+    const int64_t before = budget.retries_left(env_.Now());
+    EXPECT_TRUE(Call(flavour, channel, "hello").status.ok());
+    EXPECT_EQ(budget.retries_left(env_.Now()), before + 1);
+
+    // One call more, and the retry that it has taken.
+    server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
+    auto call = StartCall(flavour, channel, "hello");
+    FinishBackoff();
+    EXPECT_TRUE(call->Wait().status.ok());
+    EXPECT_EQ(budget.retries_left(env_.Now()), before + 1);
+  }
 }
 
 // ---- Idempotency

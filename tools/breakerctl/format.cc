@@ -226,9 +226,20 @@ std::string FormatRepeatable(const Breaker& breaker) {
 
 std::string FormatBudget(const Breaker& breaker) {
   const config::v1::RetryBudget& budget = breaker.retry_budget();
-  return absl::StrCat(breaker.retry_budget_tokens(), " of ",
-                      budget.max_tokens(), " tokens left, ",
-                      budget.token_ratio(), " back for a success");
+  std::vector<std::string> parts;
+  if (budget.max_tokens() > 0) {
+    parts.push_back(absl::StrCat(breaker.retry_budget_tokens(), " of ",
+                                 budget.max_tokens(), " tokens left, ",
+                                 budget.token_ratio(), " back for a success"));
+  }
+  if (budget.ratio() > 0) {
+    parts.push_back(absl::StrCat(Percent(budget.ratio()), " of the calls in ",
+                                 FormatDuration(budget.window()), ", at least ",
+                                 budget.min_retries_per_second(), " a second, ",
+                                 breaker.retry_budget_retries_left(), " left"));
+  }
+  if (budget.per_channel()) parts.push_back("of this channel alone");
+  return absl::StrJoin(parts, "; ");
 }
 
 std::string FormatFallback(const config::v1::FallbackPolicy& fallback) {

@@ -168,7 +168,7 @@ class AdminService final
       candidates.push_back(Quoted(registry->channel_name()));
       if (candidates.size() > 1) return true;
       *response = internal::ToMessage(*registry, *method);
-      internal::AddPolicy(*registry, *method, response);
+      internal::AddPolicy(*method, response);
       for (const BreakerTransition& transition : method->breaker().History()) {
         *response->add_history() = internal::ToMessage(
             *registry, *method, transition, registry->environment().Now());

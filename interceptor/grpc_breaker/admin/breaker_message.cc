@@ -110,14 +110,19 @@ admin::v1::Breaker ToMessage(const Registry& registry, const Method& method,
   if (const std::optional<LastError> error = method.last_error()) {
     SetLastError(*error, now, message.mutable_last_error());
   }
-  if (method.retry_budget() != nullptr) {
-    message.set_retry_budget_tokens(method.retry_budget()->tokens());
+  if (const RetryBudget* budget = method.retry_budget()) {
+    const RetryBudgetOptions options = budget->options();
+    if (options.max_tokens != 0) {
+      message.set_retry_budget_tokens(budget->tokens());
+    }
+    if (options.ratio != 0) {
+      message.set_retry_budget_retries_left(budget->retries_left(now));
+    }
   }
   return message;
 }
 
-void AddPolicy(const Registry& registry, const Method& method,
-               admin::v1::Breaker* message) {
+void AddPolicy(const Method& method, admin::v1::Breaker* message) {
   const std::shared_ptr<const Policy> policy = method.policy();
   *message->mutable_policy() = ToMessage(*policy);
   // The breaker may have other options by now than the policy gave it.
@@ -126,7 +131,7 @@ void AddPolicy(const Registry& registry, const Method& method,
   message->set_repeatable(method.MayRepeat(*policy));
   if (method.retry_budget() != nullptr) {
     *message->mutable_retry_budget() =
-        ToMessage(registry.retry_budget_options());
+        ToMessage(method.retry_budget()->options());
   }
 }
 

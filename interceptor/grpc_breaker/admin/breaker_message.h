@@ -26,8 +26,7 @@ admin::v1::Breaker ToMessage(const Registry& registry, const Method& method,
                              MonotonicTime now);
 
 // What the method gets, and whether it may be repeated.
-void AddPolicy(const Registry& registry, const Method& method,
-               admin::v1::Breaker* message);
+void AddPolicy(const Method& method, admin::v1::Breaker* message);
 
 }  // namespace grpc_breaker::internal
 

@@ -10,6 +10,7 @@
 #include "grpc_breaker/registry/directory_state.h"
 #include "grpc_breaker/registry/method_name.h"
 #include "grpc_breaker/registry/policy_table.h"
+#include "grpc_breaker/retry/shared_budgets.h"
 
 namespace grpc_breaker {
 namespace {
@@ -35,9 +36,12 @@ Registry::Registry(Options options, Table table)
   size_t buckets = 16;
   while (buckets < max_methods_) buckets *= 2;
   buckets_ = std::vector<std::atomic<Node*>>(buckets);
-  if (retry_budget_options_.max_tokens > 0) {
-    retry_budget_.emplace(retry_budget_options_);
-  }
+  if (!retry_budget_options_.on()) return;
+  retry_budget_ =
+      retry_budget_options_.per_channel || options.server_name.empty()
+          ? std::make_shared<RetryBudget>(retry_budget_options_)
+          : internal::SharedBudgets::Default().Get(
+                environment_, options.server_name, retry_budget_options_);
 }
 
 absl::StatusOr<std::shared_ptr<Registry>> Registry::Create(Options options) {
@@ -171,8 +175,7 @@ absl::Status Registry::ReplacePolicies(Policies policies) {
 std::unique_ptr<Method> Registry::MakeMethod(absl::string_view name,
                                              const Table& table) {
   std::unique_ptr<Method> method(
-      new Method(*this, name, PolicyFor(table, name),
-                 retry_budget_ ? &*retry_budget_ : nullptr));
+      new Method(*this, name, PolicyFor(table, name), retry_budget_.get()));
   // Cannot fail: the options are valid, as the table is.
   method->breaker_ =
       *CircuitBreaker::Create(std::string(name), method->policy()->breaker,

@@ -29,9 +29,10 @@ absl::Duration Backoff::NextAtLeast(absl::Duration least) {
   return least;
 }
 
+// A base below 1 makes it shrink, but never to no delay at all.
 void Backoff::GrowFrom(absl::Duration delay) {
-  exponential_ =
-      std::min(delay * options_.exponential_base, options_.max_delay);
+  exponential_ = std::clamp(delay * options_.exponential_base,
+                            absl::Nanoseconds(1), options_.max_delay);
 }
 
 absl::Duration Backoff::Jittered() {

@@ -33,12 +33,17 @@ struct AtLeastBaseDelay {
   FIELD(base_delay, Both{AtLeast{absl::Nanoseconds(1)}, FiniteDuration{}}),    \
   FIELD(max_delay,                                                             \
         Both{AtLeastBaseDelay{options.base_delay}, FiniteDuration{}}),         \
-  FIELD(exponential_base, FiniteAbove{1}),                                     \
+  FIELD(exponential_base, FiniteAbove{0}),                                     \
   FIELD(jitter, OneOf{Jitter::kGrpcA6, "one of the kinds of Jitter"})
 
 #define GRPC_BREAKER_RETRY_BUDGET_OPTIONS(FIELD)                               \
   FIELD(max_tokens, ZeroOr{From{0.001, 1000.0}, ", or "}),                     \
-  FIELD(token_ratio, OnlyIf{options.max_tokens != 0, From{0.001, 1000.0}})
+  FIELD(token_ratio, OnlyIf{options.max_tokens != 0, From{0.001, 1000.0}}),    \
+  FIELD(ratio, From{0.0, 1.0}),                                                \
+  FIELD(window, OnlyIf{options.ratio != 0,                                     \
+                       From{absl::Milliseconds(100), absl::Hours(1)}}),        \
+  FIELD(min_retries_per_second, OnlyIf{options.ratio != 0, From{0.0, 1e6}}),   \
+  FIELD(per_channel, AnyValue{})
 // clang-format on
 
 GRPC_BREAKER_OPTION_TABLE(RetryOptions, GRPC_BREAKER_RETRY_OPTIONS)

@@ -38,7 +38,9 @@ RetryPolicy::RetryPolicy(const RetryOptions& options, bool idempotent,
     : max_retries_(options.max_retries),
       idempotent_(idempotent),
       budget_(budget),
-      backoff_(options, environment) {}
+      backoff_(options, environment) {
+  if (budget_ != nullptr) budget_->RecordCall(environment);
+}
 
 RetryDecision RetryPolicy::Next(const ErrorClass& error,
                                 const Pushback& pushback, MonotonicTime now,
@@ -57,14 +59,23 @@ RetryDecision RetryPolicy::Next(const ErrorClass& error,
   if (exhausted()) return {Verdict::kExhausted};
   if (told_not_to) return {Verdict::kPushback};
   if (!idempotent_ && !error.never_sent) return {Verdict::kNotIdempotent};
-  return RetryAfter(Delay(error, pushback), now, deadline);
+  return RetryAfter(Delay(error, pushback), now, deadline, budget_);
 }
 
 RetryDecision RetryPolicy::NextAfterRejection(absl::Duration retry_after,
                                               MonotonicTime now,
                                               MonotonicTime deadline) {
   if (exhausted()) return {Verdict::kExhausted};
-  return RetryAfter(std::max(backoff_.Next(), retry_after), now, deadline);
+  return RetryAfter(std::max(backoff_.Next(), retry_after), now, deadline,
+                    nullptr);
+}
+
+bool RetryPolicy::TakeHedge(MonotonicTime now) {
+  if (exhausted() || (budget_ != nullptr && !budget_->TakeHedge(now))) {
+    return false;
+  }
+  ++retries_;
+  return true;
 }
 
 absl::Duration RetryPolicy::Delay(const ErrorClass& error,
@@ -79,11 +90,13 @@ absl::Duration RetryPolicy::Delay(const ErrorClass& error,
 }
 
 RetryDecision RetryPolicy::RetryAfter(absl::Duration delay, MonotonicTime now,
-                                      MonotonicTime deadline) {
+                                      MonotonicTime deadline,
+                                      RetryBudget* budget) {
   // An attempt that starts at the deadline cannot succeed either.
   if (TimeAfter(now, delay + expected_) >= deadline) {
     return {Verdict::kDeadline};
   }
+  if (budget != nullptr && !budget->TakeRetry(now)) return {Verdict::kBudget};
   ++retries_;
   return {Verdict::kRetry, delay};
 }

@@ -3,8 +3,10 @@
 #include <utility>
 
 #include "grpc_breaker/registry.h"
+#include "grpc_breaker/registry/server_name.h"
 #include "grpc_breaker/rpc/connection_watch.h"
 #include "grpc_breaker/rpc/interceptor.h"
+#include "grpc_breaker/rpc/service_config.h"
 #include "grpc_breaker/rpc/unary_call.h"
 #include "grpcpp/create_channel.h"
 
@@ -44,12 +46,21 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> CreateChannel(
   if (credentials == nullptr) {
     return absl::InvalidArgumentError("credentials: must not be null");
   }
+  if (options.adopt_service_config) {
+    if (absl::Status status = internal::AdoptServiceConfig(arguments, &options);
+        !status.ok()) {
+      return status;
+    }
+  }
   grpc::ChannelArguments own_arguments = arguments;
   if (absl::Status status = DisableConfiguredRetries(&own_arguments);
       !status.ok()) {
     return status;
   }
   if (options.channel_name.empty()) options.channel_name = target;
+  if (options.server_name.empty()) {
+    options.server_name = internal::ServerNameOf(target);
+  }
   std::shared_ptr<internal::ConnectionWatch> watch;
   if (options.probe_when_connected) {
     watch = std::make_shared<internal::ConnectionWatch>();

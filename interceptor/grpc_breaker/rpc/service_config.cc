@@ -1,5 +1,7 @@
 // gRPC's own service config, as far as it would retry what we retry.
 
+#include "grpc_breaker/rpc/service_config.h"
+
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -8,6 +10,7 @@
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/util/json_util.h"
 #include "grpc_breaker/channel.h"
+#include "grpc_breaker/registry/service_config.h"
 
 namespace grpc_breaker {
 namespace {
@@ -78,6 +81,21 @@ bool EraseRetryPolicies(google::protobuf::Struct* service_config) {
 }
 
 }  // namespace
+
+namespace internal {
+
+absl::Status AdoptServiceConfig(const grpc::ChannelArguments& arguments,
+                                Options* options) {
+  const char* json = FindServiceConfig(arguments);
+  if (json == nullptr) return absl::OkStatus();
+  const absl::StatusOr<ServiceConfig> config =
+      ParseServiceConfig(json, AttemptLimit::kGrpcA6);
+  if (!config.ok()) return config.status();
+  Adopt(*config, options);
+  return absl::OkStatus();
+}
+
+}  // namespace internal
 
 absl::Status DisableConfiguredRetries(grpc::ChannelArguments* arguments) {
   const char* json = FindServiceConfig(*arguments);

@@ -110,6 +110,7 @@ void UnaryInterceptor::FinishNatively(Batch* batch) {
                                       absl::ZeroDuration(), took});
       }
       if (RetryBudget* budget = info_.method().retry_budget()) {
+        budget->RecordCall(info_.environment());
         budget->RecordSuccess();
       }
       return batch->Proceed();
