@@ -174,6 +174,17 @@ TEST_F(RetryPolicyTest, AnAttemptThatWouldNotEndBeforeTheDeadlineIsNotMade) {
   }
 }
 
+TEST_F(RetryPolicyTest, ACommittedAttemptIsTheLast) {
+  RetryPolicy policy = Make();
+  EXPECT_EQ(Text(policy.Next(Unavailable(), {}, env_.Now(), kNever,
+                             /*committed=*/true)),
+            "COMMITTED");
+  EXPECT_EQ(policy.retries(), 0);
+  EXPECT_EQ(Text(policy.Next(NotFound(), {}, env_.Now(), kNever,
+                             /*committed=*/true)),
+            "NOT_RETRYABLE");
+}
+
 TEST_F(RetryPolicyTest, NoDelayFitsOnceTheDeadlineHasPassed) {
   RetryPolicy policy = Make();
   EXPECT_EQ(Next(policy, Unavailable(), RetryAfter(absl::ZeroDuration()),

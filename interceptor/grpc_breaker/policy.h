@@ -147,6 +147,11 @@ struct GRPC_BREAKER_EXPORT Policy {
   // retry-after, if retries are left and the deadline allows. Unary calls only.
   bool wait_when_rejected = false;
 
+  // Whether an attempt that has received initial metadata is a unary call's
+  // last, as in gRFC A6. Otherwise all that an attempt which failed has
+  // received is thrown away, since the application has seen nothing of it.
+  bool commit_at_initial_metadata = false;
+
   // Where the application's ClientContext does not say; unary calls only.
   std::optional<bool> wait_for_ready;
   std::string authority;
@@ -230,9 +235,9 @@ struct GRPC_BREAKER_EXPORT Options : Policies {
   int max_methods = 1000;
 
   // Breakers that opened because nothing answered probe as soon as the channel
-  // is connected again, once until they have been CLOSED, instead of waiting for
-  // the end of open_duration. While one of them is OPEN, the channel tries to
-  // connect, at the pace of gRPC's own backoff. For channels made by
+  // is connected again, once until they have been CLOSED, instead of waiting
+  // for the end of open_duration. While one of them is OPEN, the channel tries
+  // to connect, at the pace of gRPC's own backoff. For channels made by
   // CreateChannel.
   bool probe_when_connected = true;
 

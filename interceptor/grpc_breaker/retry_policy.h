@@ -54,6 +54,7 @@ struct RetryDecision {
     kRetry,
     kSucceeded,      // Nothing to retry.
     kNotRetryable,   // Another attempt would not help.
+    kCommitted,      // What the server sent must not be taken back.
     kNotIdempotent,  // The server may have seen it, and repeating is not safe.
     kExhausted,      // All attempts are used up.
     kBudget,         // The retry budget allows none.
@@ -81,9 +82,11 @@ class GRPC_BREAKER_EXPORT RetryPolicy {
   void ExpectAttemptsToTake(absl::Duration duration) { expected_ = duration; }
 
   // After an attempt with this outcome. `deadline` is the call's, or
-  // MonotonicTime::max().
+  // MonotonicTime::max(). `committed`: the application has seen something of
+  // this attempt, or must be taken to have.
   RetryDecision Next(const ErrorClass& error, const Pushback& pushback,
-                     MonotonicTime now, MonotonicTime deadline);
+                     MonotonicTime now, MonotonicTime deadline,
+                     bool committed = false);
 
   // After the breaker refused an attempt. It takes nothing from the budget and
   // counts as one of the attempts, but waits at least `retry_after`: a

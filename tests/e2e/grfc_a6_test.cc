@@ -14,6 +14,7 @@
 #include "gmock/gmock.h"
 #include "grpc_breaker/call_history.h"
 #include "tests/e2e/fixture.h"
+#include "tests/e2e/raw_server.h"
 
 namespace grpc_breaker::e2e {
 namespace {
@@ -38,7 +39,8 @@ class GrfcA6Test : public E2eTest,
 
   std::shared_ptr<grpc::Channel> ChannelOf(
       const std::string& service_config,
-      grpc::ChannelArguments arguments = grpc::ChannelArguments()) {
+      grpc::ChannelArguments arguments = grpc::ChannelArguments(),
+      const std::string& target = "") {
     auto options = Options::FromServiceConfig(service_config);
     EXPECT_TRUE(options.ok()) << options.status();
     options->environment = &env_;
@@ -47,9 +49,9 @@ class GrfcA6Test : public E2eTest,
     // Breakers are no business of A6's.
     policy.breaker.enabled = false;
     if (GetParam().hijacked) policy.attempt_timeout = absl::Hours(100);
-    auto channel =
-        CreateChannel(server_.target(), grpc::InsecureChannelCredentials(),
-                      *std::move(options), arguments);
+    auto channel = CreateChannel(target.empty() ? server_.target() : target,
+                                 grpc::InsecureChannelCredentials(),
+                                 *std::move(options), arguments);
     EXPECT_TRUE(channel.ok()) << channel.status();
     return *channel;
   }
@@ -149,6 +151,27 @@ ATTEMPTS_TEST_P(GrfcA6Test, Statement4OnlyListedCodesAreRetried) {
   }
   EXPECT_TRUE(Run(channel).status.ok());
   EXPECT_EQ(server_.calls(), calls + 1);
+}
+
+ATTEMPTS_TEST_P(GrfcA6Test, Statement5ResponseHeadersCommit) {
+  for (const HeaderList& more :
+       {HeaderList(), HeaderList({{"key", "value"}})}) {
+    RawServer server([more](RawCall call) {
+      call.SendHeaders(ResponseHeaders(more));
+      call.SendTrailers(StatusTrailers(StatusCode::UNAVAILABLE, "busy"));
+    });
+    const CallResult result =
+        Run(ChannelOf(RetryPolicyWith(5), {}, server.target()));
+    EXPECT_EQ(result.status.error_message(), "busy");
+    EXPECT_EQ(CallHistoryOf(result.status)->stopped, StopReason::kCommitted);
+    EXPECT_EQ(server.requests(), 1);
+  }
+}
+
+ATTEMPTS_TEST_P(GrfcA6Test, Statement6ConnectionThatIsRefusedDoesNotCommit) {
+  const CallResult result =
+      Run(ChannelOf(RetryPolicyWith(3), {}, "127.0.0.1:1"));
+  EXPECT_EQ(CallHistoryOf(result.status)->stopped, StopReason::kExhausted);
 }
 
 ATTEMPTS_TEST_P(GrfcA6Test, Statement6TrailersOnlyDoesNotCommit) {

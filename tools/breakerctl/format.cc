@@ -436,6 +436,9 @@ void AddPolicy(const Breaker& breaker, std::vector<Row>* rows) {
   rows->push_back({"if rejected", policy.wait_when_rejected()
                                       ? "waits for the breaker"
                                       : "fails at once"});
+  if (policy.commit_at_initial_metadata()) {
+    rows->push_back({"last attempt", "that which received initial metadata"});
+  }
   if (policy.has_wait_for_ready()) {
     rows->push_back({"wait for ready", policy.wait_for_ready() ? "yes" : "no"});
   }

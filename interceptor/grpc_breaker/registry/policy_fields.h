@@ -67,6 +67,7 @@ inline constexpr From<absl::Duration> kTimeout{absl::Milliseconds(1),
   FIELD(on_final_failure, AnyValue{}),                   \
   FIELD(on_attempt, AnyValue{}),                         \
   FIELD(wait_when_rejected, AnyValue{}),                 \
+  FIELD(commit_at_initial_metadata, AnyValue{}),         \
   FIELD(wait_for_ready, AnyValue{}),                     \
   FIELD(authority, Utf8{})
 // clang-format on

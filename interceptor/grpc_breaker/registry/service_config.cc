@@ -333,6 +333,7 @@ class Parser {
 void SetRetries(const ConfiguredRetries& retries, Policy* policy) {
   policy->retry = retries.options;
   policy->idempotency = Idempotency::kRepeatable;
+  policy->commit_at_initial_metadata = true;
   for (int number = 1; number <= 16; ++number) {
     const auto code = static_cast<grpc::StatusCode>(number);
     policy->classification[code].retryable = retries.codes.count(code) > 0;

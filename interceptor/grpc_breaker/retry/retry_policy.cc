@@ -44,7 +44,7 @@ RetryPolicy::RetryPolicy(const RetryOptions& options, bool idempotent,
 
 RetryDecision RetryPolicy::Next(const ErrorClass& error,
                                 const Pushback& pushback, MonotonicTime now,
-                                MonotonicTime deadline) {
+                                MonotonicTime deadline, bool committed) {
   if (error.category == ErrorCategory::kNone) {
     if (budget_ != nullptr) budget_->RecordSuccess();
     return {Verdict::kSucceeded};
@@ -56,6 +56,7 @@ RetryDecision RetryPolicy::Next(const ErrorClass& error,
       budget_ == nullptr || !takes_a_token || budget_->RecordFailure();
   if (!error.retryable) return {Verdict::kNotRetryable};
   if (!within_budget) return {Verdict::kBudget};
+  if (committed) return {Verdict::kCommitted};
   if (exhausted()) return {Verdict::kExhausted};
   if (told_not_to) return {Verdict::kPushback};
   if (!idempotent_ && !error.never_sent) return {Verdict::kNotIdempotent};
@@ -109,6 +110,8 @@ absl::string_view ToString(RetryDecision::Verdict verdict) {
       return "SUCCEEDED";
     case Verdict::kNotRetryable:
       return "NOT_RETRYABLE";
+    case Verdict::kCommitted:
+      return "COMMITTED";
     case Verdict::kNotIdempotent:
       return "NOT_IDEMPOTENT";
     case Verdict::kExhausted:

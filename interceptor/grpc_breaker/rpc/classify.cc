@@ -5,6 +5,7 @@
 #include "absl/strings/string_view.h"
 #include "grpc_breaker/error_origin.h"
 #include "grpc_breaker/grpc_status.h"
+#include "grpc_breaker/rpc/context_access.h"
 
 namespace grpc_breaker::internal {
 
@@ -23,6 +24,13 @@ ErrorClass ClassifyAttempt(const Policy& policy, const grpc::Status& status,
     error.retryable = override.retryable.value_or(error.retryable);
   }
   return error;
+}
+
+bool HasInitialMetadata(const grpc::Status& status,
+                        grpc::ClientContext& context) {
+  return !context.GetServerInitialMetadata().empty() ||
+         (OriginOf(status, context).server_answered != false &&
+          !HasTrailersOnly(status.error_message(), context));
 }
 
 Pushback PushbackOf(

@@ -22,6 +22,11 @@ namespace grpc_breaker::internal {
 ErrorClass ClassifyAttempt(const Policy& policy, const grpc::Status& status,
                            grpc::ClientContext& context, ErrorOrigin origin);
 
+// Whether the server's initial metadata came to the call of `context`, which is
+// over with `status`, as far as that is known.
+bool HasInitialMetadata(const grpc::Status& status,
+                        grpc::ClientContext& context);
+
 // From an attempt's trailing metadata.
 Pushback PushbackOf(
     const std::multimap<grpc::string_ref, grpc::string_ref>& trailers);

@@ -32,6 +32,8 @@ StopReason StopReasonOf(RetryDecision::Verdict verdict) {
       return StopReason::kSucceeded;
     case RetryDecision::Verdict::kNotRetryable:
       return StopReason::kNotRetryable;
+    case RetryDecision::Verdict::kCommitted:
+      return StopReason::kCommitted;
     case RetryDecision::Verdict::kNotIdempotent:
       return StopReason::kNotRepeatable;
     case RetryDecision::Verdict::kBudget:
@@ -284,8 +286,10 @@ void UnaryCall::OnFailure(const grpc::Status& status,
     return Finish(StopReason::kCancelled, Cancelled());
   }
   ExpectRecentMedian();
-  const RetryDecision decision =
-      retry_->Next(verdict.error, verdict.pushback, attempt_ended_, deadline_);
+  const bool committed = info_.policy().commit_at_initial_metadata &&
+                         HasInitialMetadata(status, context);
+  const RetryDecision decision = retry_->Next(
+      verdict.error, verdict.pushback, attempt_ended_, deadline_, committed);
   if (decision.retry()) return Wait(decision.delay, attempt_ended_);
   Finish(StopReasonOf(decision.verdict), status);
 }

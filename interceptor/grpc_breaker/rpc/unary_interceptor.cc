@@ -237,10 +237,10 @@ bool UnaryInterceptor::HasInitialMetadata(Batch* batch) const {
   if (result.attempt == nullptr) return false;
   grpc::ClientContext* context = result.attempt->mutable_context();
   const grpc::Status& status = result.attempt->status();
-  if (!context->GetServerInitialMetadata().empty()) return true;
-  if (OriginOf(status, *context).server_answered == false) return false;
-  return !IsReactorStart(batch) ||
-         !HasTrailersOnly(status.error_message(), *context);
+  if (internal::HasInitialMetadata(status, *context)) return true;
+  // A queue is told of those of an answer without any.
+  return !IsReactorStart(batch) &&
+         OriginOf(status, *context).server_answered != false;
 }
 
 }  // namespace grpc_breaker::internal
