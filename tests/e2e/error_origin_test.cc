@@ -100,7 +100,6 @@ void AddLostConnections(std::vector<Situation>* all) {
         call.SendData(kHalfAMessage);
         call.CloseConnection();
       }));
-  add("ConnectionReset", ResetConnection);
   add("ClosedAfterAGoAwayThatHasSeenIt", [](RawCall call) {
     call.GoAway(call.stream(), Http2Error::kInternalError, "bye");
     call.CloseConnection();
@@ -459,22 +458,35 @@ TEST_F(ErrorOriginTest, DeadlineThatPassesHereIsNobodysAnswer) {
 }
 
 // gRPC 1.51 itself may forget such a call: then the deadline ends it.
-TEST_F(ErrorOriginTest,
-       ConnectionThatIsResetAfterHeadersEndsCallsByTheDeadline) {
-  RawServer server(AfterHeaders(ResetConnection));
+TEST_F(ErrorOriginTest, ResetOfTheConnectionEndsCallsByTheDeadlineAtTheLatest) {
   policy().retry.max_retries = 0;
-  for (const bool told : {false, true}) {
-    if (told) policy().on_final_failure = [](const FailedCall&) {};
-    const grpc::Status status =
-        Call(Flavour::kSync, MakeChannelTo(server.target()), "hello",
-             [](grpc::ClientContext* context) {
-               context->set_deadline(std::chrono::system_clock::now() +
-                                     std::chrono::seconds(2));
-             })
-            .status;
+  const auto by_deadline = [](grpc::ClientContext* context) {
+    context->set_deadline(std::chrono::system_clock::now() +
+                          std::chrono::seconds(2));
+  };
+  const auto expect_lost = [this](const std::string& method,
+                                  const grpc::Status& status) {
     EXPECT_THAT(status.error_code(),
                 AnyOf(StatusCode::UNAVAILABLE, StatusCode::DEADLINE_EXCEEDED))
         << status.error_message();
+    if (status.error_code() == StatusCode::UNAVAILABLE) {
+      EXPECT_EQ(LastClass(method), kLost);
+    }
+  };
+  for (const RawServer::Script& script :
+       {RawServer::Script(ResetConnection), AfterHeaders(ResetConnection)}) {
+    RawServer server(script);
+    for (const bool told : {false, true}) {
+      policy().on_final_failure = nullptr;
+      if (told) policy().on_final_failure = [](const FailedCall&) {};
+      expect_lost(kUnary, Call(Flavour::kSync, MakeChannelTo(server.target()),
+                               "hello", by_deadline)
+                              .status);
+    }
+    auto stream = StartStream({StreamKind::kServer, StreamApi::kSync},
+                              MakeChannelTo(server.target()), by_deadline);
+    expect_lost(MethodOf(StreamKind::kServer),
+                RunStream(*stream, StreamKind::kServer, {"hello"}).call.status);
   }
 }
 
