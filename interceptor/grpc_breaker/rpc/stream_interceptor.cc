@@ -205,7 +205,7 @@ void StreamInterceptor::Run(Operation& operation) {
 
 void StreamInterceptor::After(StreamBatch batch) {
   Operation* operation = nullptr;
-  std::shared_ptr<StreamAttempt> attempt;
+  StreamAttempt* attempt = nullptr;
   bool ended;
   {
     MutexLock lock(mutex_);
@@ -215,13 +215,20 @@ void StreamInterceptor::After(StreamBatch batch) {
     }
     if (operation != nullptr) {
       batch.SetCall(first_->call());
-      attempt =
-          operation->step == Step::kReplays ? attempt_ : operation->attempt;
+      attempt = operation->step == Step::kReplays ? attempt_.get()
+                                                  : operation->attempt.get();
     }
   }
   if (operation == nullptr) {
     // Its call has settled meanwhile, or all that there is to tell is there.
     return ended ? batch.batch()->Proceed() : Pass(batch.batch());
+  }
+  if (!operation->came_back) {
+    operation->came_back = true;
+    operation->hooks = batch.hooks();
+    operation->ok = batch.ok();
+    operation->reads = !operation->ends &&
+                       Has(batch.batch(), HookPoint::POST_RECV_MESSAGE);
   }
   switch (operation->step) {
     case Step::kGetsMetadata:
@@ -246,13 +253,6 @@ void StreamInterceptor::After(StreamBatch batch) {
 
 void StreamInterceptor::OnRun(Operation& operation) {
   Batch* const batch = operation.batch.batch();
-  if (!operation.came_back) {
-    operation.came_back = true;
-    operation.hooks = operation.batch.hooks();
-    operation.ok = operation.batch.ok();
-    operation.reads =
-        !operation.ends && Has(batch, HookPoint::POST_RECV_MESSAGE);
-  }
   if (operation.ends) {
     NormalizeReceived(batch->GetRecvStatus());
     const grpc::Status status = *batch->GetRecvStatus();
@@ -446,12 +446,12 @@ void StreamInterceptor::Replay(Operation& driver,
 }
 
 void StreamInterceptor::SendNext(Operation& driver, bool first) {
-  std::shared_ptr<StreamAttempt> attempt;
+  StreamAttempt* attempt;
   const ReplayBuffer::Entry* entry = nullptr;
   bool more = false;
   {
     MutexLock lock(mutex_);
-    attempt = attempt_;
+    attempt = attempt_.get();
     // Nothing is added to it, or taken from it, meanwhile.
     if (replayed_ < sent_.size()) {
       entry = &sent_.at(replayed_++);
@@ -605,8 +605,8 @@ void StreamInterceptor::TellEnd(Operation& operation) {
     return Tell(operation, HeadersCame(result.status, *result.attempt,
                                        /*application_asked=*/false));
   }
-  const std::unique_ptr<Operation> owned = Take(operation);
-  StreamBatch& batch = owned->batch;
+  std::unique_ptr<Operation> owned = Take(operation);
+  StreamBatch batch = owned->batch;
   bool received_otherwise = false;
   if (batch.CanReceiveMetadata()) {
     MutexLock lock(mutex_);
@@ -626,6 +626,7 @@ void StreamInterceptor::TellEnd(Operation& operation) {
     batch.SkipMetadata();
   }
   if (owned->ends || received_otherwise) FillMetadata(*owned);
+  owned.reset();
   // On the application's call, which is over.
   batch.batch()->Proceed();
 }
@@ -666,13 +667,14 @@ void StreamInterceptor::Tell(Operation& operation) {
 }
 
 void StreamInterceptor::Tell(Operation& operation, bool ok) {
-  const std::unique_ptr<Operation> owned = Take(operation);
+  std::unique_ptr<Operation> owned = Take(operation);
   // While this batch is still held, and this object there.
   EndIfAllIsIn();
   FillMetadata(*owned);
-  StreamBatch& batch = owned->batch;
+  StreamBatch batch = owned->batch;
   if (batch.ok() != ok) batch.SetOk(ok);
   batch.RestoreHooks(owned->hooks);
+  owned.reset();
   batch.batch()->Proceed();
 }
 

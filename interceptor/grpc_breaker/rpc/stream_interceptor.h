@@ -26,7 +26,9 @@
 //
 // Lifetime: the application cannot let go of a call while a batch of it is
 // held. So one that it abandons has nothing pending: its attempt is cancelled,
-// and its permit returned, as this object goes.
+// and its permit returned, as this object goes. When the last batch proceeds,
+// nothing on this side may hold an attempt any longer, and with it the channel:
+// see attempt_queue.h for what would come of it on a thread of the callback API.
 //
 // Thread-safe: gRPC runs the batches of a stream on several threads at once. No
 // lock is held while gRPC or the application runs.
