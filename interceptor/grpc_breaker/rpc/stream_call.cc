@@ -52,6 +52,12 @@ void StreamCall::StartTimeout(MonotonicTime now) {
                    info_.channel, environment_);
 }
 
+void StreamCall::Abandon() {
+  timeout_.reset();
+  MutexLock lock(mutex_);
+  permit_ = {};
+}
+
 void StreamCall::Cancel() {
   std::shared_ptr<StreamAttempt> attempt;
   std::shared_ptr<BackoffWait> wait;

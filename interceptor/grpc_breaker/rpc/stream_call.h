@@ -64,6 +64,9 @@ class StreamCall final : public std::enable_shared_from_this<StreamCall> {
       std::unique_ptr<grpc::ChannelInterface> channel,
       StreamAttempt::SentMetadata* metadata);
 
+  // The first attempt is over before it sent anything.
+  void Abandon() ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Under the locks of the application's context.
   void Cancel() ABSL_LOCKS_EXCLUDED(mutex_);
   bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }

@@ -92,8 +92,10 @@ void StreamInterceptor::Pass(Batch* batch) {
 // --- A batch that has not run ---
 
 void StreamInterceptor::Before(StreamBatch batch) {
+  bool over;
   {
     MutexLock lock(mutex_);
+    over = phase_ == Phase::kEnded;
     if (first_ == nullptr) {
       first_ = std::make_shared<StreamAttempt>(info().context, batch.call());
       attempt_ = first_;
@@ -107,7 +109,7 @@ void StreamInterceptor::Before(StreamBatch batch) {
   operation->sends = begins || message || closes;
   operation->ends = batch.ReceivesStatus();
   operation->message = methods->GetRecvMessage();
-  if (begins && !Start(batch)) return;
+  if (begins && !over && !Start(batch)) return;
   if ((message || closes) && !committed_.load(std::memory_order_relaxed)) {
     ReplayBuffer::Entry& entry = operation->sent.emplace();
     if (message) entry.message = *methods->GetSerializedSendMessage();
@@ -135,8 +137,13 @@ bool StreamInterceptor::Start(const StreamBatch& batch) {
     Refuse(*std::move(refused), batch.batch());
     return false;
   }
-  MutexLock lock(mutex_);
-  phase_ = Phase::kOpen;
+  bool over;
+  {
+    MutexLock lock(mutex_);
+    over = phase_ != Phase::kIdle;
+    if (!over) phase_ = Phase::kOpen;
+  }
+  if (over) call_->Abandon();
   return true;
 }
 
@@ -227,8 +234,8 @@ void StreamInterceptor::After(StreamBatch batch) {
     operation->came_back = true;
     operation->hooks = batch.hooks();
     operation->ok = batch.ok();
-    operation->reads = !operation->ends &&
-                       Has(batch.batch(), HookPoint::POST_RECV_MESSAGE);
+    operation->reads =
+        !operation->ends && Has(batch.batch(), HookPoint::POST_RECV_MESSAGE);
   }
   switch (operation->step) {
     case Step::kGetsMetadata:
@@ -253,6 +260,7 @@ void StreamInterceptor::After(StreamBatch batch) {
 
 void StreamInterceptor::OnRun(Operation& operation) {
   Batch* const batch = operation.batch.batch();
+  if (operation.ends && EndsBeforeItBegan()) return Tell(operation);
   if (operation.ends) {
     NormalizeReceived(batch->GetRecvStatus());
     const grpc::Status status = *batch->GetRecvStatus();
@@ -261,6 +269,15 @@ void StreamInterceptor::OnRun(Operation& operation) {
                      batch->GetRecvMessage() == nullptr);
   }
   Succeeded(operation) ? Tell(operation) : OnFailed(operation);
+}
+
+// A corked stream that was cancelled before it sent anything, which counts as
+// nothing.
+bool StreamInterceptor::EndsBeforeItBegan() {
+  MutexLock lock(mutex_);
+  if (phase_ != Phase::kIdle) return false;
+  phase_ = Phase::kEnded;
+  return true;
 }
 
 // What the server has answered commits the call.
@@ -464,34 +481,43 @@ void StreamInterceptor::SendNext(Operation& driver, bool first) {
 }
 
 void StreamInterceptor::Reopen(Operation& driver) {
-  // First what has not run, in its order: a message must not overtake another.
+  // First what has not been sent, in its order: a message must not overtake
+  // another.
   std::vector<Operation*> after;
-  while (Operation* operation = NextOrOpen(driver, after)) Run(*operation);
+  std::vector<Operation*> before;
+  while (Operation* operation = NextOrOpen(driver, after, before)) {
+    Run(*operation);
+  }
   for (Operation* operation : after) Perform(*operation);
+  for (Operation* operation : before) Run(*operation);
   // After which all may be over.
   Perform(driver);
 }
 
-// Null once there is none that has not run; then the attempt is open, and
-// `after` has those that have, but for the driver.
+// Null once there is none; then the attempt is open, and the others that were
+// held, but for the driver, are ready to go on.
 StreamInterceptor::Operation* StreamInterceptor::NextOrOpen(
-    Operation& driver, std::vector<Operation*>& after) {
+    Operation& driver, std::vector<Operation*>& after,
+    std::vector<Operation*>& before) {
   MutexLock lock(mutex_);
   for (const std::unique_ptr<Operation>& operation : operations_) {
-    if (operation->step == Step::kHeldBefore) {
+    if (operation->step == Step::kHeldBefore && operation->sends) {
       Prepare(*operation);
       return operation.get();
     }
   }
   phase_ = Phase::kOpen;
   if (committed_) sent_.Clear();
+  Assign(driver);
   for (const std::unique_ptr<Operation>& operation : operations_) {
     if (operation->step == Step::kHeldAfter) {
       Assign(*operation);
       after.push_back(operation.get());
+    } else if (operation->step == Step::kHeldBefore) {
+      Prepare(*operation);
+      before.push_back(operation.get());
     }
   }
-  Assign(driver);
   return nullptr;
 }
 
@@ -504,8 +530,9 @@ void StreamInterceptor::Assign(Operation& operation) {
   if (operation.ends) {
     operation.step = Step::kGetsEnd;
     attempt_->status_asked_for = true;
-    operation.with_metadata = !attempt_->metadata_asked_for;
-    attempt_->metadata_asked_for = true;
+    operation.with_metadata =
+        operation.metadata && !attempt_->metadata_asked_for;
+    attempt_->metadata_asked_for |= operation.metadata;
   } else if (operation.metadata && !attempt_->metadata_asked_for) {
     operation.step = Step::kGetsMetadata;
     attempt_->metadata_asked_for = true;

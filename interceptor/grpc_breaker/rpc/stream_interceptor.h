@@ -28,7 +28,8 @@
 // held. So one that it abandons has nothing pending: its attempt is cancelled,
 // and its permit returned, as this object goes. When the last batch proceeds,
 // nothing on this side may hold an attempt any longer, and with it the channel:
-// see attempt_queue.h for what would come of it on a thread of the callback API.
+// see attempt_queue.h for what would come of it on a thread of the callback
+// API.
 //
 // Thread-safe: gRPC runs the batches of a stream on several threads at once. No
 // lock is held while gRPC or the application runs.
@@ -126,6 +127,7 @@ class StreamInterceptor final : public grpc::experimental::Interceptor {
   // A batch that has run.
   void After(StreamBatch batch) ABSL_LOCKS_EXCLUDED(mutex_);
   void OnRun(Operation& operation) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool EndsBeforeItBegan() ABSL_LOCKS_EXCLUDED(mutex_);
   bool Succeeded(Operation& operation) ABSL_LOCKS_EXCLUDED(mutex_);
   void OnFailed(Operation& operation) ABSL_LOCKS_EXCLUDED(mutex_);
   void AskWhy(Operation& operation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -143,7 +145,8 @@ class StreamInterceptor final : public grpc::experimental::Interceptor {
       ABSL_LOCKS_EXCLUDED(mutex_);
   void SendNext(Operation& driver, bool first) ABSL_LOCKS_EXCLUDED(mutex_);
   void Reopen(Operation& driver) ABSL_LOCKS_EXCLUDED(mutex_);
-  Operation* NextOrOpen(Operation& driver, std::vector<Operation*>& after)
+  Operation* NextOrOpen(Operation& driver, std::vector<Operation*>& after,
+                        std::vector<Operation*>& before)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void Assign(Operation& operation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Perform(Operation& operation) ABSL_LOCKS_EXCLUDED(mutex_);
