@@ -170,6 +170,10 @@ TEST(OptionFieldsTest, RangesOfTheRetryOptionsAreAsTheySay) {
                             {{"retry.base_delay", "1s"}});
 }
 
+TEST(OptionFieldsTest, RangesOfTheStreamRetryOptionsAreAsTheySay) {
+  ExpectRangesToBeAsTheySay("stream_retry.", StreamRetryOptions());
+}
+
 TEST(OptionFieldsTest, RangesOfTheRetryBudgetAreAsTheySay) {
   RetryBudgetOptions options;
   options.max_tokens = 10;  // Else there is no budget.

@@ -26,18 +26,20 @@ bool* OkOf(StreamBatch::Operations* operations, Tag tag) {
              : nullptr;
 }
 
-// Null for a read, whose class names its message.
-bool* FindOk(StreamBatch::Operations* operations) {
+// Null for a read and an end, whose classes name a message, or may.
+bool* FindOkOfWrite(StreamBatch::Operations* operations) {
   if (bool* ok = OkOf<WriteOps>(operations, OkOfWrite())) return ok;
   if (bool* ok = OkOf<StartOps>(operations, OkOfStart())) return ok;
   if (bool* ok = OkOf<CloseOps>(operations, OkOfClose())) return ok;
+  return OkOf<ReactorCloseOps>(operations, OkOfReactorClose());
+}
+bool* FindOkOfMetadata(StreamBatch::Operations* operations) {
   if (bool* ok = OkOf<MetadataOps>(operations, OkOfMetadata())) return ok;
   if (bool* ok =
           OkOf<ReactorStreamStart>(operations, OkOfReactorStreamStart())) {
     return ok;
   }
-  if (bool* ok = OkOf<ReactorStart>(operations, OkOfReactorStart())) return ok;
-  return OkOf<ReactorCloseOps>(operations, OkOfReactorClose());
+  return OkOf<ReactorStart>(operations, OkOfReactorStart());
 }
 
 class SharedDeserializer final : public grpc::internal::DeserializeFunc {
@@ -55,21 +57,27 @@ class SharedDeserializer final : public grpc::internal::DeserializeFunc {
 
 }  // namespace
 
-StreamBatch::StreamBatch(Batch* batch)
-    : batch_(batch), methods_(dynamic_cast<Methods*>(batch)) {
-  if (methods_ == nullptr) return;
+StreamBatch::StreamBatch(Batch* batch) : batch_(batch) {
+  if (typeid(*batch) != typeid(Methods)) return;
+  methods_ = static_cast<Methods*>(batch);
   operations_ = methods_->*Get(grpc_breaker::internal::Operations());
-  if (operations_ != nullptr) ok_ = FindOk(operations_);
+  if (operations_ == nullptr) return;
+  ok_ = FindOkOfWrite(operations_);
+  if (ok_ != nullptr) return;
+  can_receive_ = true;
+  ok_ = FindOkOfMetadata(operations_);
 }
 
 bool StreamBatch::has_run() const { return methods_->*Get(HasRun()); }
 
 bool StreamBatch::CanReceiveMetadata() const {
-  return dynamic_cast<CallOpRecvInitialMetadata*>(operations_) != nullptr;
+  return can_receive_ &&
+         dynamic_cast<CallOpRecvInitialMetadata*>(operations_) != nullptr;
 }
 
 bool StreamBatch::ReceivesStatus() const {
-  return dynamic_cast<CallOpClientRecvStatus*>(operations_) != nullptr;
+  return can_receive_ && ok_ == nullptr &&
+         dynamic_cast<CallOpClientRecvStatus*>(operations_) != nullptr;
 }
 
 void StreamBatch::SetOk(bool ok) {
@@ -87,6 +95,9 @@ void StreamBatch::SetCall(const grpc::internal::Call& call) {
 }
 
 grpc::WriteOptions StreamBatch::message_options() const {
+  if (typeid(*operations_) == typeid(WriteOps)) {
+    return static_cast<WriteOps*>(operations_)->*Get(MessageOptions());
+  }
   auto* message = dynamic_cast<CallOpSendMessage*>(operations_);
   return message != nullptr ? message->*Get(MessageOptions())
                             : grpc::WriteOptions();

@@ -81,6 +81,7 @@ class StreamBatch {
   Batch* const batch_;
   Methods* methods_ = nullptr;
   Operations* operations_ = nullptr;
+  bool can_receive_ = false;
   bool* ok_ = nullptr;
 };
 

@@ -92,15 +92,6 @@ void StreamInterceptor::Pass(Batch* batch) {
 // --- A batch that has not run ---
 
 void StreamInterceptor::Before(StreamBatch batch) {
-  bool over;
-  {
-    MutexLock lock(mutex_);
-    over = phase_ == Phase::kEnded;
-    if (first_ == nullptr) {
-      first_ = std::make_shared<StreamAttempt>(info().context, batch.call());
-      attempt_ = first_;
-    }
-  }
   auto operation = std::make_unique<Operation>(batch);
   Batch* const methods = batch.batch();
   const bool begins = Has(methods, HookPoint::PRE_SEND_INITIAL_METADATA);
@@ -109,7 +100,7 @@ void StreamInterceptor::Before(StreamBatch batch) {
   operation->sends = begins || message || closes;
   operation->ends = batch.ReceivesStatus();
   operation->message = methods->GetRecvMessage();
-  if (begins && !over && !Start(batch)) return;
+  if (begins && !Start(batch)) return;
   if ((message || closes) && !committed_.load(std::memory_order_relaxed)) {
     ReplayBuffer::Entry& entry = operation->sent.emplace();
     if (message) entry.message = *methods->GetSerializedSendMessage();
@@ -117,6 +108,15 @@ void StreamInterceptor::Before(StreamBatch batch) {
     entry.last = closes;
   }
   RunOrHold(std::move(operation));
+}
+
+const std::shared_ptr<StreamAttempt>& StreamInterceptor::First(
+    const StreamBatch& batch) {
+  if (first_ == nullptr) {
+    first_ = std::make_shared<StreamAttempt>(info().context, batch.call());
+    attempt_ = first_;
+  }
+  return first_;
 }
 
 // False if the batch is taken care of.
@@ -129,7 +129,8 @@ bool StreamInterceptor::Start(const StreamBatch& batch) {
   std::shared_ptr<StreamAttempt> first;
   {
     MutexLock lock(mutex_);
-    first = first_;
+    if (phase_ == Phase::kEnded) return true;
+    first = First(batch);
   }
   if (std::optional<CircuitBreaker::Permit> refused =
           call_->Begin(std::move(first), batch.batch()->GetInterceptedChannel(),
@@ -152,6 +153,7 @@ void StreamInterceptor::RunOrHold(std::unique_ptr<Operation> operation) {
   bool ended;
   {
     MutexLock lock(mutex_);
+    First(running.batch);
     const bool waits = MustWait(running);
     operations_.push_back(std::move(operation));
     if (waits) {
@@ -214,18 +216,22 @@ void StreamInterceptor::After(StreamBatch batch) {
   Operation* operation = nullptr;
   StreamAttempt* attempt = nullptr;
   bool ended;
+  bool sent = false;
   {
     MutexLock lock(mutex_);
     ended = phase_ == Phase::kEnded;
-    for (const std::unique_ptr<Operation>& one : operations_) {
-      if (one->batch.batch() == batch.batch()) operation = one.get();
-    }
-    if (operation != nullptr) {
+    const auto place = Find(batch);
+    if (place != operations_.end()) {
+      operation = place->get();
       batch.SetCall(first_->call());
       attempt = operation->step == Step::kReplays ? attempt_.get()
                                                   : operation->attempt.get();
+      sent = !operation->came_back && operation->step == Step::kRunning &&
+             operation->OnlySends() && batch.ok();
+      if (sent) operations_.erase(place);
     }
   }
+  if (sent) return batch.batch()->Proceed();
   if (operation == nullptr) {
     // Its call has settled meanwhile, or all that there is to tell is there.
     return ended ? batch.batch()->Proceed() : Pass(batch.batch());
@@ -256,6 +262,14 @@ void StreamInterceptor::After(StreamBatch batch) {
     case Step::kHeldAfter:
       return OnRun(*operation);
   }
+}
+
+StreamInterceptor::Operations::iterator StreamInterceptor::Find(
+    const StreamBatch& batch) {
+  return std::find_if(operations_.begin(), operations_.end(),
+                      [&](const std::unique_ptr<Operation>& operation) {
+                        return operation->batch.batch() == batch.batch();
+                      });
 }
 
 void StreamInterceptor::OnRun(Operation& operation) {
@@ -708,10 +722,7 @@ void StreamInterceptor::Tell(Operation& operation, bool ok) {
 std::unique_ptr<StreamInterceptor::Operation> StreamInterceptor::Take(
     Operation& operation) {
   MutexLock lock(mutex_);
-  const auto place = std::find_if(operations_.begin(), operations_.end(),
-                                  [&](const std::unique_ptr<Operation>& other) {
-                                    return other.get() == &operation;
-                                  });
+  const auto place = Find(operation.batch);
   std::unique_ptr<Operation> owned = std::move(*place);
   operations_.erase(place);
   return owned;

@@ -103,6 +103,7 @@ class StreamInterceptor final : public grpc::experimental::Interceptor {
     bool with_metadata = false;
   };
   using Step = Operation::Step;
+  using Operations = std::vector<std::unique_ptr<Operation>>;
 
   const CallInfo& info() const { return call_->info(); }
   bool client_streams_only() const {
@@ -116,6 +117,8 @@ class StreamInterceptor final : public grpc::experimental::Interceptor {
 
   // A batch that has not run.
   void Before(StreamBatch batch) ABSL_LOCKS_EXCLUDED(mutex_);
+  const std::shared_ptr<StreamAttempt>& First(const StreamBatch& batch)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Start(const StreamBatch& batch) ABSL_LOCKS_EXCLUDED(mutex_);
   void RunOrHold(std::unique_ptr<Operation> operation)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -126,6 +129,8 @@ class StreamInterceptor final : public grpc::experimental::Interceptor {
 
   // A batch that has run.
   void After(StreamBatch batch) ABSL_LOCKS_EXCLUDED(mutex_);
+  Operations::iterator Find(const StreamBatch& batch)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnRun(Operation& operation) ABSL_LOCKS_EXCLUDED(mutex_);
   bool EndsBeforeItBegan() ABSL_LOCKS_EXCLUDED(mutex_);
   bool Succeeded(Operation& operation) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -175,7 +180,7 @@ class StreamInterceptor final : public grpc::experimental::Interceptor {
   bool metadata_asked_for_ ABSL_GUARDED_BY(mutex_) = false;
   std::shared_ptr<StreamAttempt> first_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<StreamAttempt> attempt_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::unique_ptr<Operation>> operations_ ABSL_GUARDED_BY(mutex_);
+  Operations operations_ ABSL_GUARDED_BY(mutex_);
   ReplayBuffer sent_ ABSL_GUARDED_BY(mutex_);
   size_t replayed_ ABSL_GUARDED_BY(mutex_) = 0;
 
