@@ -33,7 +33,7 @@
 
 namespace grpc_breaker::internal {
 
-// That the library can make the attempts of a unary call itself.
+// That the library can make attempts itself.
 inline constexpr bool kHasPrivateAccess = GRPC_BREAKER_HAS_PRIVATE_ACCESS != 0;
 
 }  // namespace grpc_breaker::internal
@@ -160,6 +160,9 @@ GRPC_BREAKER_PRIVATE_MEMBER(CallOfBatch, InterceptorBatchMethodsImpl, call_,
 // Whether a batch has run: one without hooks does not tell.
 GRPC_BREAKER_PRIVATE_MEMBER(HasRun, InterceptorBatchMethodsImpl, reverse_,
                             bool);
+// Whether an interceptor answers a call in the core's place.
+GRPC_BREAKER_PRIVATE_MEMBER(Hijacked, grpc::experimental::ClientRpcInfo,
+                            hijacked_, bool);
 // How the application wants a message to be sent, and sent once more.
 GRPC_BREAKER_PRIVATE_MEMBER(MessageOptions, grpc::internal::CallOpSendMessage,
                             write_options_, grpc::WriteOptions);

@@ -70,6 +70,10 @@ StreamBatch::StreamBatch(Batch* batch) : batch_(batch) {
 
 bool StreamBatch::has_run() const { return methods_->*Get(HasRun()); }
 
+bool StreamBatch::hijacked() const {
+  return call().client_rpc_info()->*Get(Hijacked());
+}
+
 bool StreamBatch::CanReceiveMetadata() const {
   return can_receive_ &&
          dynamic_cast<CallOpRecvInitialMetadata*>(operations_) != nullptr;
@@ -142,6 +146,7 @@ void StreamBatch::RestoreHooks(uint32_t hooks) {
 
 StreamBatch::StreamBatch(Batch* batch) : batch_(batch) {}
 bool StreamBatch::has_run() const { return false; }
+bool StreamBatch::hijacked() const { return false; }
 bool StreamBatch::CanReceiveMetadata() const { return false; }
 bool StreamBatch::ReceivesStatus() const { return false; }
 void StreamBatch::SetOk(bool /*ok*/) {}

@@ -42,6 +42,8 @@ class StreamBatch {
   Batch* batch() const { return batch_; }
 
   bool has_run() const;
+  // By an interceptor after ours, which answers the call by itself.
+  bool hijacked() const;
   // Its place has, not: it does.
   bool CanReceiveMetadata() const;
   bool ReceivesStatus() const;

@@ -213,6 +213,11 @@ void StreamInterceptor::Run(Operation& operation) {
 // --- A batch that has run ---
 
 void StreamInterceptor::After(StreamBatch batch) {
+  if (batch.hijacked()) {
+    // The core knows nothing of the call, and could not tell why it fails.
+    Settle();
+    return Pass(batch.batch());
+  }
   Operation* operation = nullptr;
   StreamAttempt* attempt = nullptr;
   bool ended;
@@ -379,15 +384,14 @@ void StreamInterceptor::OnMetadata(Operation& operation) {
   StreamAttempt& attempt = *operation.attempt;
   const bool came =
       operation.batch.ok() && !HasTrailersOnly("", attempt.context());
-  if (operation.reads) {
-    if (came) call_->NoteMetadata();
-    operation.step = Step::kRunning;
-    operation.batch.SetCall(attempt.call());
-    return operation.batch.ReadAgain(operation.message);
-  }
   {
     MutexLock lock(mutex_);
     operation.step = Step::kRunning;
+  }
+  if (operation.reads) {
+    if (came) call_->NoteMetadata();
+    operation.batch.SetCall(attempt.call());
+    return operation.batch.ReadAgain(operation.message);
   }
   if (!came) return OnFailed(operation);
   call_->NoteMetadata();
@@ -586,6 +590,13 @@ void StreamInterceptor::Commit() {
       attempt_->metadata_asked_for == metadata_asked_for_) {
     mode_.store(Mode::kSettled, std::memory_order_release);
   }
+}
+
+void StreamInterceptor::Settle() {
+  MutexLock lock(mutex_);
+  committed_ = true;
+  sent_.Clear();
+  mode_.store(Mode::kSettled, std::memory_order_release);
 }
 
 // Who waits for the reason of a failure that is not to be retried is told of

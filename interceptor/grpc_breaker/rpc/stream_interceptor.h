@@ -158,6 +158,7 @@ class StreamInterceptor final : public grpc::experimental::Interceptor {
 
   // The end of retries, and of the call.
   void Commit() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Settle() ABSL_LOCKS_EXCLUDED(mutex_);
   void CommitAndRelease() ABSL_LOCKS_EXCLUDED(mutex_);
   void End() ABSL_LOCKS_EXCLUDED(mutex_);
   void TellEnd(Operation& operation) ABSL_LOCKS_EXCLUDED(mutex_);
