@@ -334,11 +334,10 @@ void StreamInterceptor::OnFailed(Operation& operation) {
       next = kTell;
     } else if (phase_ == Phase::kOpen || phase_ == Phase::kWaiting) {
       phase_ = Phase::kWaiting;
-      const bool answer_comes = std::any_of(
-          operations_.begin(), operations_.end(),
-          [&](const std::unique_ptr<Operation>& other) {
-            return other.get() != &operation && BringsAnswer(*other);
-          });
+      bool answer_comes = false;
+      for (const std::unique_ptr<Operation>& other : operations_) {
+        answer_comes |= other.get() != &operation && BringsAnswer(*other);
+      }
       if (!attempt_->status_asked_for &&
           !(operation.OnlySends() && answer_comes)) {
         next = kPerform;
