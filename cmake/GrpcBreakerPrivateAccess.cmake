@@ -24,7 +24,7 @@ if(GRPC_BREAKER_PRIVATE_ACCESS AND imported)
     message(
       WARNING
         "This gRPC lacks private members that interceptor/grpc_breaker/registry/"
-        "grpc_compat.h names: unary calls will run natively, without retries, "
+        "grpc_compat.h names: calls will run natively, without retries, "
         "fallbacks and attempt_timeout (docs/limits.md). "
         "-DGRPC_BREAKER_PRIVATE_ACCESS=OFF says so without this warning.")
     set(GRPC_BREAKER_PRIVATE_ACCESS OFF)

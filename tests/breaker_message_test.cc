@@ -120,6 +120,14 @@ TEST(PolicyMessageTest, HasEachFieldOfTheRetryOptionsInAFieldOfItsOwn) {
   ExpectAFieldForEachField(policy, policy.retry, part);
 }
 
+TEST(PolicyMessageTest, HasEachFieldOfTheStreamRetryOptionsInAFieldOfItsOwn) {
+  Policy policy;
+  const auto part = [](const config::v1::Policy& m) -> const Message& {
+    return m.stream_retry();
+  };
+  ExpectAFieldForEachField(policy, policy.stream_retry, part);
+}
+
 TEST(PolicyMessageTest, HasEachFieldOfAnOverrideInAFieldOfItsOwn) {
   Policy policy;
   const auto part = [](const config::v1::Policy& m) -> const Message& {

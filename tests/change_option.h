@@ -4,6 +4,7 @@
 // Change(value) makes another valid value of an option, for each type that
 // options have: for tests that do something to every field in turn.
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
@@ -20,6 +21,7 @@ namespace grpc_breaker {
 
 inline void Change(bool& value) { value = !value; }
 inline void Change(int& value) { ++value; }
+inline void Change(int64_t& value) { ++value; }
 inline void Change(double& value) { value += 0.125; }
 inline void Change(std::string& value) { value += "changed"; }
 inline void Change(std::vector<double>& value) { value.push_back(0.25); }

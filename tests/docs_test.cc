@@ -188,6 +188,7 @@ TEST(ReadmeTest, StatusTableIsThatOfTheCode) {
 std::string Text(bool value) { return value ? "true" : "false"; }
 std::string Text(absl::Duration value) { return absl::FormatDuration(value); }
 std::string Text(int value) { return absl::StrCat(value); }
+std::string Text(int64_t value) { return absl::StrCat(value); }
 std::string Text(double value) { return absl::StrCat(value); }
 std::string Text(const std::vector<double>& values) {
   return absl::StrCat("{", absl::StrJoin(values, ", "), "}");
@@ -208,6 +209,7 @@ void AddRows(const std::string& of, std::vector<std::string>& rows) {
 TEST(ReadmeTest, DefaultsAndRangesAreThoseOfTheCode) {
   std::vector<std::string> rows;
   AddRows<RetryOptions>("retry", rows);
+  AddRows<StreamRetryOptions>("stream_retry", rows);
   AddRows<BreakerOptions>("breaker", rows);
   std::vector<std::string> told;
   for (const auto& cells : Table("defaults")) {
@@ -227,7 +229,10 @@ TEST(ReadmeTest, NamesEveryOtherFieldOfAPolicyAndOfTheRetryBudget) {
   }
   const Policy policy;
   internal::ForEachField(policy, [&](const auto& field) {
-    if (field.name == "retry" || field.name == "breaker") return;
+    if (field.name == "retry" || field.name == "stream_retry" ||
+        field.name == "breaker") {
+      return;
+    }
     EXPECT_THAT(named, HasSubstr(absl::StrCat("`", field.name, "`")));
   });
   const RetryBudgetOptions budget;

@@ -43,6 +43,9 @@ struct Edges {
 void Parse(const std::string& text, int* value) {
   EXPECT_TRUE(absl::SimpleAtoi(text, value)) << text;
 }
+void Parse(const std::string& text, int64_t* value) {
+  EXPECT_TRUE(absl::SimpleAtoi(text, value)) << text;
+}
 void Parse(const std::string& text, double* value) {
   EXPECT_TRUE(absl::SimpleAtod(text, value)) << text;
 }
@@ -52,6 +55,8 @@ void Parse(const std::string& text, absl::Duration* value) {
 
 int Below(int value) { return value - 1; }
 int Above(int value) { return value + 1; }
+int64_t Below(int64_t value) { return value - 1; }
+int64_t Above(int64_t value) { return value + 1; }
 double Below(double value) { return std::nextafter(value, -kInfinity); }
 double Above(double value) { return std::nextafter(value, kInfinity); }
 // Absl counts quarters of a nanosecond, clocks do not.
@@ -63,6 +68,7 @@ absl::Duration Above(absl::Duration value) {
 }
 
 std::vector<int> NeverGood(int) { return {}; }
+std::vector<int64_t> NeverGood(int64_t) { return {}; }
 std::vector<double> NeverGood(double) { return {kNan}; }
 std::vector<absl::Duration> NeverGood(absl::Duration) {
   return {-absl::InfiniteDuration()};
@@ -168,6 +174,10 @@ TEST(OptionFieldsTest, RangesOfTheBreakersOptionsAreAsTheySay) {
 TEST(OptionFieldsTest, RangesOfTheRetryOptionsAreAsTheySay) {
   ExpectRangesToBeAsTheySay("retry.", RetryOptions(),
                             {{"retry.base_delay", "1s"}});
+}
+
+TEST(OptionFieldsTest, RangesOfTheStreamRetryOptionsAreAsTheySay) {
+  ExpectRangesToBeAsTheySay("stream_retry.", StreamRetryOptions());
 }
 
 TEST(OptionFieldsTest, RangesOfTheRetryBudgetAreAsTheySay) {

@@ -83,6 +83,15 @@ TEST(RetryOptionsTest, NamesTheFieldAndTheValueThatIsWrong) {
             "retry.jitter: must be one of the kinds of Jitter, got 42");
 }
 
+TEST(StreamRetryOptionsTest, NamesTheFieldAndTheValueThatIsWrong) {
+  StreamRetryOptions options;
+  EXPECT_TRUE(options.Validate().ok());
+  options.replay_buffer_bytes = 0;
+  EXPECT_EQ(options.Validate().message(),
+            "stream_retry.replay_buffer_bytes: must be from 1 to 1073741824, "
+            "got 0");
+}
+
 TEST(RetryBudgetOptionsTest, NamesTheFieldAndTheValueThatIsWrong) {
   EXPECT_EQ(BudgetComplaint([](auto& o) { o.max_tokens = -1; }),
             "retry_budget.max_tokens: must be 0, or from 0.001 to 1000, "

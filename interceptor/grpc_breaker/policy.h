@@ -120,6 +120,8 @@ struct ClassOverride {
 
 struct GRPC_BREAKER_EXPORT Policy {
   RetryOptions retry;
+  // Whether streaming calls are retried at all.
+  StreamRetryOptions stream_retry;
   BreakerOptions breaker;
   // By the code of an error, in [1, 16].
   std::map<grpc::StatusCode, ClassOverride> classification;

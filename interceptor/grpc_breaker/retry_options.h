@@ -44,6 +44,22 @@ struct GRPC_BREAKER_EXPORT RetryOptions {
   absl::Status Validate() const;
 };
 
+// Retries of streaming calls, off by default. What a call sends is kept for
+// further attempts until it commits: once the application is shown a message or
+// the server's initial metadata, or the buffer is full. How often and how soon
+// it is retried, RetryOptions say.
+struct GRPC_BREAKER_EXPORT StreamRetryOptions {
+  bool enabled = false;
+  // What one call keeps, from 1 to 2^30 bytes.
+  int64_t replay_buffer_bytes = 256 * 1024;
+
+  absl::Status Validate() const;
+};
+
+// What all streaming calls of the process keep together; one that finds no room
+// commits. 64 MiB unless set. Thread-safe; holds for what is kept from now on.
+GRPC_BREAKER_EXPORT void SetReplayBytesOfProcess(int64_t bytes);
+
 // What bounds the retries of all calls together, in either of two ways or in
 // both; without one there is no budget.
 //
@@ -81,6 +97,13 @@ struct GRPC_BREAKER_EXPORT RetryBudgetOptions {
 GRPC_BREAKER_EXPORT bool operator==(const RetryOptions& a,
                                     const RetryOptions& b);
 inline bool operator!=(const RetryOptions& a, const RetryOptions& b) {
+  return !(a == b);
+}
+
+GRPC_BREAKER_EXPORT bool operator==(const StreamRetryOptions& a,
+                                    const StreamRetryOptions& b);
+inline bool operator!=(const StreamRetryOptions& a,
+                       const StreamRetryOptions& b) {
   return !(a == b);
 }
 

@@ -1,5 +1,6 @@
 // Streaming calls of every kind and flavour, over a real server: the breaker
-// admits, rejects and records them, and there are no retries.
+// admits, rejects and records them, and there are no retries, for which see
+// stream_retry_test.cc.
 
 #include <chrono>
 #include <memory>

@@ -61,6 +61,18 @@ Answer Answer::Blocked(std::shared_ptr<Gate> gate) {
   return answer;
 }
 
+Answer Answer::ErrorAtOnce(grpc::StatusCode code) {
+  Answer answer = Error(code);
+  answer.messages = 0;
+  return answer;
+}
+
+Answer Answer::ErrorAtTheEnd(grpc::StatusCode code) {
+  Answer answer = Error(code);
+  answer.silent = true;
+  return answer;
+}
+
 class TestServer::Service final : public TestService::Service {
  public:
   explicit Service(TestServer* server) : server_(*server) {}
@@ -85,7 +97,10 @@ class TestServer::Service final : public TestService::Service {
                             Reply* reply) override {
     Handling handling(&server_, "ClientStream", context);
     Request request;
-    while (reader->Read(&request)) handling.AddText(request.text());
+    if (handling.answer().headers_first) reader->SendInitialMetadata();
+    for (int i = 0; handling.Expects(i) && reader->Read(&request); ++i) {
+      handling.AddText(request.text());
+    }
     reply->set_text(handling.ReplyText());
     return handling.Status();
   }
@@ -97,7 +112,9 @@ class TestServer::Service final : public TestService::Service {
     handling.AddText(request->text());
     Reply reply;
     reply.set_text(handling.ReplyText());
-    for (int i = 0; i < 3; ++i) writer->Write(reply);
+    if (handling.answer().headers_first) writer->SendInitialMetadata();
+    if (handling.answer().silent) return handling.Status();
+    for (int i = 0; i < 3 && handling.Expects(i); ++i) writer->Write(reply);
     return handling.Status();
   }
 
@@ -105,8 +122,10 @@ class TestServer::Service final : public TestService::Service {
                     grpc::ServerReaderWriter<Reply, Request>* stream) override {
     Handling handling(&server_, "Bidi", context);
     Request request;
-    while (stream->Read(&request)) {
+    if (handling.answer().headers_first) stream->SendInitialMetadata();
+    for (int i = 0; handling.Expects(i) && stream->Read(&request); ++i) {
       handling.AddText(request.text());
+      if (handling.answer().silent) continue;
       Reply reply;
       reply.set_text(handling.answer().text.value_or(request.text()));
       stream->Write(reply);
@@ -143,6 +162,9 @@ class TestServer::Service final : public TestService::Service {
     void AddText(const std::string& text) { call_.text += text; }
     std::string ReplyText() const { return answer_.text.value_or(call_.text); }
     const Answer& answer() const { return answer_; }
+    bool Expects(int message) const {
+      return !answer_.messages.has_value() || message < *answer_.messages;
+    }
     grpc::Status Status() const { return answer_.status; }
 
    private:

@@ -60,11 +60,21 @@ struct Answer {
   Metadata trailing_metadata;
   // Passed before anything is sent.
   std::shared_ptr<Gate> gate;
+  // Of streams: initial metadata go out as soon as the gate is passed.
+  bool headers_first = false;
+  // Of streams: messages that are answered, or of a stream of the client's
+  // read, before the status. All, if unset.
+  std::optional<int> messages;
+  // Of bidi: all is read and nothing answered.
+  bool silent = false;
   // Runs in the handler, after the gate; its status is the answer's.
   std::function<grpc::Status(grpc::ServerContext&)> handler;
 
   static Answer Error(grpc::StatusCode code, std::string message = "scripted");
   static Answer Blocked(std::shared_ptr<Gate> gate);
+  // Before any answer, of a stream: at once, or when the client has sent all.
+  static Answer ErrorAtOnce(grpc::StatusCode code);
+  static Answer ErrorAtTheEnd(grpc::StatusCode code);
 };
 
 struct ReceivedCall {

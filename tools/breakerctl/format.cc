@@ -418,10 +418,17 @@ void AddRules(const Breaker& breaker, std::vector<Row>* rows) {
                     FormatDuration(policy.rejection_event_interval()))});
 }
 
+std::string FormatStreamRetry(const config::v1::StreamRetryPolicy& retry) {
+  if (!retry.enabled()) return "not retried";
+  return absl::StrCat("retried until they are answered or have sent ",
+                      retry.replay_buffer_bytes(), " bytes");
+}
+
 // What the method's calls get besides.
 void AddPolicy(const Breaker& breaker, std::vector<Row>* rows) {
   const config::v1::Policy& policy = breaker.policy();
   rows->push_back({"retries", FormatRetry(policy.retry())});
+  rows->push_back({"streams", FormatStreamRetry(policy.stream_retry())});
   rows->push_back({"repeatable", FormatRepeatable(breaker)});
   if (breaker.has_retry_budget()) {
     rows->push_back({"retry budget", FormatBudget(breaker)});

@@ -40,6 +40,10 @@ void Set(int value, const FieldDescriptor* field, Message* message) {
   message->GetReflection()->SetInt32(message, field, value);
 }
 
+void Set(int64_t value, const FieldDescriptor* field, Message* message) {
+  message->GetReflection()->SetInt64(message, field, value);
+}
+
 void Set(double value, const FieldDescriptor* field, Message* message) {
   message->GetReflection()->SetDouble(message, field, value);
 }
@@ -99,6 +103,11 @@ void Set(const Fallback& fallback, const FieldDescriptor* field,
 }
 
 void Set(const RetryOptions& options, const FieldDescriptor* field,
+         Message* message) {
+  SetFields(options, message->GetReflection()->MutableMessage(message, field));
+}
+
+void Set(const StreamRetryOptions& options, const FieldDescriptor* field,
          Message* message) {
   SetFields(options, message->GetReflection()->MutableMessage(message, field));
 }

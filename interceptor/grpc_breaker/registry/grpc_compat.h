@@ -33,7 +33,7 @@
 
 namespace grpc_breaker::internal {
 
-// That the library can make the attempts of a unary call itself.
+// That the library can make attempts itself.
 inline constexpr bool kHasPrivateAccess = GRPC_BREAKER_HAS_PRIVATE_ACCESS != 0;
 
 }  // namespace grpc_breaker::internal
@@ -139,8 +139,6 @@ using QueuedUnary = grpc::internal::CallOpSet<
     grpc::internal::CallOpClientRecvStatus>;
 GRPC_BREAKER_PRIVATE_MEMBER(QueuedUnaryOk, QueuedUnary, saved_status_, bool);
 
-#undef GRPC_BREAKER_PRIVATE_MEMBER
-
 // What a ClientUnaryReactor's call begins with. The reply is in its second
 // batch, together with what parses it. Since 1.51 at least.
 using ReactorStart =
@@ -148,6 +146,53 @@ using ReactorStart =
                               grpc::internal::CallOpSendMessage,
                               grpc::internal::CallOpClientSendClose,
                               grpc::internal::CallOpRecvInitialMetadata>;
+
+// Other batches of streams, as far as their classes name no message.
+using StartOps =
+    grpc::internal::CallOpSet<grpc::internal::CallOpSendInitialMetadata>;
+using MetadataOps =
+    grpc::internal::CallOpSet<grpc::internal::CallOpRecvInitialMetadata>;
+using CloseOps =
+    grpc::internal::CallOpSet<grpc::internal::CallOpClientSendClose>;
+using WriteOps =
+    grpc::internal::CallOpSet<grpc::internal::CallOpSendInitialMetadata,
+                              grpc::internal::CallOpSendMessage,
+                              grpc::internal::CallOpClientSendClose>;
+using ReactorCloseOps =
+    grpc::internal::CallOpSet<grpc::internal::CallOpSendInitialMetadata,
+                              grpc::internal::CallOpClientSendClose>;
+using ReactorStreamStart =
+    grpc::internal::CallOpSet<grpc::internal::CallOpSendInitialMetadata,
+                              grpc::internal::CallOpRecvInitialMetadata>;
+
+// Their `ok`, which interceptors are not told.
+GRPC_BREAKER_PRIVATE_MEMBER(OkOfReactorStart, ReactorStart, saved_status_,
+                            bool);
+GRPC_BREAKER_PRIVATE_MEMBER(OkOfStart, StartOps, saved_status_, bool);
+GRPC_BREAKER_PRIVATE_MEMBER(OkOfMetadata, MetadataOps, saved_status_, bool);
+GRPC_BREAKER_PRIVATE_MEMBER(OkOfClose, CloseOps, saved_status_, bool);
+GRPC_BREAKER_PRIVATE_MEMBER(OkOfWrite, WriteOps, saved_status_, bool);
+GRPC_BREAKER_PRIVATE_MEMBER(OkOfReactorClose, ReactorCloseOps, saved_status_,
+                            bool);
+GRPC_BREAKER_PRIVATE_MEMBER(OkOfReactorStreamStart, ReactorStreamStart,
+                            saved_status_, bool);
+// The core's call that a batch runs on, for one to run on another.
+GRPC_BREAKER_PRIVATE_MEMBER(CallOfBatch, InterceptorBatchMethodsImpl, call_,
+                            grpc::internal::Call*);
+// Whether a batch has run: one without hooks does not tell.
+GRPC_BREAKER_PRIVATE_MEMBER(HasRun, InterceptorBatchMethodsImpl, reverse_,
+                            bool);
+// Whether an interceptor answers a call in the core's place.
+GRPC_BREAKER_PRIVATE_MEMBER(Hijacked, grpc::experimental::ClientRpcInfo,
+                            hijacked_, bool);
+// How the application wants a message to be sent, and sent once more.
+GRPC_BREAKER_PRIVATE_MEMBER(MessageOptions, grpc::internal::CallOpSendMessage,
+                            write_options_, grpc::WriteOptions);
+// What a message that was sent again does not remain.
+GRPC_BREAKER_PRIVATE_MEMBER(MessageFailed, grpc::internal::CallOpSendMessage,
+                            failed_send_, bool);
+
+#undef GRPC_BREAKER_PRIVATE_MEMBER
 
 }  // namespace
 }  // namespace grpc_breaker::internal

@@ -81,9 +81,10 @@ void WarnOfAttempts(absl::string_view prefix, const Policy& policy,
     warning.field = absl::StrCat(prefix, ".", field);
     warning.message =
         "has no effect: the library was built without access to private "
-        "members of gRPC (docs/limits.md), and unary calls run natively";
+        "members of gRPC (docs/limits.md), and all calls run natively";
   };
   warn(policy.retry.max_retries > 0, "retry.max_retries");
+  warn(policy.stream_retry.enabled, "stream_retry");
   warn(policy.attempt_timeout.has_value(), "attempt_timeout");
   warn(policy.fallback.function != nullptr, "fallback");
   warn(policy.wait_for_ready.has_value(), "wait_for_ready");
@@ -121,6 +122,7 @@ Fallback Fallback::Fixed(grpc::Status status, std::string reply) {
 
 absl::Status Policy::Validate(const std::string& prefix) const {
   absl::Status status = retry.Validate();
+  status.Update(stream_retry.Validate());
   status.Update(breaker.Validate());
   for (const auto& [code, override] : classification) {
     status.Update(ValidateOverride(code, override));

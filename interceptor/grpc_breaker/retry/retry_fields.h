@@ -36,6 +36,10 @@ struct AtLeastBaseDelay {
   FIELD(exponential_base, FiniteAbove{0}),                                     \
   FIELD(jitter, OneOf{Jitter::kGrpcA6, "one of the kinds of Jitter"})
 
+#define GRPC_BREAKER_STREAM_RETRY_OPTIONS(FIELD)                               \
+  FIELD(enabled, AnyValue{}),                                                  \
+  FIELD(replay_buffer_bytes, From{1, 1 << 30})
+
 #define GRPC_BREAKER_RETRY_BUDGET_OPTIONS(FIELD)                               \
   FIELD(max_tokens, ZeroOr{From{0.001, 1000.0}, ", or "}),                     \
   FIELD(token_ratio, OnlyIf{options.max_tokens != 0, From{0.001, 1000.0}}),    \
@@ -47,6 +51,7 @@ struct AtLeastBaseDelay {
 // clang-format on
 
 GRPC_BREAKER_OPTION_TABLE(RetryOptions, GRPC_BREAKER_RETRY_OPTIONS)
+GRPC_BREAKER_OPTION_TABLE(StreamRetryOptions, GRPC_BREAKER_STREAM_RETRY_OPTIONS)
 GRPC_BREAKER_OPTION_TABLE(RetryBudgetOptions, GRPC_BREAKER_RETRY_BUDGET_OPTIONS)
 
 }  // namespace grpc_breaker::internal

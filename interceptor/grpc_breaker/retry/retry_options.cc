@@ -8,11 +8,19 @@ absl::Status RetryOptions::Validate() const {
   return internal::CheckFields("retry.", *this);
 }
 
+absl::Status StreamRetryOptions::Validate() const {
+  return internal::CheckFields("stream_retry.", *this);
+}
+
 absl::Status RetryBudgetOptions::Validate() const {
   return internal::CheckFields("retry_budget.", *this);
 }
 
 bool operator==(const RetryOptions& a, const RetryOptions& b) {
+  return internal::AllFieldsEqual(a, b);
+}
+
+bool operator==(const StreamRetryOptions& a, const StreamRetryOptions& b) {
   return internal::AllFieldsEqual(a, b);
 }
 

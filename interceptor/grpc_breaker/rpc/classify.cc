@@ -43,6 +43,29 @@ Pushback PushbackOf(
   return Pushback::Parse(values);
 }
 
+StopReason StopReasonOf(RetryDecision::Verdict verdict) {
+  switch (verdict) {
+    case RetryDecision::Verdict::kSucceeded:
+      return StopReason::kSucceeded;
+    case RetryDecision::Verdict::kNotRetryable:
+      return StopReason::kNotRetryable;
+    case RetryDecision::Verdict::kCommitted:
+      return StopReason::kCommitted;
+    case RetryDecision::Verdict::kNotIdempotent:
+      return StopReason::kNotRepeatable;
+    case RetryDecision::Verdict::kBudget:
+      return StopReason::kBudget;
+    case RetryDecision::Verdict::kPushback:
+      return StopReason::kPushback;
+    case RetryDecision::Verdict::kDeadline:
+      return StopReason::kDeadline;
+    case RetryDecision::Verdict::kRetry:
+    case RetryDecision::Verdict::kExhausted:
+      break;
+  }
+  return StopReason::kExhausted;
+}
+
 grpc::Status DeadlineExceeded() {
   return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "Deadline Exceeded");
 }

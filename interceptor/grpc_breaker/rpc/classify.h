@@ -8,6 +8,7 @@
 
 #include <map>
 
+#include "grpc_breaker/call_history.h"
 #include "grpc_breaker/error_class.h"
 #include "grpc_breaker/policy.h"
 #include "grpc_breaker/retry_policy.h"
@@ -30,6 +31,9 @@ bool HasInitialMetadata(const grpc::Status& status,
 // From an attempt's trailing metadata.
 Pushback PushbackOf(
     const std::multimap<grpc::string_ref, grpc::string_ref>& trailers);
+
+// Why there is no further attempt; kExhausted for kRetry.
+StopReason StopReasonOf(RetryDecision::Verdict verdict);
 
 // What gRPC itself makes of a time that is up, of a cancellation, and of an OK
 // without a reply, or with one that does not parse.

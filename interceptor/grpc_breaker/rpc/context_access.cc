@@ -45,6 +45,12 @@ void ContextSettings::ApplyTo(grpc::ClientContext* attempt) const {
 #endif
 }
 
+uint32_t ContextSettings::initial_metadata_flags() const {
+  if (!wait_for_ready_.has_value()) return 0;
+  return GRPC_INITIAL_METADATA_WAIT_FOR_READY_EXPLICITLY_SET |
+         (*wait_for_ready_ ? GRPC_INITIAL_METADATA_WAIT_FOR_READY : 0);
+}
+
 void CopyDebugErrorString(const grpc::ClientContext& attempt,
                           grpc::ClientContext* context) {
 #if GRPC_BREAKER_HAS_PRIVATE_ACCESS

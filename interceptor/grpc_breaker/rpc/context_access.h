@@ -39,6 +39,9 @@ class GRPC_BREAKER_EXPORT ContextSettings {
   // the application's context as well.
   void ApplyTo(grpc::ClientContext* attempt) const;
 
+  // With which a call of the core's own sends its initial metadata.
+  uint32_t initial_metadata_flags() const;
+
   // The parent server call that calls are linked to; null if there is none.
   const std::shared_ptr<grpc_call>& parent() const { return parent_; }
   uint32_t propagation_mask() const { return propagation_.c_bitmask(); }

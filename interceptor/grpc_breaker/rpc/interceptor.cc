@@ -2,8 +2,10 @@
 
 #include <utility>
 
+#include "grpc_breaker/registry/grpc_compat.h"
 #include "grpc_breaker/rpc/call_info.h"
 #include "grpc_breaker/rpc/observing_interceptor.h"
+#include "grpc_breaker/rpc/stream_interceptor.h"
 #include "grpc_breaker/rpc/unary_interceptor.h"
 
 namespace grpc_breaker::internal {
@@ -17,6 +19,11 @@ bool CanRunNatively(const Policy& policy) {
          !policy.wait_for_ready.has_value() && policy.authority.empty();
 }
 
+bool RetriesStreams(const CallInfo& call) {
+  return kHasPrivateAccess && call.policy().stream_retry.enabled &&
+         call.policy().retry.max_retries > 0;
+}
+
 }  // namespace
 
 grpc::experimental::Interceptor* MakeInterceptor(
@@ -27,6 +34,9 @@ grpc::experimental::Interceptor* MakeInterceptor(
   if (call.type == CallInfo::RpcInfo::Type::UNARY &&
       !CanRunNatively(call.policy())) {
     return new UnaryInterceptor(std::move(call));
+  }
+  if (call.type != CallInfo::RpcInfo::Type::UNARY && RetriesStreams(call)) {
+    return new StreamInterceptor(std::move(call));
   }
   return new ObservingInterceptor(std::move(call));
 }

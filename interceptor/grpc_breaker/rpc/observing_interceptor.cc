@@ -27,6 +27,13 @@ void ObservingInterceptor::Intercept(Batch* batch) {
   batch->Proceed();
 }
 
+void ObservingInterceptor::Refuse(CircuitBreaker::Permit permit, bool corked,
+                                  Batch* batch) {
+  permit_ = std::move(permit);
+  if (corked) phase_.store(Phase::kCorked, std::memory_order_relaxed);
+  Reject(batch);
+}
+
 bool ObservingInterceptor::server_streams() const {
   return call_.type == Type::SERVER_STREAMING ||
          call_.type == Type::BIDI_STREAMING;

@@ -32,6 +32,10 @@ class ObservingInterceptor final : public grpc::experimental::Interceptor {
 
   void Intercept(Batch* batch) override;
 
+  // In place of Intercept for the batch with the initial metadata, once the
+  // breaker has refused `permit`. `corked`: operations have reached the core.
+  void Refuse(CircuitBreaker::Permit permit, bool corked, Batch* batch);
+
   // The application has cancelled the call.
   void OnCancel() { cancelled_.store(true, std::memory_order_relaxed); }
 

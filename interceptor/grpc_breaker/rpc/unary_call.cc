@@ -26,29 +26,6 @@ Deadline CallDeadline(const Deadline& callers, const Policy& policy) {
              : callers;
 }
 
-StopReason StopReasonOf(RetryDecision::Verdict verdict) {
-  switch (verdict) {
-    case RetryDecision::Verdict::kSucceeded:
-      return StopReason::kSucceeded;
-    case RetryDecision::Verdict::kNotRetryable:
-      return StopReason::kNotRetryable;
-    case RetryDecision::Verdict::kCommitted:
-      return StopReason::kCommitted;
-    case RetryDecision::Verdict::kNotIdempotent:
-      return StopReason::kNotRepeatable;
-    case RetryDecision::Verdict::kBudget:
-      return StopReason::kBudget;
-    case RetryDecision::Verdict::kPushback:
-      return StopReason::kPushback;
-    case RetryDecision::Verdict::kDeadline:
-      return StopReason::kDeadline;
-    case RetryDecision::Verdict::kRetry:
-    case RetryDecision::Verdict::kExhausted:
-      break;
-  }
-  return StopReason::kExhausted;
-}
-
 bool RunsOn(const Fallback& fallback, StopReason stopped) {
   switch (stopped) {
     case StopReason::kBreakerOpen:

@@ -1,0 +1,234 @@
+// What the interceptor costs per message of a stream, over TCP loopback to a
+// server in this process: synchronous streams of 64 B and 64 KiB messages on
+// channels that differ only in what is attached to them. Compare the rows of
+// one run with each other, and with Bare; absolute times belong to the machine.
+
+#include <cstdlib>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "benchmark/benchmark.h"
+#include "grpc_breaker/channel.h"
+#include "grpcpp/create_channel.h"
+#include "grpcpp/server.h"
+#include "grpcpp/server_builder.h"
+#include "stream_bench.grpc.pb.h"
+
+namespace grpc_breaker::bench {
+namespace {
+
+// The key in a call's metadata that asks for a first attempt that fails.
+constexpr char kFailOnce[] = "fail-once";
+
+grpc::Status Beginning(const grpc::ServerContext& context) {
+  const auto& metadata = context.client_metadata();
+  const bool fails = metadata.count(kFailOnce) > 0 &&
+                     metadata.count("grpc-previous-rpc-attempts") == 0;
+  return fails ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "as asked")
+               : grpc::Status::OK;
+}
+
+class StreamService final : public Streams::Service {
+  grpc::Status Down(grpc::ServerContext* context, const Order* order,
+                    grpc::ServerWriter<Chunk>* writer) override {
+    grpc::Status status = Beginning(*context);
+    if (!status.ok()) return status;
+    Chunk chunk;
+    chunk.set_data(std::string(order->size(), 'x'));
+    for (int i = 0; i < order->messages(); ++i) writer->Write(chunk);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Up(grpc::ServerContext* context,
+                  grpc::ServerReader<Chunk>* reader, Chunk*) override {
+    grpc::Status status = Beginning(*context);
+    if (!status.ok()) return status;
+    Chunk chunk;
+    while (reader->Read(&chunk)) {
+    }
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Both(grpc::ServerContext* context,
+                    grpc::ServerReaderWriter<Chunk, Chunk>* stream) override {
+    grpc::Status status = Beginning(*context);
+    if (!status.ok()) return status;
+    Chunk chunk;
+    while (stream->Read(&chunk)) stream->Write(chunk);
+    return grpc::Status::OK;
+  }
+};
+
+// Runs until the process ends.
+const std::string& ServerAddress() {
+  static const std::string* const address = [] {
+    int port = 0;
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
+                             &port);
+    builder.RegisterService(new StreamService);
+    builder.BuildAndStart().release();
+    return new std::string("127.0.0.1:" + std::to_string(port));
+  }();
+  return *address;
+}
+
+// Channels to one address share connections, unless they have a pool each.
+grpc::ChannelArguments OwnConnection() {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  // Of the core's own, for the server to see which attempt it is.
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  return arguments;
+}
+
+// What is attached to a channel.
+enum class Row { kBare, kObserved, kRetried, kSecondAttempt };
+constexpr const char* kRows[] = {"Bare", "Observed", "Retried",
+                                 "SecondAttempt"};
+
+std::shared_ptr<grpc::Channel> ChannelFor(Row row) {
+  if (row == Row::kBare) {
+    return grpc::CreateCustomChannel(
+        ServerAddress(), grpc::InsecureChannelCredentials(), OwnConnection());
+  }
+  Options options;
+  options.directory = nullptr;
+  Policy& policy = options.Service<Streams>();
+  policy.idempotency = Idempotency::kRepeatable;
+  policy.stream_retry.enabled = row != Row::kObserved;
+  policy.retry.base_delay = absl::Nanoseconds(1);
+  // Half of all attempts fail there.
+  policy.breaker.enabled = row != Row::kSecondAttempt;
+  auto channel =
+      CreateChannel(ServerAddress(), grpc::InsecureChannelCredentials(),
+                    std::move(options), OwnConnection());
+  if (!channel.ok()) {
+    std::cerr << channel.status() << "\n";
+    std::abort();
+  }
+  return *std::move(channel);
+}
+
+enum class Kind { kDown, kUp, kPingPong };
+constexpr const char* kKinds[] = {"Down", "Up", "PingPong"};
+
+grpc::Status RunStream(Streams::Stub& stub, Kind kind, Row row,
+                       const Order& order, const Chunk& sent) {
+  grpc::ClientContext context;
+  if (row == Row::kSecondAttempt) context.AddMetadata(kFailOnce, "1");
+  Chunk received;
+  switch (kind) {
+    case Kind::kDown: {
+      const auto stream = stub.Down(&context, order);
+      while (stream->Read(&received)) {
+      }
+      return stream->Finish();
+    }
+    case Kind::kUp: {
+      const auto stream = stub.Up(&context, &received);
+      for (int i = 0; i < order.messages(); ++i) stream->Write(sent);
+      stream->WritesDone();
+      return stream->Finish();
+    }
+    case Kind::kPingPong: {
+      const auto stream = stub.Both(&context);
+      for (int i = 0; i < order.messages(); ++i) {
+        stream->Write(sent);
+        stream->Read(&received);
+      }
+      stream->WritesDone();
+      return stream->Finish();
+    }
+  }
+  return grpc::Status::OK;
+}
+
+void StreamsUntilDone(benchmark::State& state, Kind kind, Row row, int size) {
+  const auto stub = Streams::NewStub(ChannelFor(row));
+  Order order;
+  order.set_messages(size < 1024 ? 1000 : 100);
+  order.set_size(size);
+  Chunk sent;
+  sent.set_data(std::string(size, 'x'));
+  for (auto _ : state) {
+    const grpc::Status status = RunStream(*stub, kind, row, order, sent);
+    if (!status.ok()) {
+      state.SkipWithError(status.error_message().c_str());
+      return;
+    }
+  }
+  state.SetItemsProcessed(state.iterations() * order.messages());
+}
+
+void RegisterAll() {
+  for (const Kind kind : {Kind::kDown, Kind::kUp, Kind::kPingPong}) {
+    for (const int size : {64, 64 * 1024}) {
+      for (const Row row :
+           {Row::kBare, Row::kObserved, Row::kRetried, Row::kSecondAttempt}) {
+        const std::string name =
+            absl::StrFormat("%s/%d/%s", kKinds[static_cast<int>(kind)], size,
+                            kRows[static_cast<int>(row)]);
+        benchmark::RegisterBenchmark(name.c_str(),
+                                     [=](benchmark::State& state) {
+                                       StreamsUntilDone(state, kind, row, size);
+                                     })
+            ->UseRealTime();
+      }
+    }
+  }
+}
+
+// Adds, after the usual table, messages per second as a ratio to Bare's.
+class RatioReporter final : public benchmark::ConsoleReporter {
+ public:
+  void ReportRuns(const std::vector<Run>& runs) override {
+    ConsoleReporter::ReportRuns(runs);
+    for (const Run& run : runs) {
+      if (run.run_type == Run::RT_Aggregate && run.aggregate_name == "median") {
+        medians_[run.run_name.function_name] = run.GetAdjustedRealTime();
+      }
+    }
+  }
+
+  void Finalize() override {
+    std::cout << "\nMedian of the messages per second, as a ratio to Bare:\n";
+    for (const auto& [name, median] : medians_) {
+      const std::string bare =
+          absl::StrCat(name.substr(0, name.rfind('/')), "/Bare");
+      std::cout << absl::StrFormat("  %-30s %.3f\n", name,
+                                   medians_[bare] / median);
+    }
+  }
+
+ private:
+  std::map<std::string, double> medians_;
+};
+
+}  // namespace
+}  // namespace grpc_breaker::bench
+
+int main(int argc, char** argv) {
+  // Many short rounds in random order, so that a change of the machine's mood
+  // meets all rows.
+  std::vector<std::string> defaults = {
+      argv[0], "--benchmark_enable_random_interleaving=true",
+      "--benchmark_repetitions=15", "--benchmark_min_time=0.1",
+      "--benchmark_report_aggregates_only=true"};
+  std::vector<char*> arguments;
+  for (std::string& argument : defaults) arguments.push_back(argument.data());
+  arguments.insert(arguments.end(), argv + 1, argv + argc);
+  int count = static_cast<int>(arguments.size());
+  grpc_breaker::bench::RegisterAll();
+  benchmark::Initialize(&count, arguments.data());
+  if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 2;
+  grpc_breaker::bench::RatioReporter reporter;
+  benchmark::RunSpecifiedBenchmarks(&reporter);
+}
