@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "grpc_breaker/grpc_status.h"
@@ -59,9 +60,20 @@ class StreamFixture : public E2eTest {
   std::shared_ptr<grpc::Channel> channel_;
 };
 
+struct StreamCase : StreamFlavour {
+  // The policy asks for retries, but says of no call that it may be repeated.
+  bool retries = false;
+};
+
 class StreamTest : public StreamFixture,
-                   public ::testing::WithParamInterface<StreamFlavour> {
+                   public ::testing::WithParamInterface<StreamCase> {
  protected:
+  StreamTest() {
+    if (!GetParam().retries) return;
+    policy().stream_retry.enabled = true;
+    policy().idempotency = Idempotency::kAsDeclared;
+  }
+
   StreamKind kind() const { return GetParam().kind; }
   std::string method() const { return MethodOf(kind()); }
 
@@ -81,9 +93,22 @@ class StreamTest : public StreamFixture,
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Flavours, StreamTest,
-                         ::testing::ValuesIn(AllStreamFlavours()),
-                         [](const auto& info) { return ToString(info.param); });
+std::vector<StreamCase> AllCases() {
+  std::vector<StreamCase> cases;
+  for (const bool retries : {false, true}) {
+    for (const StreamFlavour& flavour : AllStreamFlavours()) {
+      cases.push_back({flavour, retries});
+    }
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Flavours, StreamTest, ::testing::ValuesIn(AllCases()),
+                         [](const auto& info) {
+                           return absl::StrCat(
+                               ToString(info.param),
+                               info.param.retries ? "Retried" : "");
+                         });
 
 TEST_P(StreamTest, SuccessPassesAllMessagesAndIsCountedOnce) {
   Answer answer;
