@@ -15,6 +15,7 @@
 #include "grpc_breaker/grpc_status.h"
 #include "grpc_breaker/trailing_metadata.h"
 #include "grpcpp/generic/generic_stub.h"
+#include "tests/e2e/eager_reactor.h"
 #include "tests/e2e/fixture.h"
 #include "tests/e2e/queue.h"
 #include "tests/e2e/stream_flavours.h"
@@ -765,45 +766,6 @@ ATTEMPTS_TEST_F(StreamRetryFixture, ReaderAndWriterOnTwoThreadsAreBothRetried) {
     EXPECT_EQ(replies, 50);
   }
 }
-
-// Starts all its operations before the call, as reactors usually do.
-class EagerReactor final : public grpc::ClientBidiReactor<Request, Reply> {
- public:
-  EagerReactor(const std::shared_ptr<grpc::Channel>& channel, bool corked)
-      : stub_(TestService::NewStub(channel)) {
-    context_.set_initial_metadata_corked(corked);
-    request_.set_text("eager");
-    stub_->async()->Bidi(&context_, this);
-    StartRead(&reply_);
-    StartWriteLast(&request_, grpc::WriteOptions());
-    StartCall();
-  }
-
-  void OnReadDone(bool ok) override {
-    if (!ok) return;
-    replies_.push_back(reply_.text());
-    StartRead(&reply_);
-  }
-  void OnWriteDone(bool ok) override { written_ = ok; }
-  void OnDone(const grpc::Status& status) override { done_.Put(status); }
-
-  StreamResult Wait() {
-    StreamResult result;
-    result.call = ResultOf(context_, done_.Take("OnDone of an eager reactor"));
-    result.replies = replies_;
-    result.all_written = written_;
-    return result;
-  }
-
- private:
-  const std::unique_ptr<TestService::Stub> stub_;
-  grpc::ClientContext context_;
-  Request request_;
-  Reply reply_;
-  std::vector<std::string> replies_;
-  bool written_ = false;
-  Slot<grpc::Status> done_;
-};
 
 ATTEMPTS_TEST_F(StreamRetryFixture, EagerReactorsAreRetriedCorkedOrNot) {
   policy().breaker.enabled = false;
