@@ -140,6 +140,9 @@ grpc::Status RunStream(Streams::Stub& stub, Kind kind, Row row,
     }
     case Kind::kPingPong: {
       const auto stream = stub.Both(&context);
+      // A small one, that is there to be sent again.
+      stream->Write(Chunk());
+      stream->Read(&received);
       for (int i = 0; i < order.messages(); ++i) {
         stream->Write(sent);
         stream->Read(&received);
@@ -161,8 +164,8 @@ void StreamsUntilDone(benchmark::State& state, Kind kind, Row row, int size) {
   for (auto _ : state) {
     const grpc::Status status = RunStream(*stub, kind, row, order, sent);
     if (!status.ok()) {
-      state.SkipWithError(status.error_message().c_str());
-      return;
+      std::cerr << status.error_message() << "\n";
+      std::abort();
     }
   }
   state.SetItemsProcessed(state.iterations() * order.messages());
@@ -173,6 +176,8 @@ void RegisterAll() {
     for (const int size : {64, 64 * 1024}) {
       for (const Row row :
            {Row::kBare, Row::kObserved, Row::kRetried, Row::kSecondAttempt}) {
+        // Has sent more than is kept before it hears of the failure.
+        if (row == Row::kSecondAttempt && kind == Kind::kUp) continue;
         const std::string name =
             absl::StrFormat("%s/%d/%s", kKinds[static_cast<int>(kind)], size,
                             kRows[static_cast<int>(row)]);
