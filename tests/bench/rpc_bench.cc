@@ -6,26 +6,19 @@
 
 #include <atomic>
 #include <cstdint>
-#include <cstdlib>
-#include <iostream>
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/synchronization/notification.h"
 #include "benchmark/benchmark.h"
 #include "grpc_breaker/admin/v1/admin.grpc.pb.h"
-#include "grpc_breaker/channel.h"
 #include "grpcpp/completion_queue.h"
-#include "grpcpp/create_channel.h"
-#include "grpcpp/server.h"
-#include "grpcpp/server_builder.h"
+#include "tests/bench/bench_util.h"
 
-namespace grpc_breaker {
+namespace grpc_breaker::bench {
 namespace {
 
 class EchoService final : public admin::v1::CircuitBreakerAdmin::Service {
@@ -40,40 +33,12 @@ class EchoService final : public admin::v1::CircuitBreakerAdmin::Service {
   }
 };
 
-// Runs until the process ends.
-const std::string& ServerAddress() {
-  static const std::string* const address = [] {
-    int port = 0;
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
-                             &port);
-    builder.RegisterService(new EchoService);
-    builder.BuildAndStart().release();
-    return new std::string("127.0.0.1:" + std::to_string(port));
-  }();
-  return *address;
-}
+const std::string& Address() { return ServerAddress<EchoService>(); }
 
-// Channels to one address share connections, unless they have a pool each.
-grpc::ChannelArguments OwnConnection() {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return arguments;
-}
-
-std::shared_ptr<grpc::Channel> ChannelUnder(Policy policy) {
+std::shared_ptr<grpc::Channel> Under(Policy policy) {
   Options options;
-  options.directory = nullptr;
-  options.services["/grpc_breaker.admin.v1.CircuitBreakerAdmin/"] =
-      std::move(policy);
-  auto channel =
-      CreateChannel(ServerAddress(), grpc::InsecureChannelCredentials(),
-                    std::move(options), OwnConnection());
-  if (!channel.ok()) {
-    std::cerr << channel.status() << "\n";
-    std::abort();
-  }
-  return *std::move(channel);
+  options.Service<admin::v1::CircuitBreakerAdmin>() = std::move(policy);
+  return ChannelUnder(std::move(options), Address(), OwnConnection());
 }
 
 // ---- What is attached
@@ -81,8 +46,7 @@ std::shared_ptr<grpc::Channel> ChannelUnder(Policy policy) {
 using MakeChannel = std::shared_ptr<grpc::Channel> (*)();
 
 std::shared_ptr<grpc::Channel> Bare() {
-  return grpc::CreateCustomChannel(
-      ServerAddress(), grpc::InsecureChannelCredentials(), OwnConnection());
+  return BareChannel(Address(), OwnConnection());
 }
 
 std::shared_ptr<grpc::Channel> GrpcRetryPolicy() {
@@ -92,32 +56,29 @@ std::shared_ptr<grpc::Channel> GrpcRetryPolicy() {
     "retryPolicy": {"maxAttempts": 4, "initialBackoff": "1s",
       "maxBackoff": "60s", "backoffMultiplier": 2,
       "retryableStatusCodes": ["UNAVAILABLE"]}}]})json");
-  return grpc::CreateCustomChannel(
-      ServerAddress(), grpc::InsecureChannelCredentials(), arguments);
+  return BareChannel(Address(), arguments);
 }
 
 std::shared_ptr<grpc::Channel> BreakerOnly() {
   Policy policy;
   policy.retry.max_retries = 0;
-  return ChannelUnder(policy);
+  return Under(policy);
 }
 
-std::shared_ptr<grpc::Channel> BreakerAndRetry() {
-  return ChannelUnder(Policy());
-}
+std::shared_ptr<grpc::Channel> BreakerAndRetry() { return Under(Policy()); }
 
 // With a limit per attempt, which the application's own call cannot have.
 std::shared_ptr<grpc::Channel> Hijacked() {
   Policy policy;
   policy.attempt_timeout = absl::Hours(1);
-  return ChannelUnder(policy);
+  return Under(policy);
 }
 
 std::shared_ptr<grpc::Channel> Open() {
   Policy policy;
   policy.retry.max_retries = 0;
   policy.breaker.consecutive_failures = 1;
-  std::shared_ptr<grpc::Channel> channel = ChannelUnder(policy);
+  std::shared_ptr<grpc::Channel> channel = Under(policy);
   const auto stub = admin::v1::CircuitBreakerAdmin::NewStub(channel);
   admin::v1::GetBreakerRequest request;
   request.set_method("fail");
@@ -265,49 +226,12 @@ void RegisterAll() {
       ->UseRealTime();
 }
 
-// Adds, after the usual table, each row's median as a ratio to that of Bare
-// with the same caller.
-class RatioReporter final : public benchmark::ConsoleReporter {
- public:
-  void ReportRuns(const std::vector<Run>& runs) override {
-    ConsoleReporter::ReportRuns(runs);
-    for (const Run& run : runs) {
-      if (run.run_type == Run::RT_Aggregate && run.aggregate_name == "median") {
-        medians_[run.run_name.function_name] = run.GetAdjustedRealTime();
-      }
-    }
-  }
-
-  void Finalize() override {
-    std::cout << "\nMedian time of a call, as a ratio to Bare:\n";
-    for (const auto& [name, median] : medians_) {
-      const std::string caller = name.substr(0, name.find('/'));
-      std::cout << absl::StrFormat("  %-24s %.3f\n", name,
-                                   median / medians_[caller + "/Bare"]);
-    }
-  }
-
- private:
-  std::map<std::string, double> medians_;
-};
-
 }  // namespace
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::bench
 
 int main(int argc, char** argv) {
-  // Many short rounds in random order, so that a change of the machine's mood
-  // meets all rows.
-  std::vector<std::string> defaults = {
-      argv[0], "--benchmark_enable_random_interleaving=true",
-      "--benchmark_repetitions=25", "--benchmark_min_time=0.2",
-      "--benchmark_report_aggregates_only=true"};
-  std::vector<char*> arguments;
-  for (std::string& argument : defaults) arguments.push_back(argument.data());
-  arguments.insert(arguments.end(), argv + 1, argv + argc);
-  int count = static_cast<int>(arguments.size());
-  benchmark::Initialize(&count, arguments.data());
-  if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 2;
-  grpc_breaker::RatioReporter reporter;
-  grpc_breaker::RegisterAll();
-  benchmark::RunSpecifiedBenchmarks(&reporter);
+  grpc_breaker::bench::RegisterAll();
+  grpc_breaker::bench::RatioReporter reporter("Median time of a call",
+                                              /*inverse=*/false);
+  return grpc_breaker::bench::RunInRounds(argc, argv, 25, 0.2, reporter);
 }

@@ -5,21 +5,14 @@
 
 #include <cstdlib>
 #include <iostream>
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "benchmark/benchmark.h"
-#include "grpc_breaker/channel.h"
-#include "grpcpp/create_channel.h"
-#include "grpcpp/server.h"
-#include "grpcpp/server_builder.h"
 #include "stream_bench.grpc.pb.h"
+#include "tests/bench/bench_util.h"
 
 namespace grpc_breaker::bench {
 namespace {
@@ -66,55 +59,25 @@ class StreamService final : public Streams::Service {
   }
 };
 
-// Runs until the process ends.
-const std::string& ServerAddress() {
-  static const std::string* const address = [] {
-    int port = 0;
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
-                             &port);
-    builder.RegisterService(new StreamService);
-    builder.BuildAndStart().release();
-    return new std::string("127.0.0.1:" + std::to_string(port));
-  }();
-  return *address;
-}
-
-// Channels to one address share connections, unless they have a pool each.
-grpc::ChannelArguments OwnConnection() {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  // Of the core's own, for the server to see which attempt it is.
-  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  return arguments;
-}
-
 // What is attached to a channel.
 enum class Row { kBare, kObserved, kRetried, kSecondAttempt };
 constexpr const char* kRows[] = {"Bare", "Observed", "Retried",
                                  "SecondAttempt"};
 
 std::shared_ptr<grpc::Channel> ChannelFor(Row row) {
-  if (row == Row::kBare) {
-    return grpc::CreateCustomChannel(
-        ServerAddress(), grpc::InsecureChannelCredentials(), OwnConnection());
-  }
+  const std::string& address = ServerAddress<StreamService>();
+  grpc::ChannelArguments arguments = OwnConnection();
+  // Of the core's own, for the server to see which attempt it is.
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  if (row == Row::kBare) return BareChannel(address, arguments);
   Options options;
-  options.directory = nullptr;
   Policy& policy = options.Service<Streams>();
   policy.idempotency = Idempotency::kRepeatable;
   policy.stream_retry.enabled = row != Row::kObserved;
   policy.retry.base_delay = absl::Nanoseconds(1);
   // Half of all attempts fail there.
   policy.breaker.enabled = row != Row::kSecondAttempt;
-  auto channel =
-      CreateChannel(ServerAddress(), grpc::InsecureChannelCredentials(),
-                    std::move(options), OwnConnection());
-  if (!channel.ok()) {
-    std::cerr << channel.status() << "\n";
-    std::abort();
-  }
-  return *std::move(channel);
+  return ChannelUnder(std::move(options), address, arguments);
 }
 
 enum class Kind { kDown, kUp, kPingPong };
@@ -191,49 +154,12 @@ void RegisterAll() {
   }
 }
 
-// Adds, after the usual table, messages per second as a ratio to Bare's.
-class RatioReporter final : public benchmark::ConsoleReporter {
- public:
-  void ReportRuns(const std::vector<Run>& runs) override {
-    ConsoleReporter::ReportRuns(runs);
-    for (const Run& run : runs) {
-      if (run.run_type == Run::RT_Aggregate && run.aggregate_name == "median") {
-        medians_[run.run_name.function_name] = run.GetAdjustedRealTime();
-      }
-    }
-  }
-
-  void Finalize() override {
-    std::cout << "\nMedian of the messages per second, as a ratio to Bare:\n";
-    for (const auto& [name, median] : medians_) {
-      const std::string bare =
-          absl::StrCat(name.substr(0, name.rfind('/')), "/Bare");
-      std::cout << absl::StrFormat("  %-30s %.3f\n", name,
-                                   medians_[bare] / median);
-    }
-  }
-
- private:
-  std::map<std::string, double> medians_;
-};
-
 }  // namespace
 }  // namespace grpc_breaker::bench
 
 int main(int argc, char** argv) {
-  // Many short rounds in random order, so that a change of the machine's mood
-  // meets all rows.
-  std::vector<std::string> defaults = {
-      argv[0], "--benchmark_enable_random_interleaving=true",
-      "--benchmark_repetitions=15", "--benchmark_min_time=0.1",
-      "--benchmark_report_aggregates_only=true"};
-  std::vector<char*> arguments;
-  for (std::string& argument : defaults) arguments.push_back(argument.data());
-  arguments.insert(arguments.end(), argv + 1, argv + argc);
-  int count = static_cast<int>(arguments.size());
   grpc_breaker::bench::RegisterAll();
-  benchmark::Initialize(&count, arguments.data());
-  if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 2;
-  grpc_breaker::bench::RatioReporter reporter;
-  benchmark::RunSpecifiedBenchmarks(&reporter);
+  grpc_breaker::bench::RatioReporter reporter(
+      "Median of the messages per second", /*inverse=*/true);
+  return grpc_breaker::bench::RunInRounds(argc, argv, 15, 0.1, reporter);
 }

@@ -48,7 +48,7 @@ class GrfcA6Test : public E2eTest,
     Policy& policy = options->services["/grpc_breaker.e2e.TestService/"];
     // Breakers are no business of A6's.
     policy.breaker.enabled = false;
-    if (GetParam().hijacked) policy.attempt_timeout = absl::Hours(100);
+    GoBy(GetParam(), policy);
     auto channel = CreateChannel(target.empty() ? server_.target() : target,
                                  grpc::InsecureChannelCredentials(),
                                  *std::move(options), arguments);

@@ -11,6 +11,7 @@
 #include "gmock/gmock.h"
 #include "grpc_breaker/call_history.h"
 #include "grpc_breaker/grpc_status.h"
+#include "grpc_breaker/registry/status_details.h"
 #include "grpc_breaker/trailing_metadata.h"
 #include "tests/e2e/fixture.h"
 #include "tests/e2e/stream_flavours.h"
@@ -25,22 +26,14 @@ using ::testing::IsEmpty;
 // "UNAVAILABLE;0,OK;1000 SUCCEEDED", or "none".
 std::string Text(const std::optional<CallHistory>& history) {
   if (!history.has_value()) return "none";
-  std::string text;
-  for (const AttemptRecord& attempt : history->attempts) {
-    absl::StrAppend(
-        &text, text.empty() ? "" : ",",
-        absl::StatusCodeToString(static_cast<absl::StatusCode>(attempt.code)),
-        ";", absl::ToInt64Milliseconds(attempt.delay));
-  }
-  return absl::StrCat(text, " ", ToString(history->stopped));
+  return absl::StrCat(internal::AttemptsText(*history), " ",
+                      ToString(history->stopped));
 }
 
 class HistoryTest : public E2eTest,
                     public ::testing::WithParamInterface<UnaryWay> {
  protected:
-  HistoryTest() {
-    if (GetParam().hijacked) policy().attempt_timeout = absl::Hours(100);
-  }
+  HistoryTest() { GoBy(GetParam(), policy()); }
 
   // What the call that was started last tells, when it has ended: by its
   // status and by its context, which tell the same.

@@ -38,6 +38,16 @@ class RecoveryTest : public E2eTest {
   void StopServer() { server_gone_.reset(); }
   void StartServer() { server_gone_.emplace(port_); }
 
+  // By another life of the server.
+  void Reconnect(grpc::Channel& channel) {
+    StopServer();
+    WaitUntil([&] { return channel.GetState(false) != GRPC_CHANNEL_READY; },
+              "the end of the connection");
+    StartServer();
+    WaitUntil([&] { return channel.GetState(false) == GRPC_CHANNEL_READY; },
+              "a new connection");
+  }
+
   BreakerState state() { return Breaker(kUnary).state; }
   static bool Succeeds(const std::shared_ptr<grpc::Channel>& channel) {
     return Call(Flavour::kSync, channel, "hello").status.ok();
@@ -83,20 +93,10 @@ TEST_F(RecoveryTest, BreakerThatOpenedByAnswersWaitsForItsTime) {
   EXPECT_FALSE(Succeeds(channel));
   ASSERT_EQ(state(), BreakerState::kOpen);
 
-  StopServer();
-  WaitUntil([&] { return channel->GetState(false) != GRPC_CHANNEL_READY; },
-            "the end of the connection");
-  StartServer();
-  WaitUntil([&] { return channel->GetState(false) == GRPC_CHANNEL_READY; },
-            "a new connection");
+  Reconnect(*channel);
 
   // What was to come of it would have come by the second new connection.
-  StopServer();
-  WaitUntil([&] { return channel->GetState(false) != GRPC_CHANNEL_READY; },
-            "the end of the connection");
-  StartServer();
-  WaitUntil([&] { return channel->GetState(false) == GRPC_CHANNEL_READY; },
-            "a new connection");
+  Reconnect(*channel);
   EXPECT_EQ(state(), BreakerState::kOpen);
   env_.Advance(policy().breaker.open_duration);
   EXPECT_TRUE(Succeeds(channel));

@@ -26,9 +26,7 @@ using ::testing::Pair;
 class UnaryTest : public E2eTest,
                   public ::testing::WithParamInterface<UnaryWay> {
  protected:
-  UnaryTest() {
-    if (GetParam().hijacked) policy().attempt_timeout = absl::Hours(100);
-  }
+  UnaryTest() { GoBy(GetParam(), policy()); }
 
   Flavour flavour() const { return GetParam().flavour; }
   CallResult CallIt(const std::string& text,

@@ -85,9 +85,7 @@ ATTEMPTS_TEST_F(WireTest, HeadersThatAreTooLargeEndACallOfTheLibrarysOwn) {
 class FailedReplyTest : public WireTest,
                         public ::testing::WithParamInterface<UnaryWay> {
  protected:
-  FailedReplyTest() {
-    if (GetParam().hijacked) policy().attempt_timeout = absl::Hours(100);
-  }
+  FailedReplyTest() { GoBy(GetParam(), policy()); }
 
   static std::string ReplyOf(const std::string& text) {
     Reply reply;
@@ -140,9 +138,7 @@ INSTANTIATE_TEST_SUITE_P(Flavours, FailedReplyTest,
 class BadReplyTest : public WireTest,
                      public ::testing::WithParamInterface<UnaryWay> {
  protected:
-  BadReplyTest() {
-    if (GetParam().hijacked) policy().attempt_timeout = absl::Hours(100);
-  }
+  BadReplyTest() { GoBy(GetParam(), policy()); }
 
   // For a generic stub, any bytes are a reply.
   static std::vector<RawServer::Script> BadReplies() {

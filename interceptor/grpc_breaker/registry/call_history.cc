@@ -28,15 +28,6 @@ std::optional<StopReason> ParseStopReason(absl::string_view text) {
   return std::nullopt;
 }
 
-std::optional<grpc::StatusCode> ParseCode(absl::string_view text) {
-  for (int code = 0; code <= grpc::StatusCode::UNAUTHENTICATED; ++code) {
-    if (absl::StatusCodeToString(static_cast<absl::StatusCode>(code)) == text) {
-      return static_cast<grpc::StatusCode>(code);
-    }
-  }
-  return std::nullopt;
-}
-
 // As AttemptsText writes them.
 std::optional<std::vector<AttemptRecord>> ParseAttempts(
     absl::string_view text) {
@@ -45,7 +36,8 @@ std::optional<std::vector<AttemptRecord>> ParseAttempts(
        absl::StrSplit(text, ',', absl::SkipEmpty())) {
     const std::pair<absl::string_view, absl::string_view> fields =
         absl::StrSplit(part, absl::MaxSplits(';', 1));
-    const std::optional<grpc::StatusCode> code = ParseCode(fields.first);
+    const std::optional<grpc::StatusCode> code =
+        internal::ParseCode(fields.first);
     int64_t milliseconds;
     if (!code.has_value() || !absl::SimpleAtoi(fields.second, &milliseconds)) {
       return std::nullopt;
@@ -137,15 +129,14 @@ void AddHistory(const CallHistory& history, grpc::Status* status) {
   }
   message.set_stopped(std::string(ToString(history.stopped)));
   message.set_process(ThisProcess());
+  google::protobuf::Any* place = nullptr;
   for (google::protobuf::Any& any : *details.mutable_details()) {
     v1::CallHistory before;
-    if (!IsOurs(any, &before)) continue;
-    any.set_value(message.SerializeAsString());
-    *status = MakeStatus(status->error_code(), status->error_message(),
-                         std::move(details));
-    return;
+    if (IsOurs(any, &before)) place = &any;
   }
-  AddDetail(kTypeUrl, message, &details);
+  if (place == nullptr) place = details.add_details();
+  place->set_type_url(std::string(kTypeUrl));
+  place->set_value(message.SerializeAsString());
   *status = MakeStatus(status->error_code(), status->error_message(),
                        std::move(details));
 }

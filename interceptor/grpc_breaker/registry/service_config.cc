@@ -8,7 +8,6 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -17,6 +16,7 @@
 #include "grpc_breaker/registry/linked_protos.h"
 #include "grpc_breaker/registry/method_name.h"
 #include "grpc_breaker/registry/policy_fields.h"
+#include "grpc_breaker/registry/status_details.h"
 
 namespace grpc_breaker::internal {
 namespace {
@@ -96,15 +96,16 @@ std::optional<absl::Duration> ParseDuration(absl::string_view text) {
 
 // The codes of errors, by number or name.
 std::optional<grpc::StatusCode> ParseCode(const Node& node) {
+  if (node.kind() == Value::kStringValue) {
+    const auto code =
+        internal::ParseCode(absl::AsciiStrToUpper(node.value().string_value()));
+    return code != grpc::StatusCode::OK ? code : std::nullopt;
+  }
   for (int code = 1; code <= 16; ++code) {
-    const bool same = node.kind() == Value::kNumberValue
-                          ? node.value().number_value() == code
-                          : node.kind() == Value::kStringValue &&
-                                absl::EqualsIgnoreCase(
-                                    node.value().string_value(),
-                                    absl::StatusCodeToString(
-                                        static_cast<absl::StatusCode>(code)));
-    if (same) return static_cast<grpc::StatusCode>(code);
+    if (node.kind() == Value::kNumberValue &&
+        node.value().number_value() == code) {
+      return static_cast<grpc::StatusCode>(code);
+    }
   }
   return std::nullopt;
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/random/random.h"
+#include "absl/status/status.h"
 
 namespace grpc_breaker::internal {
 
@@ -48,6 +49,15 @@ grpc::Status MakeStatus(grpc::StatusCode code, absl::string_view message,
   details.set_code(code);
   details.set_message(std::string(message));
   return grpc::Status(code, std::string(message), details.SerializeAsString());
+}
+
+std::optional<grpc::StatusCode> ParseCode(absl::string_view name) {
+  for (int code = 0; code <= grpc::StatusCode::UNAUTHENTICATED; ++code) {
+    if (absl::StatusCodeToString(static_cast<absl::StatusCode>(code)) == name) {
+      return static_cast<grpc::StatusCode>(code);
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace grpc_breaker::internal

@@ -7,6 +7,7 @@
 // Thread-safe: pure functions over values.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -43,6 +44,9 @@ grpc::Status MakeStatus(grpc::StatusCode code, absl::string_view message,
 // of this process. Details that do not parse stay as they are.
 GRPC_BREAKER_EXPORT void AddHistory(const CallHistory& history,
                                     grpc::Status* status);
+
+// By its name, such as "UNAVAILABLE"; nothing for any other text.
+std::optional<grpc::StatusCode> ParseCode(absl::string_view name);
 
 // "UNAVAILABLE;0,OK;1000": codes, and the delays before them in milliseconds.
 GRPC_BREAKER_EXPORT std::string AttemptsText(const CallHistory& history);

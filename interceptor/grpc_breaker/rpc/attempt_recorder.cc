@@ -1,6 +1,7 @@
 #include "grpc_breaker/rpc/attempt_recorder.h"
 
 #include "grpc_breaker/base/user_code.h"
+#include "grpc_breaker/retry/recent_latencies.h"
 #include "grpc_breaker/rpc/classify.h"
 
 namespace grpc_breaker::internal {
@@ -22,9 +23,23 @@ AttemptVerdict AttemptRecorder::RecordFailure(CircuitBreaker::Permit& permit,
   return verdict;
 }
 
-void AttemptRecorder::NotifyAttempt(const FinishedAttempt& attempt) const {
+void AttemptRecorder::RecordUnarySuccess(CircuitBreaker::Permit permit,
+                                         const std::string& name,
+                                         const AttemptTimes& times) const {
+  permit.Record(Outcome::kSuccess, times.ended);
+  method_.latencies().Record(times.took(), times.ended);
+  NotifyAttempt(name, times, grpc::Status(), ErrorClass());
+}
+
+void AttemptRecorder::NotifyAttempt(const std::string& name,
+                                    const AttemptTimes& times,
+                                    const grpc::Status& status,
+                                    const ErrorClass& error) const {
   const auto& hook = policy_->on_attempt;
-  if (hook != nullptr) CallUserCode([&] { hook(attempt); });
+  if (hook == nullptr) return;
+  const FinishedAttempt attempt{name,  times.number, status,
+                                error, times.delay,  times.took()};
+  CallUserCode([&] { hook(attempt); });
 }
 
 void AttemptRecorder::NotifyFinalFailure(const FailedCall& call) const {

@@ -8,7 +8,9 @@
 // Thread-safe: it does not change. A permit belongs to one thread at a time.
 
 #include <memory>
+#include <string>
 
+#include "absl/time/time.h"
 #include "grpc_breaker/circuit_breaker.h"
 #include "grpc_breaker/environment.h"
 #include "grpc_breaker/error_class.h"
@@ -24,6 +26,16 @@ namespace grpc_breaker::internal {
 struct AttemptVerdict {
   ErrorClass error;
   Pushback pushback;
+};
+
+// Which attempt of its call one was, and when.
+struct AttemptTimes {
+  int number = 1;
+  absl::Duration delay;  // Before it.
+  MonotonicTime started;
+  MonotonicTime ended;
+
+  absl::Duration took() const { return absl::FromChrono(ended - started); }
 };
 
 class AttemptRecorder {
@@ -48,8 +60,15 @@ class AttemptRecorder {
                                const ErrorOrigin& origin,
                                MonotonicTime now) const;
 
+  // Records an attempt of a unary call of `name` that went well, also among the
+  // method's latencies, and notifies.
+  void RecordUnarySuccess(CircuitBreaker::Permit permit,
+                          const std::string& name,
+                          const AttemptTimes& times) const;
+
   // Calls the hook for attempts, if there is one.
-  void NotifyAttempt(const FinishedAttempt& attempt) const;
+  void NotifyAttempt(const std::string& name, const AttemptTimes& times,
+                     const grpc::Status& status, const ErrorClass& error) const;
 
   // Calls the hook for calls that have failed for good, if there is one.
   void NotifyFinalFailure(const FailedCall& call) const;

@@ -41,6 +41,13 @@ inline bool EndsWithStatus(Batch* batch) {
 // what a server sent under the keys of AddedTrailers.
 grpc::Status TakeStatus(Batch* batch);
 
+// At the same point: that the server said OK, and sent no reply that parses.
+inline bool LacksReply(Batch* batch) {
+  return batch->GetRecvStatus()->ok() &&
+         Has(batch, HookPoint::POST_RECV_MESSAGE) &&
+         batch->GetRecvMessage() == nullptr;
+}
+
 // Whether FillReply can be used for a call with this first batch.
 bool CanFillReply(Batch* batch);
 

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "grpc_breaker/error_origin.h"
 #include "grpc_breaker/grpc_status.h"
@@ -26,11 +27,15 @@ ErrorClass ClassifyAttempt(const Policy& policy, const grpc::Status& status,
   return error;
 }
 
+bool HadHeaders(const grpc::Status& status, grpc::ClientContext& context) {
+  return OriginOf(status, context).server_answered != false &&
+         !HasTrailersOnly(status.error_message(), context);
+}
+
 bool HasInitialMetadata(const grpc::Status& status,
                         grpc::ClientContext& context) {
   return !context.GetServerInitialMetadata().empty() ||
-         (OriginOf(status, context).server_answered != false &&
-          !HasTrailersOnly(status.error_message(), context));
+         HadHeaders(status, context);
 }
 
 Pushback PushbackOf(
@@ -41,6 +46,14 @@ Pushback PushbackOf(
     values.emplace_back(it->second.data(), it->second.size());
   }
   return Pushback::Parse(values);
+}
+
+grpc::Status RejectionAfter(const grpc::Status& rejection,
+                            const grpc::Status& last) {
+  return grpc::Status(rejection.error_code(),
+                      absl::StrCat(rejection.error_message(),
+                                   "; last error: ", last.error_message()),
+                      rejection.error_details());
 }
 
 StopReason StopReasonOf(RetryDecision::Verdict verdict) {

@@ -23,14 +23,21 @@ namespace grpc_breaker::internal {
 ErrorClass ClassifyAttempt(const Policy& policy, const grpc::Status& status,
                            grpc::ClientContext& context, ErrorOrigin origin);
 
-// Whether the server's initial metadata came to the call of `context`, which is
-// over with `status`, as far as that is known.
+// Whether the server's headers came to the call of `context`, which is over
+// with `status`, as far as that is known afterwards.
+bool HadHeaders(const grpc::Status& status, grpc::ClientContext& context);
+// The same where the call received initial metadata, which tell as well.
 bool HasInitialMetadata(const grpc::Status& status,
                         grpc::ClientContext& context);
 
 // From an attempt's trailing metadata.
 Pushback PushbackOf(
     const std::multimap<grpc::string_ref, grpc::string_ref>& trailers);
+
+// That of a call which a breaker refused, after attempts of which the last one
+// failed with `last`.
+grpc::Status RejectionAfter(const grpc::Status& rejection,
+                            const grpc::Status& last);
 
 // Why there is no further attempt; kExhausted for kRetry.
 StopReason StopReasonOf(RetryDecision::Verdict verdict);

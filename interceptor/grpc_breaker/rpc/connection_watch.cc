@@ -26,6 +26,8 @@ void ConnectionWatch::OnTransition(const BreakerTransition& transition) {
 }
 
 void ConnectionWatch::WatchIfOpen() {
+  // First what costs nothing: a whole channel's breakers may open at once.
+  if (watching_.load()) return;
   const std::shared_ptr<grpc::Channel> channel = channel_.lock();
   if (channel == nullptr || !AnyOpen() || watching_.exchange(true)) return;
   self_ = shared_from_this();

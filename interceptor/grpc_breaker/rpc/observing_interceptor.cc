@@ -184,8 +184,7 @@ StopReason ObservingInterceptor::Record(grpc::Status& status, bool cancelled,
   const MonotonicTime now = call_.environment().Now();
   ErrorOrigin origin;
   origin.cancelled_by_caller = cancelled;
-  origin.bad_reply = status.ok() && Has(batch, HookPoint::POST_RECV_MESSAGE) &&
-                     batch->GetRecvMessage() == nullptr;
+  origin.bad_reply = LacksReply(batch);
   if (origin.bad_reply) status = NoMessageReturned();
   CircuitBreaker::Permit permit;
   std::optional<MonotonicTime> answered;
@@ -210,11 +209,8 @@ StopReason ObservingInterceptor::Record(grpc::Status& status, bool cancelled,
     if (answered.has_value()) permit.NoteResponse(*answered);
     permit.Record(Outcome::kSuccess, now);
   }
-  if (call_.policy().on_attempt != nullptr) {
-    call_.recorder.NotifyAttempt({call_.name, 1, status, error,
-                                  absl::ZeroDuration(),
-                                  absl::FromChrono(now - started_)});
-  }
+  call_.recorder.NotifyAttempt(
+      call_.name, {1, absl::ZeroDuration(), started_, now}, status, error);
   if (cancelled) return StopReason::kCancelled;
   return error.retryable ? StopReason::kExhausted : StopReason::kNotRetryable;
 }

@@ -134,22 +134,16 @@ std::optional<AttemptVerdict> StreamCall::Record(
     const grpc::Status failure = lacks_reply ? NoMessageReturned() : status;
     AttemptVerdict verdict = info_.recorder.RecordFailure(
         permit, failure, context, trailers, origin, now);
-    NotifyAttempt(failure, verdict.error, absl::FromChrono(now - started));
+    info_.recorder.NotifyAttempt(info_.name, {attempts_, delay_, started, now},
+                                 failure, verdict.error);
     return verdict;
   }
   if (info_.type == Type::CLIENT_STREAMING) metadata_at = started;
   if (metadata_at.has_value()) permit.NoteResponse(*metadata_at);
   permit.Record(Outcome::kSuccess, now);
-  NotifyAttempt(status, ErrorClass(), absl::FromChrono(now - started));
+  info_.recorder.NotifyAttempt(info_.name, {attempts_, delay_, started, now},
+                               status, ErrorClass());
   return std::nullopt;
-}
-
-void StreamCall::NotifyAttempt(const grpc::Status& status,
-                               const ErrorClass& error,
-                               absl::Duration took) const {
-  if (info_.policy().on_attempt == nullptr) return;
-  info_.recorder.NotifyAttempt(
-      {info_.name, attempts_, status, error, delay_, took});
 }
 
 void StreamCall::Wait(absl::Duration delay, MonotonicTime now, Next next) {
@@ -198,8 +192,9 @@ void StreamCall::Try(Next next) {
   if (!permit.admitted()) {
     const Rejection rejection = permit.rejection();
     result_.trailers.AddRejection(rejection);
-    return Finish(RejectionStatus(rejection), StopReason::kBreakerOpen,
-                  std::move(next));
+    return Finish(RejectionAfter(MakeRejectionStatus(info_.name, rejection),
+                                 last_status_),
+                  StopReason::kBreakerOpen, std::move(next));
   }
   std::shared_ptr<StreamAttempt> attempt = MakeAttempt();
   bool cancelled;
@@ -234,14 +229,6 @@ std::shared_ptr<StreamAttempt> StreamCall::MakeAttempt() {
   AttemptScope scope(info_.channel.get(), &attempt->context());
   attempt->SetUp(*stub_, info_.name, *first_);
   return attempt;
-}
-
-grpc::Status StreamCall::RejectionStatus(const Rejection& rejection) const {
-  const grpc::Status status = MakeRejectionStatus(info_.name, rejection);
-  return grpc::Status(status.error_code(),
-                      absl::StrCat(status.error_message(), "; last error: ",
-                                   last_status_.error_message()),
-                      status.error_details());
 }
 
 void StreamCall::Finish(grpc::Status status, StopReason stopped, Next next) {

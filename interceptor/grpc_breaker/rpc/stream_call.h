@@ -99,9 +99,6 @@ class StreamCall final : public std::enable_shared_from_this<StreamCall> {
   void Try(Next next) ABSL_LOCKS_EXCLUDED(mutex_);
   std::shared_ptr<StreamAttempt> MakeAttempt();
   void StartTimeout(MonotonicTime now);
-  grpc::Status RejectionStatus(const Rejection& rejection) const;
-  void NotifyAttempt(const grpc::Status& status, const ErrorClass& error,
-                     absl::Duration took) const;
   void Finish(grpc::Status status, StopReason stopped, Next next);
 
   const CallInfo info_;

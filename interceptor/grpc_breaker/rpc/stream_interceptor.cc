@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "grpc_breaker/error_origin.h"
 #include "grpc_breaker/mutex_lock.h"
 #include "grpc_breaker/registry/wire_status.h"
 #include "grpc_breaker/rpc/classify.h"
@@ -38,7 +37,7 @@ void StreamInterceptor::Intercept(Batch* batch) {
       break;
   }
   const StreamBatch stream_batch(batch);
-  if (!stream_batch.known()) return RunNatively(batch);
+  if (!stream_batch.known()) return GoNative().Intercept(batch);
   stream_batch.has_run() ? After(stream_batch) : Before(stream_batch);
 }
 
@@ -50,12 +49,12 @@ void StreamInterceptor::Cancel() {
   }
 }
 
-void StreamInterceptor::RunNatively(Batch* batch) {
+ObservingInterceptor& StreamInterceptor::GoNative() {
   native_ = std::make_unique<ObservingInterceptor>(info());
   mode_.store(Mode::kNative, std::memory_order_release);
   // A cancellation before this is seen here, and one after it sees native_.
   if (call_->cancelled()) native_->OnCancel();
-  native_->Intercept(batch);
+  return *native_;
 }
 
 void StreamInterceptor::Refuse(CircuitBreaker::Permit permit, Batch* batch) {
@@ -64,10 +63,7 @@ void StreamInterceptor::Refuse(CircuitBreaker::Permit permit, Batch* batch) {
     MutexLock lock(mutex_);
     corked = !operations_.empty();
   }
-  native_ = std::make_unique<ObservingInterceptor>(info());
-  mode_.store(Mode::kNative, std::memory_order_release);
-  if (call_->cancelled()) native_->OnCancel();
-  native_->Refuse(std::move(permit), corked, batch);
+  GoNative().Refuse(std::move(permit), corked, batch);
 }
 
 void StreamInterceptor::Pass(Batch* batch) {
@@ -77,14 +73,8 @@ void StreamInterceptor::Pass(Batch* batch) {
     call_->NoteMessage();
   }
   if (Has(batch, HookPoint::POST_RECV_STATUS)) {
-    NormalizeReceived(batch->GetRecvStatus());
-    AddedTrailers::EraseFrom(batch->GetRecvTrailingMetadata());
-    const bool lacks_reply = batch->GetRecvStatus()->ok() &&
-                             Has(batch, HookPoint::POST_RECV_MESSAGE) &&
-                             batch->GetRecvMessage() == nullptr;
-    call_->EndAttempt(*batch->GetRecvStatus(),
-                      *batch->GetRecvTrailingMetadata(), lacks_reply,
-                      /*committed=*/true, [](auto) {});
+    call_->EndAttempt(TakeStatus(batch), *batch->GetRecvTrailingMetadata(),
+                      LacksReply(batch), /*committed=*/true, [](auto) {});
     *batch->GetRecvStatus() = call_->result().status;
     call_->result().trailers.AppendTo(batch->GetRecvTrailingMetadata());
   }
@@ -125,7 +115,7 @@ const std::shared_ptr<StreamAttempt>& StreamInterceptor::First(
 bool StreamInterceptor::Start(const StreamBatch& batch) {
   // One that had no chance is not counted.
   if (!batch.KnowsOk() || Deadline::Of(info().context).passed()) {
-    RunNatively(batch.batch());
+    GoNative().Intercept(batch.batch());
     return false;
   }
   std::shared_ptr<StreamAttempt> first;
@@ -284,10 +274,7 @@ void StreamInterceptor::OnRun(Operation& operation) {
   if (operation.ends && EndsBeforeItBegan()) return Tell(operation);
   if (operation.ends) {
     NormalizeReceived(batch->GetRecvStatus());
-    const grpc::Status status = *batch->GetRecvStatus();
-    return OnEnd(operation, status,
-                 status.ok() && Has(batch, HookPoint::POST_RECV_MESSAGE) &&
-                     batch->GetRecvMessage() == nullptr);
+    return OnEnd(operation, *batch->GetRecvStatus(), LacksReply(batch));
   }
   Succeeded(operation) ? Tell(operation) : OnFailed(operation);
 }
@@ -446,8 +433,7 @@ bool StreamInterceptor::HeadersCame(const grpc::Status& status,
        !info().context.GetServerInitialMetadata().empty())) {
     return true;
   }
-  return OriginOf(status, attempt.context()).server_answered != false &&
-         !HasTrailersOnly(status.error_message(), attempt.context());
+  return HadHeaders(status, attempt.context());
 }
 
 // --- Another attempt ---

@@ -111,7 +111,8 @@ class StreamInterceptor final : public grpc::experimental::Interceptor {
   }
 
   void Cancel();
-  void RunNatively(Batch* batch);
+  // From now on.
+  ObservingInterceptor& GoNative();
   void Refuse(CircuitBreaker::Permit permit, Batch* batch);
   void Pass(Batch* batch);
 

@@ -117,23 +117,15 @@ void UnaryCall::WhenDone(Waiter waiter) {
 
 void UnaryCall::Cancel() {
   std::shared_ptr<Attempt> attempt;
-  std::shared_ptr<ParentWatch> watch;
-  bool ended_backoff;
+  std::shared_ptr<BackoffWait> wait;
   {
     MutexLock lock(mutex_);
     cancelled_ = true;
     attempt = attempt_;
-    ended_backoff = EndBackoff(&watch);
+    wait = wait_;
   }
   if (attempt != nullptr) attempt->Cancel();
-  if (watch != nullptr) watch->Stop();
-  if (ended_backoff) {
-    // Never inside this call, as an environment that a test moves by hand
-    // would.
-    Environment::Default().Run([self = shared_from_this()] {
-      self->Finish(StopReason::kCancelled, Cancelled());
-    });
-  }
+  if (wait != nullptr) wait->Cancel();
 }
 
 void UnaryCall::Try(bool waits) {
@@ -215,10 +207,7 @@ void UnaryCall::OnRejected(const Rejection& rejection, MonotonicTime now) {
   rejection_ = rejection;
   grpc::Status status = MakeRejectionStatus(info_.name, rejection);
   if (attempts_ > 0) {
-    status = grpc::Status(status.error_code(),
-                          absl::StrCat(status.error_message(), "; last error: ",
-                                       last_status_.error_message()),
-                          status.error_details());
+    status = RejectionAfter(status, last_status_);
   }
   Finish(StopReason::kBreakerOpen, std::move(status));
 }
@@ -258,7 +247,7 @@ void UnaryCall::OnFailure(const grpc::Status& status,
   const AttemptVerdict verdict = info_.recorder.RecordFailure(
       permit, status, context, trailers, origin, attempt_ended_);
   history_.attempts.push_back({status.error_code(), attempt_delay_});
-  NotifyAttempt(status, verdict.error);
+  info_.recorder.NotifyAttempt(info_.name, times(), status, verdict.error);
   if (origin.cancelled_by_caller) {
     return Finish(StopReason::kCancelled, Cancelled());
   }
@@ -279,20 +268,10 @@ void UnaryCall::ExpectRecentMedian() {
                                    .value_or(absl::ZeroDuration()));
 }
 
-void UnaryCall::NotifyAttempt(const grpc::Status& status,
-                              const ErrorClass& error) const {
-  if (info_.policy().on_attempt == nullptr) return;
-  info_.recorder.NotifyAttempt(
-      {info_.name, attempts_, status, error, attempt_delay_,
-       absl::FromChrono(attempt_ended_ - attempt_started_)});
-}
-
 void UnaryCall::AcceptReply() {
   if (!permit_.admitted()) return;
-  std::exchange(permit_, {}).Record(Outcome::kSuccess, attempt_ended_);
-  info_.method().latencies().Record(
-      absl::FromChrono(attempt_ended_ - attempt_started_), attempt_ended_);
-  NotifyAttempt(grpc::Status(), ErrorClass());
+  info_.recorder.RecordUnarySuccess(std::exchange(permit_, {}), info_.name,
+                                    times());
   retry_->Next(ErrorClass(), Pushback(), attempt_ended_, deadline_);
 }
 
@@ -309,7 +288,8 @@ UnaryResult UnaryCall::RefuseReply() {
       origin, attempt_ended_);
   result.history.attempts.back().code = result.status.error_code();
   result.history.stopped = StopReason::kNotRetryable;
-  NotifyAttempt(result.status, verdict.error);
+  info_.recorder.NotifyAttempt(info_.name, times(), result.status,
+                               verdict.error);
   OnFinalFailure(&result);
   return result;
 }
@@ -326,93 +306,40 @@ UnaryCall::Ending UnaryCall::ending() const {
 
 void UnaryCall::Wait(absl::Duration delay, MonotonicTime now) {
   waited_ += delay;
-  uint64_t backoff;
-  {
-    MutexLock lock(mutex_);
-    backoff = ++backoffs_;
-    parent_end_.reset();
-  }
-  // Before the timer: until that is set, the application's call cannot end, and
-  // its channel is there.
-  std::shared_ptr<ParentWatch> watch = WatchParent(backoff);
-  bool cancelled;
-  std::optional<grpc_status_code> parent_end;
-  {
-    MutexLock lock(mutex_);
-    cancelled = cancelled_;
-    parent_end = parent_end_;
-    if (!cancelled && !parent_end.has_value()) {
-      backoff_ = backoff;
-      parent_watch_ = std::move(watch);
-      timer_ =
-          environment_.RunAt(TimeAfter(now, delay),
-                             [self = shared_from_this()] { self->OnTimer(); });
-      return;
-    }
-  }
-  if (watch != nullptr) watch->Stop();
-  if (cancelled) return Finish(StopReason::kCancelled, Cancelled());
-  FinishWithParent(*parent_end);
-}
-
-std::shared_ptr<ParentWatch> UnaryCall::WatchParent(uint64_t backoff) {
-  if (request_->settings.parent() == nullptr ||
-      request_->core_channel == nullptr) {
-    return nullptr;
-  }
-  return ParentWatch::Start(
-      info_.channel->attempts, request_->core_channel, request_->settings,
-      [self = shared_from_this(), backoff](grpc_status_code code) {
-        self->OnParentEnded(backoff, code);
-      });
-}
-
-void UnaryCall::OnParentEnded(uint64_t backoff, grpc_status_code code) {
-  std::shared_ptr<ParentWatch> watch;
-  {
-    MutexLock lock(mutex_);
-    if (backoff_ != backoff) {
-      if (backoffs_ == backoff) parent_end_ = code;  // It has not begun.
-      return;
-    }
-    if (!EndBackoff(&watch)) return;
-  }
-  FinishWithParent(code);
-}
-
-// As a native call ends.
-void UnaryCall::FinishWithParent(grpc_status_code code) {
-  if (code == GRPC_STATUS_DEADLINE_EXCEEDED) {
-    Finish(StopReason::kDeadline, DeadlineExceeded());
-  } else {
-    Finish(StopReason::kCancelled, Cancelled());
-  }
-}
-
-bool UnaryCall::EndBackoff(std::shared_ptr<ParentWatch>* watch) {
-  // If the timer cannot be stopped any more, OnTimer goes on.
-  if (timer_ == Environment::kNoTimer ||
-      !environment_.Cancel(std::exchange(timer_, Environment::kNoTimer))) {
-    return false;
-  }
-  backoff_ = 0;
-  *watch = std::move(parent_watch_);
-  return true;
-}
-
-void UnaryCall::OnTimer() {
-  std::shared_ptr<ParentWatch> watch;
+  auto wait = std::make_shared<BackoffWait>(environment_);
   bool cancelled;
   {
     MutexLock lock(mutex_);
-    timer_ = Environment::kNoTimer;
-    backoff_ = 0;
-    watch = std::move(parent_watch_);
+    cancelled = cancelled_;
+    wait_ = wait;
+  }
+  if (cancelled) wait->Cancel();
+  // The application's call cannot end inside this, and its channel is there.
+  wait->Start(TimeAfter(now, delay), info_.channel->attempts,
+              request_->core_channel, request_->settings,
+              [self = shared_from_this()](BackoffWait::End end) {
+                self->OnWaited(end);
+              });
+}
+
+void UnaryCall::OnWaited(BackoffWait::End end) {
+  bool cancelled;
+  {
+    MutexLock lock(mutex_);
+    wait_ = nullptr;
     cancelled = cancelled_;
   }
-  if (watch != nullptr) watch->Stop();
-  if (cancelled) return Finish(StopReason::kCancelled, Cancelled());
-  Try();
+  switch (end) {
+    case BackoffWait::End::kOver:
+      if (!cancelled) return Try();
+      break;
+    case BackoffWait::End::kParentExpired:
+      return Finish(StopReason::kDeadline, DeadlineExceeded());
+    case BackoffWait::End::kCancelled:
+    case BackoffWait::End::kParentCancelled:
+      break;
+  }
+  Finish(StopReason::kCancelled, Cancelled());
 }
 
 void UnaryCall::Finish(StopReason stopped, grpc::Status status) {

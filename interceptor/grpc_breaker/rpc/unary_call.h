@@ -36,11 +36,11 @@
 #include "grpc_breaker/rpc/added_trailers.h"
 #include "grpc_breaker/rpc/attempt.h"
 #include "grpc_breaker/rpc/attempt_recorder.h"
+#include "grpc_breaker/rpc/backoff_wait.h"
 #include "grpc_breaker/rpc/call_info.h"
 #include "grpc_breaker/rpc/channel_context.h"
 #include "grpc_breaker/rpc/context_access.h"
 #include "grpc_breaker/rpc/deadline.h"
-#include "grpc_breaker/rpc/parent_watch.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/status.h"
@@ -140,22 +140,15 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
   void OnAttemptDone() ABSL_LOCKS_EXCLUDED(mutex_);
   // For a decision on whether another attempt ends before the deadline.
   void ExpectRecentMedian();
-  void NotifyAttempt(const grpc::Status& status, const ErrorClass& error) const;
+  AttemptTimes times() const {
+    return {attempts_, attempt_delay_, attempt_started_, attempt_ended_};
+  }
   void OnFailure(const grpc::Status& status, grpc::ClientContext& context,
                  const ReceivedMetadata& trailers, const ErrorOrigin& origin)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void Wait(absl::Duration delay, MonotonicTime now)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // Null if no parent can end the backoff.
-  std::shared_ptr<ParentWatch> WatchParent(uint64_t backoff);
-  void OnParentEnded(uint64_t backoff, grpc_status_code code)
-      ABSL_LOCKS_EXCLUDED(mutex_);
-  void FinishWithParent(grpc_status_code code);
-  void OnTimer() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Takes the backoff from the timer. False if there is none, or no longer. The
-  // watch, if any, remains to be stopped.
-  bool EndBackoff(std::shared_ptr<ParentWatch>* watch)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OnWaited(BackoffWait::End end) ABSL_LOCKS_EXCLUDED(mutex_);
   void Finish(StopReason stopped, grpc::Status status)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void OnFinalFailure(UnaryResult* result);
@@ -190,13 +183,7 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
   // What Cancel has to stop: an attempt, or a backoff.
   std::shared_ptr<Attempt> attempt_ ABSL_GUARDED_BY(mutex_);
-  Environment::TimerId timer_ ABSL_GUARDED_BY(mutex_) = Environment::kNoTimer;
-  uint64_t backoffs_ ABSL_GUARDED_BY(mutex_) = 0;
-  // The number of the one under way, or 0.
-  uint64_t backoff_ ABSL_GUARDED_BY(mutex_) = 0;
-  // Of a parent that ended before the last backoff began.
-  std::optional<grpc_status_code> parent_end_ ABSL_GUARDED_BY(mutex_);
-  std::shared_ptr<ParentWatch> parent_watch_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<BackoffWait> wait_ ABSL_GUARDED_BY(mutex_);
   bool done_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<Waiter> waiters_ ABSL_GUARDED_BY(mutex_);
   UnaryResult result_ ABSL_GUARDED_BY(mutex_);

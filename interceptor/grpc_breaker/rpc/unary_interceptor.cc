@@ -6,7 +6,6 @@
 #include "grpc_breaker/error_origin.h"
 #include "grpc_breaker/grpc_status.h"
 #include "grpc_breaker/registry/status_details.h"
-#include "grpc_breaker/retry/recent_latencies.h"
 #include "grpc_breaker/rpc/classify.h"
 #include "grpc_breaker/rpc/context_access.h"
 #include "grpc_breaker/rpc/deadline.h"
@@ -95,29 +94,25 @@ void UnaryInterceptor::StartNatively(Batch* batch) {
 // May end the call, and with it this interceptor.
 void UnaryInterceptor::FinishNatively(Batch* batch) {
   const MonotonicTime now = info_.environment().Now();
-  NativeAttempt first{
-      TakeStatus(batch),    info_.context, batch->GetRecvTrailingMetadata(),
-      std::move(permit_),   started_,      now,
-      /*lacks_reply=*/false};
-  if (first.status.ok()) {
-    first.lacks_reply = batch->GetRecvMessage() == nullptr;
-    if (!first.lacks_reply) {
-      const absl::Duration took = absl::FromChrono(now - started_);
-      first.permit.Record(Outcome::kSuccess, now);
-      info_.method().latencies().Record(took, now);
-      if (info_.policy().on_attempt != nullptr) {
-        info_.recorder.NotifyAttempt({info_.name, 1, first.status, ErrorClass(),
-                                      absl::ZeroDuration(), took});
-      }
-      if (RetryBudget* budget = info_.method().retry_budget()) {
-        budget->RecordCall(info_.environment());
-        budget->RecordSuccess();
-      }
-      return batch->Proceed();
+  grpc::Status status = TakeStatus(batch);
+  const bool lacks_reply = LacksReply(batch);
+  if (status.ok() && !lacks_reply) {
+    info_.recorder.RecordUnarySuccess(std::move(permit_), info_.name,
+                                      {1, absl::ZeroDuration(), started_, now});
+    if (RetryBudget* budget = info_.method().retry_budget()) {
+      budget->RecordCall(info_.environment());
+      budget->RecordSuccess();
     }
-    first.status = NoMessageReturned();
+    return batch->Proceed();
+  }
+  if (lacks_reply) {
+    status = NoMessageReturned();
     FinishOk(batch);
   }
+  NativeAttempt first{
+      std::move(status),  info_.context, batch->GetRecvTrailingMetadata(),
+      std::move(permit_), started_,      now,
+      lacks_reply};
   MakeCall().StartAfter(std::move(first), batch->GetInterceptedChannel(),
                         RequestOf(std::move(request_), std::move(metadata_)));
   call_owner_->WhenDone([this, batch] { Deliver(batch); });
