@@ -120,6 +120,14 @@ TEST(PolicyMessageTest, HasEachFieldOfTheRetryOptionsInAFieldOfItsOwn) {
   ExpectAFieldForEachField(policy, policy.retry, part);
 }
 
+TEST(PolicyMessageTest, HasEachFieldOfTheHedgingOptionsInAFieldOfItsOwn) {
+  Policy policy;
+  const auto part = [](const config::v1::Policy& m) -> const Message& {
+    return m.hedging();
+  };
+  ExpectAFieldForEachField(policy, policy.hedging, part);
+}
+
 TEST(PolicyMessageTest, HasEachFieldOfTheStreamRetryOptionsInAFieldOfItsOwn) {
   Policy policy;
   const auto part = [](const config::v1::Policy& m) -> const Message& {

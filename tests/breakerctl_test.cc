@@ -501,6 +501,9 @@ TEST_F(BreakerctlTest, GetShowsEachFieldOfThePolicy) {
   breaker.open_jitter = 0.25;
   breaker.half_open_max_wait = absl::Seconds(9);
   breaker.ramp = {0.1};
+  rich.hedging.max_hedges = 2;
+  rich.hedging.delay_percentile = 90;
+  rich.stream_retry.enabled = true;
   rich.fallback = Fallback::Fixed(grpc::Status::OK);
   ClassOverride& override = rich.classification[grpc::StatusCode::ABORTED];
   override.category = ErrorCategory::kRateLimit;
@@ -526,6 +529,8 @@ TEST_F(BreakerctlTest, GetShowsEachFieldOfThePolicy) {
   Policy policy = rich;
   add_each_field("", policy, policy);
   add_each_field("retry_", policy, policy.retry);
+  add_each_field("hedging_", policy, policy.hedging);
+  add_each_field("stream_retry_", policy, policy.stream_retry);
   add_each_field("breaker_", policy, policy.breaker);
   add_each_field("fallback_", policy, policy.fallback);
   add_each_field("classification_", policy,

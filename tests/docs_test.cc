@@ -209,6 +209,7 @@ void AddRows(const std::string& of, std::vector<std::string>& rows) {
 TEST(ReadmeTest, DefaultsAndRangesAreThoseOfTheCode) {
   std::vector<std::string> rows;
   AddRows<RetryOptions>("retry", rows);
+  AddRows<HedgingOptions>("hedging", rows);
   AddRows<StreamRetryOptions>("stream_retry", rows);
   AddRows<BreakerOptions>("breaker", rows);
   std::vector<std::string> told;
@@ -229,8 +230,8 @@ TEST(ReadmeTest, NamesEveryOtherFieldOfAPolicyAndOfTheRetryBudget) {
   }
   const Policy policy;
   internal::ForEachField(policy, [&](const auto& field) {
-    if (field.name == "retry" || field.name == "stream_retry" ||
-        field.name == "breaker") {
+    if (field.name == "retry" || field.name == "hedging" ||
+        field.name == "stream_retry" || field.name == "breaker") {
       return;
     }
     EXPECT_THAT(named, HasSubstr(absl::StrCat("`", field.name, "`")));

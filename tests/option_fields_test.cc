@@ -176,6 +176,10 @@ TEST(OptionFieldsTest, RangesOfTheRetryOptionsAreAsTheySay) {
                             {{"retry.base_delay", "1s"}});
 }
 
+TEST(OptionFieldsTest, RangesOfTheHedgingOptionsAreAsTheySay) {
+  ExpectRangesToBeAsTheySay("hedging.", HedgingOptions());
+}
+
 TEST(OptionFieldsTest, RangesOfTheStreamRetryOptionsAreAsTheySay) {
   ExpectRangesToBeAsTheySay("stream_retry.", StreamRetryOptions());
 }

@@ -241,6 +241,7 @@ TEST(OptionsTest, WarnOfAllThatNeedsAttemptsWhereTheBuildCannotMakeThem) {
   Policy& policy = options.services["/pkg.S/"];
   policy.idempotency = Idempotency::kRepeatable;
   policy.retry.max_retries = 1;
+  policy.hedging.max_hedges = 1;
   policy.stream_retry.enabled = true;
   policy.attempt_timeout = absl::Seconds(1);
   policy.fallback = Fallback::Fixed(grpc::Status::OK);
@@ -262,6 +263,7 @@ TEST(OptionsTest, WarnOfAllThatNeedsAttemptsWhereTheBuildCannotMakeThem) {
     EXPECT_THAT(fields, ElementsAre("default_policy.retry.max_retries",
                                     "default_policy.wait_for_ready",
                                     "services[/pkg.S/].retry.max_retries",
+                                    "services[/pkg.S/].hedging.max_hedges",
                                     "services[/pkg.S/].stream_retry",
                                     "services[/pkg.S/].attempt_timeout",
                                     "services[/pkg.S/].fallback",

@@ -83,6 +83,23 @@ TEST(RetryOptionsTest, NamesTheFieldAndTheValueThatIsWrong) {
             "retry.jitter: must be one of the kinds of Jitter, got 42");
 }
 
+TEST(HedgingOptionsTest, NamesTheFieldAndTheValueThatIsWrong) {
+  const auto complaint = [](auto change) {
+    HedgingOptions options;
+    change(options);
+    return std::string(options.Validate().message());
+  };
+  EXPECT_EQ(complaint([](auto&) {}), "");
+  EXPECT_EQ(complaint([](auto& o) { o.max_hedges = 101; }),
+            "hedging.max_hedges: must be from 0 to 100, got 101");
+  EXPECT_EQ(complaint([](auto& o) { o.delay = -absl::Nanoseconds(1); }),
+            "hedging.delay: must be at least 0, got -1ns");
+  EXPECT_EQ(complaint([](auto& o) { o.delay = absl::InfiniteDuration(); }),
+            "hedging.delay: must be finite, got inf");
+  EXPECT_EQ(complaint([](auto& o) { o.delay_percentile = std::nan(""); }),
+            "hedging.delay_percentile: must be from 0 to 100, got nan");
+}
+
 TEST(StreamRetryOptionsTest, NamesTheFieldAndTheValueThatIsWrong) {
   StreamRetryOptions options;
   EXPECT_TRUE(options.Validate().ok());

@@ -316,9 +316,9 @@ TEST_F(RetryPolicyRatioTest, WhatIsNotRetriedIsNotCharged) {
   RetryPolicy policy = Make(&budget_);
   EXPECT_EQ(Next(policy, Ok()), "SUCCEEDED");
   EXPECT_EQ(Next(policy, NotFound()), "NOT_RETRYABLE");
-  EXPECT_EQ(Next(policy, Unavailable(), DoNotRetry()), "PUSHBACK");
   EXPECT_EQ(Next(policy, Unavailable(), {}, In(absl::Milliseconds(1))),
             "DEADLINE");
+  EXPECT_EQ(Next(policy, Unavailable(), DoNotRetry()), "PUSHBACK");
   RetryPolicy unsafe = Make(&budget_, /*idempotent=*/false);
   EXPECT_EQ(Next(unsafe, Unavailable()), "NOT_IDEMPOTENT");
   options_.max_retries = 0;
@@ -334,24 +334,100 @@ TEST_F(RetryPolicyRatioTest, ARejectionIsNotCharged) {
   EXPECT_EQ(left(), 1);
 }
 
-TEST_F(RetryPolicyRatioTest, AHedgeIsChargedLikeARetryAndCountsAsOne) {
-  options_.max_retries = 1;
-  CallTenTimes();
-  RetryPolicy policy = Make(&budget_);
-  EXPECT_TRUE(policy.TakeHedge(env_.Now()));
-  EXPECT_EQ(left(), 0);
-  EXPECT_EQ(policy.retries(), 1);
+class HedgedRetryPolicyTest : public RetryPolicyRatioTest {
+ protected:
+  HedgedRetryPolicyTest() {
+    hedging_.max_hedges = 2;
+    options_.max_retries = 0;  // They say nothing here.
+  }
+
+  RetryPolicy MakeHedged(RetryBudget* budget = nullptr) {
+    return RetryPolicy(options_, hedging_, env_, budget);
+  }
+
+  std::string TakeHedge(RetryPolicy& policy, MonotonicTime deadline = kNever) {
+    return std::string(ToString(policy.TakeHedge(env_.Now(), deadline)));
+  }
+
+  HedgingOptions hedging_;
+};
+
+TEST_F(HedgedRetryPolicyTest, ThereAreNoMoreHedgesThanThereMayBe) {
+  RetryPolicy policy = MakeHedged();
+  EXPECT_TRUE(policy.may_hedge());
+  EXPECT_EQ(TakeHedge(policy), "RETRY");
+  EXPECT_EQ(TakeHedge(policy), "RETRY");
+  EXPECT_EQ(policy.retries(), 2);
+  EXPECT_FALSE(policy.may_hedge());
+  EXPECT_EQ(TakeHedge(policy), "EXHAUSTED");
   EXPECT_EQ(Next(policy, Unavailable()), "EXHAUSTED");
-  RetryPolicy other = Make(&budget_);
-  EXPECT_FALSE(other.TakeHedge(env_.Now()));
-  EXPECT_EQ(other.retries(), 0);
 }
 
-TEST_F(RetryPolicyRatioTest, ThereIsNoHedgeOnceAttemptsAreUsedUp) {
-  options_.max_retries = 1;
-  RetryPolicy policy = Make();
-  EXPECT_TRUE(policy.TakeHedge(env_.Now()));
-  EXPECT_FALSE(policy.TakeHedge(env_.Now()));
+TEST_F(HedgedRetryPolicyTest, ACallThatIsNotHedgedHasNoHedges) {
+  options_.max_retries = 3;
+  EXPECT_FALSE(Make().may_hedge());
+}
+
+TEST_F(HedgedRetryPolicyTest, AFailureIsFollowedByAnAttemptWithoutDelay) {
+  RetryPolicy policy = MakeHedged();
+  EXPECT_EQ(Next(policy, Unavailable()), "RETRY 0");
+  EXPECT_EQ(policy.retries(), 0) << "it is taken when it is made";
+}
+
+TEST_F(HedgedRetryPolicyTest, AFailureIsFollowedByAnAttemptWhenTheServerAsks) {
+  RetryPolicy policy = MakeHedged();
+  EXPECT_EQ(Next(policy, Unavailable(),
+                 {Pushback::Kind::kRetryAfter, absl::Seconds(7)}),
+            "RETRY 7s");
+  ErrorClass with_delay = Unavailable();
+  with_delay.retry_delay = absl::Seconds(5);
+  EXPECT_EQ(Next(policy, with_delay), "RETRY 5s");
+  EXPECT_EQ(Next(policy, Unavailable(),
+                 {Pushback::Kind::kRetryAfter, absl::Seconds(7)},
+                 In(absl::Seconds(7))),
+            "DEADLINE");
+}
+
+TEST_F(HedgedRetryPolicyTest, AServerThatAsksForNoRetriesGetsNoHedgesAtAll) {
+  RetryPolicy policy = MakeHedged();
+  EXPECT_EQ(Next(policy, Unavailable(), DoNotRetry()), "PUSHBACK");
+  EXPECT_FALSE(policy.may_hedge());
+  EXPECT_EQ(TakeHedge(policy), "PUSHBACK");
+  EXPECT_EQ(Next(policy, Unavailable()), "PUSHBACK");
+}
+
+TEST_F(HedgedRetryPolicyTest, AFatalFailureIsTheLast) {
+  RetryPolicy policy = MakeHedged();
+  EXPECT_EQ(Next(policy, NotFound()), "NOT_RETRYABLE");
+}
+
+TEST_F(HedgedRetryPolicyTest, AHedgeThatCannotEndBeforeTheDeadlineIsNotMade) {
+  RetryPolicy policy = MakeHedged();
+  policy.ExpectAttemptsToTake(absl::Seconds(1));
+  EXPECT_EQ(TakeHedge(policy, In(absl::Seconds(1))), "DEADLINE");
+  EXPECT_EQ(policy.retries(), 0);
+  EXPECT_EQ(TakeHedge(policy, In(absl::Milliseconds(1001))), "RETRY");
+}
+
+TEST_F(HedgedRetryPolicyTest, AHedgeIsChargedLikeARetryAndAFailureIsNot) {
+  CallTenTimes();
+  RetryPolicy policy = MakeHedged(&budget_);
+  EXPECT_EQ(Next(policy, Unavailable()), "RETRY 0");
+  EXPECT_EQ(left(), 1);
+  EXPECT_EQ(TakeHedge(policy), "RETRY");
+  EXPECT_EQ(left(), 0);
+  EXPECT_EQ(TakeHedge(policy), "BUDGET");
+  EXPECT_EQ(policy.retries(), 1);
+}
+
+TEST_F(HedgedRetryPolicyTest, TokensStopHedgesToo) {
+  RetryBudgetOptions tokens;
+  tokens.max_tokens = 2;
+  budget_.Reconfigure(tokens);
+  RetryPolicy policy = MakeHedged(&budget_);
+  EXPECT_EQ(TakeHedge(policy), "RETRY");
+  EXPECT_EQ(Next(policy, Unavailable()), "BUDGET") << "1 of 2 is not enough";
+  EXPECT_EQ(TakeHedge(policy), "BUDGET");
 }
 
 TEST_F(RetryPolicyRatioTest, AFailureThatTheRatioStopsHasTakenItsToken) {

@@ -325,13 +325,64 @@ TEST(ServiceConfigTest, TheFirstOfSeveralErrorsIsNamed) {
               StartsWith("methodConfig[1].timeout: "));
 }
 
-TEST(ServiceConfigTest, HedgingIsNotSupportedAndNeverGoesWithRetries) {
+std::string Hedging(const std::string& fields) {
+  return ForAll(absl::StrCat("\"hedgingPolicy\": {", fields, "}"));
+}
+
+TEST(ServiceConfigTest, AHedgingPolicyBecomesHedgingInsteadOfRetries) {
+  const absl::StatusOr<Options> options = Options::FromServiceConfig(Hedging(
+      R"("maxAttempts": 3, "hedgingDelay": "0.02s", "nonFatalStatusCodes":
+         ["UNAVAILABLE", "aborted"])"));
+  ASSERT_TRUE(options.ok()) << options.status();
+  const Policy& policy = options->default_policy;
+  EXPECT_EQ(policy.retry.max_retries, 0);
+  EXPECT_EQ(policy.hedging.max_hedges, 2);
+  EXPECT_EQ(policy.hedging.delay, absl::Milliseconds(20));
+  EXPECT_EQ(policy.hedging.delay_percentile, 0);
+  EXPECT_EQ(policy.idempotency, Idempotency::kRepeatable);
+  EXPECT_TRUE(policy.commit_at_initial_metadata);
+  for (int code = 1; code <= 16; ++code) {
+    EXPECT_EQ(
+        policy.classification.at(static_cast<grpc::StatusCode>(code)).retryable,
+        code == 14 || code == 10)
+        << code;
+  }
+}
+
+TEST(ServiceConfigTest, AHedgingPolicyNeedsNoDelayAndNoCodes) {
+  const absl::StatusOr<Options> options =
+      Options::FromServiceConfig(Hedging(R"("maxAttempts": 9)"));
+  ASSERT_TRUE(options.ok()) << options.status();
+  const Policy& policy = options->default_policy;
+  EXPECT_EQ(policy.hedging.max_hedges, 4) << "gRFC A6 caps attempts at 5";
+  EXPECT_EQ(policy.hedging.delay, absl::ZeroDuration());
+  EXPECT_EQ(policy.classification.at(grpc::StatusCode::UNAVAILABLE).retryable,
+            false);
+}
+
+TEST(ServiceConfigTest, ABadValueOfAHedgingPolicyIsNamedWithItsPath) {
+  const std::string prefix = "methodConfig[0].hedgingPolicy";
+  EXPECT_EQ(Complaint(ForAll(R"("hedgingPolicy": 1)")),
+            prefix + ": must be an object, got 1");
+  EXPECT_EQ(Complaint(Hedging("")),
+            prefix +
+                ".maxAttempts: must be an integer of at least 2, "
+                "got nothing");
+  EXPECT_EQ(Complaint(Hedging(R"("maxAttempts": 2, "hedgingDelay": "-1s")")),
+            prefix +
+                ".hedgingDelay: must be a duration such as \"1.5s\", got "
+                "\"-1s\"");
+  EXPECT_EQ(Complaint(Hedging(R"("maxAttempts": 2, "nonFatalStatusCodes": 1)")),
+            prefix + ".nonFatalStatusCodes: must be a list, got 1");
+  EXPECT_EQ(
+      Complaint(Hedging(R"("maxAttempts": 2, "nonFatalStatusCodes": [0])")),
+      prefix +
+          ".nonFatalStatusCodes[0]: must be the code of an error, by "
+          "number or name such as UNAVAILABLE, got 0");
+}
+
+TEST(ServiceConfigTest, HedgingNeverGoesWithRetries) {
   const std::string hedging = R"("hedgingPolicy": {"maxAttempts": 3})";
-  const absl::Status status =
-      Options::FromServiceConfig(ForAll(hedging)).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
-  EXPECT_EQ(std::string(status.message()),
-            "methodConfig[0].hedgingPolicy: hedging is not supported");
   EXPECT_EQ(Complaint(ForAll(absl::StrCat("\"retryPolicy\": ", kRetryPolicy,
                                           ", ", hedging))),
             "methodConfig[0].hedgingPolicy: must be left out where there is a "

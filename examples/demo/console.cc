@@ -26,7 +26,7 @@ void Console::Say(absl::string_view text) {
 
 void Console::TableHead() {
   Say("  time  phase       app/s  server/s  answered/s  fallback/s  "
-      "rejected/s   p50 us  breaker");
+      "rejected/s   p50 us   p99 us  breaker");
 }
 
 void Console::TableRow(absl::string_view phase, const Answers& answers,
@@ -34,12 +34,13 @@ void Console::TableRow(absl::string_view phase, const Answers& answers,
                        BreakerState state) {
   const double ticks_per_second = absl::Seconds(1) / tick;
   Say(absl::StrFormat(
-      "%6s  %-10s %6.0f %9.0f %11.0f %11.0f %11.0f %8d  %s", Seconds(), phase,
-      answers.calls() * ticks_per_second, server_calls * ticks_per_second,
-      answers.from_server * ticks_per_second,
+      "%6s  %-10s %6.0f %9.0f %11.0f %11.0f %11.0f %8d %8d  %s", Seconds(),
+      phase, answers.calls() * ticks_per_second,
+      server_calls * ticks_per_second, answers.from_server * ticks_per_second,
       answers.from_fallback * ticks_per_second,
       answers.rejected * ticks_per_second,
-      absl::ToInt64Microseconds(answers.MedianLatency()), Paint(state)));
+      absl::ToInt64Microseconds(answers.Latency(0.5)),
+      absl::ToInt64Microseconds(answers.Latency(0.99)), Paint(state)));
 }
 
 void Console::Transition(const grpc_breaker::BreakerTransition& transition) {

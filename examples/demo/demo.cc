@@ -125,6 +125,18 @@ grpc_breaker::Options MakeOptions(const Pace& pace,
   return options;
 }
 
+// An answer that is later than nine of ten is asked for once more.
+grpc_breaker::Options MakeHedgedOptions() {
+  grpc_breaker::Options options;
+  options.channel_name = "hedged prices";
+  grpc_breaker::Policy& policy = options.Method<Prices>("GetPrice");
+  policy.timeout = absl::Seconds(1);
+  policy.hedging.max_hedges = 1;
+  policy.hedging.delay = absl::Milliseconds(20);
+  policy.hedging.delay_percentile = 90;
+  return options;
+}
+
 // What was seen in one tick.
 struct Row {
   Answers answers;
@@ -142,9 +154,16 @@ Row Sum(const Rows& rows) {
     sum.answers.from_fallback += row.answers.from_fallback;
     sum.answers.failed += row.answers.failed;
     sum.answers.rejected += row.answers.rejected;
+    sum.answers.latencies.insert(sum.answers.latencies.end(),
+                                 row.answers.latencies.begin(),
+                                 row.answers.latencies.end());
     sum.server_calls += row.server_calls;
   }
   return sum;
+}
+
+std::string Milliseconds(absl::Duration duration) {
+  return absl::FormatDuration(absl::Trunc(duration, absl::Milliseconds(1)));
 }
 
 struct Story {
@@ -152,6 +171,8 @@ struct Story {
   Rows failing;
   Rows down;  // And until the breaker has found that it no longer is.
   Rows recovered;
+  Rows late;                   // Some answers, and no hedges.
+  Rows hedged;                 // The same with hedges.
   bool stayed_closed = false;  // While failing.
   bool listed = false;         // breakerctl showed what it should.
 };
@@ -187,6 +208,7 @@ class Demo {
   void StartTick();
 
   void SetFailureRate(double rate);
+  void SetDelayRate(double rate);
   int64_t ServerCalls();
   void CheckControl(const grpc::Status& status);
 
@@ -207,6 +229,7 @@ class Demo {
   std::unique_ptr<Process> server_;
   std::unique_ptr<Control::Stub> control_;
   std::shared_ptr<grpc::Channel> channel_;
+  std::shared_ptr<grpc::Channel> hedged_channel_;
   std::unique_ptr<grpc_breaker::AdminServer> admin_;
   std::unique_ptr<Load> load_;
   absl::Time next_tick_;
@@ -227,6 +250,10 @@ absl::Status Demo::Start() {
       target, grpc::InsecureChannelCredentials(), MakeOptions(pace_, watcher_));
   if (!channel.ok()) return channel.status();
   channel_ = *std::move(channel);
+  channel = grpc_breaker::CreateChannel(
+      target, grpc::InsecureChannelCredentials(), MakeHedgedOptions());
+  if (!channel.ok()) return channel.status();
+  hedged_channel_ = *std::move(channel);
 
   if (directory_.path().empty()) {
     return absl::UnavailableError("cannot make a temporary directory");
@@ -280,6 +307,18 @@ Story Demo::Tell() {
         [&] { return watcher_->state() == kClosed; });
   Watch("healthy", pace_.ticks_per_phase, &story.recovered);
   story.listed &= ShowBreakers(kClosed);
+
+  console_.TableHead();
+  console_.Say(
+      "        The server is told to be late with 3 % of its answers.");
+  SetDelayRate(0.03);
+  Watch("late", pace_.ticks_per_phase, &story.late);
+  console_.Say(
+      "        The same with hedges: what is later than nine answers of ten is "
+      "asked for once more.");
+  load_ = std::make_unique<Load>(hedged_channel_, kThreads, kPeriod);
+  StartTick();
+  Watch("hedged", pace_.ticks_per_phase, &story.hedged);
   return story;
 }
 
@@ -287,12 +326,14 @@ bool Demo::Judge(const Story& story) {
   const Row healthy = Sum(story.healthy);
   const Row failing = Sum(story.failing);
   const Row recovered = Sum(story.recovered);
+  const Row late = Sum(story.late);
+  const Row hedged = Sum(story.hedged);
   Row open;
   bool fast = true;
   for (const Row& row : story.down) {
     if (!row.steady || row.state != kOpen || row.answers.calls() == 0) continue;
     open = Sum({open, row});
-    fast &= row.answers.MedianLatency() < absl::Milliseconds(1);
+    fast &= row.answers.Latency(0.5) < absl::Milliseconds(1);
   }
   std::vector<BreakerState> states = watcher_->states();
   std::reverse(states.begin(), states.end());
@@ -318,6 +359,15 @@ bool Demo::Judge(const Story& story) {
       "HALF_OPEN: probes of the recovered server closed it");
   all &= Expect(recovered.answers.from_server == recovered.answers.calls(),
                 "healthy again: the server answered every call");
+  const absl::Duration p99_late = late.answers.Latency(0.99);
+  const absl::Duration p99_hedged = hedged.answers.Latency(0.99);
+  all &=
+      Expect(p99_hedged < p99_late,
+             absl::StrCat(
+                 "late: of 100 calls, 99 took up to ", Milliseconds(p99_late),
+                 "; with hedges ", Milliseconds(p99_hedged), ", for ",
+                 hedged.server_calls - hedged.answers.calls(),
+                 " more attempts than the ", hedged.answers.calls(), " calls"));
   all &= Expect(story.listed, "breakerctl said the same");
   return all;
 }
@@ -359,6 +409,14 @@ void Demo::SetFailureRate(double rate) {
   request.set_failure_rate(rate);
   SetFailureRateResponse response;
   CheckControl(control_->SetFailureRate(&context, request, &response));
+}
+
+void Demo::SetDelayRate(double rate) {
+  grpc::ClientContext context;
+  SetDelayRateRequest request;
+  request.set_delay_rate(rate);
+  SetDelayRateResponse response;
+  CheckControl(control_->SetDelayRate(&context, request, &response));
 }
 
 int64_t Demo::ServerCalls() {

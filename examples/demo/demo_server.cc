@@ -1,4 +1,5 @@
-// The demo's server: answers GetPrice, and fails as often as it is told to.
+// The demo's server: answers GetPrice, and fails or is late as often as it is
+// told to.
 // Writes its address to stdout, and ends when stdin does, so that it does not
 // outlive whoever started it.
 
@@ -19,17 +20,25 @@ namespace {
 
 // Looking up a price takes a little.
 constexpr std::chrono::milliseconds kWork(2);
+constexpr std::chrono::milliseconds kDelay(200);
 
-// Thread-safe.
-class Faults {
+// Befalls a share of the calls. Thread-safe.
+class Fault {
  public:
-  void SetRate(double rate) {
+  // `name` is that of the rate. InvalidArgument if it is none.
+  grpc::Status SetRate(const char* name, double rate) {
+    if (!(rate >= 0 && rate <= 1)) {
+      return grpc::Status(
+          grpc::StatusCode::INVALID_ARGUMENT,
+          absl::StrCat(name, ": must be in [0, 1], got ", rate));
+    }
     const std::lock_guard<std::mutex> lock(mutex_);
     rate_ = rate;
+    return grpc::Status::OK;
   }
 
-  // Counts a call; true if it is one that fails.
-  bool NextFails() {
+  // Counts a call; true if it is one that it befalls.
+  bool BefallsNext() {
     const std::lock_guard<std::mutex> lock(mutex_);
     ++calls_;
     due_ += rate_;
@@ -46,8 +55,13 @@ class Faults {
  private:
   mutable std::mutex mutex_;
   double rate_ = 0;
-  double due_ = 0;  // Failures owed, in [0, 1).
+  double due_ = 0;  // Owed, in [0, 1).
   int64_t calls_ = 0;
+};
+
+struct Faults {
+  Fault failure;
+  Fault delay;
 };
 
 class Prices final : public demo::Prices::Service {
@@ -57,8 +71,9 @@ class Prices final : public demo::Prices::Service {
   grpc::Status GetPrice(grpc::ServerContext* /*context*/,
                         const demo::GetPriceRequest* request,
                         demo::Price* price) override {
-    const bool fails = faults_.NextFails();
-    std::this_thread::sleep_for(kWork);
+    const bool fails = faults_.failure.BefallsNext();
+    const bool is_late = faults_.delay.BefallsNext();
+    std::this_thread::sleep_for(is_late ? kWork + kDelay : kWork);
     if (fails) {
       return grpc::Status(grpc::StatusCode::UNAVAILABLE, "told to fail");
     }
@@ -78,20 +93,19 @@ class Control final : public demo::Control::Service {
       grpc::ServerContext* /*context*/,
       const demo::SetFailureRateRequest* request,
       demo::SetFailureRateResponse* /*response*/) override {
-    const double rate = request->failure_rate();
-    if (!(rate >= 0 && rate <= 1)) {
-      return grpc::Status(
-          grpc::StatusCode::INVALID_ARGUMENT,
-          absl::StrCat("failure_rate: must be in [0, 1], got ", rate));
-    }
-    faults_.SetRate(rate);
-    return grpc::Status::OK;
+    return faults_.failure.SetRate("failure_rate", request->failure_rate());
+  }
+
+  grpc::Status SetDelayRate(grpc::ServerContext* /*context*/,
+                            const demo::SetDelayRateRequest* request,
+                            demo::SetDelayRateResponse* /*response*/) override {
+    return faults_.delay.SetRate("delay_rate", request->delay_rate());
   }
 
   grpc::Status GetStatistics(grpc::ServerContext* /*context*/,
                              const demo::GetStatisticsRequest* /*request*/,
                              demo::Statistics* statistics) override {
-    statistics->set_calls(faults_.calls());
+    statistics->set_calls(faults_.failure.calls());
     return grpc::Status::OK;
   }
 

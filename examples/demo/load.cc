@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <utility>
 
 #include "grpc_breaker/trailing_metadata.h"
@@ -10,12 +11,14 @@ namespace demo {
 
 using Clock = std::chrono::steady_clock;
 
-absl::Duration Answers::MedianLatency() const {
+absl::Duration Answers::Latency(double quantile) const {
   if (latencies.empty()) return absl::ZeroDuration();
   std::vector<absl::Duration> sorted = latencies;
-  const auto middle = sorted.begin() + sorted.size() / 2;
-  std::nth_element(sorted.begin(), middle, sorted.end());
-  return *middle;
+  const auto place =
+      sorted.begin() + static_cast<std::ptrdiff_t>(
+                           quantile * static_cast<double>(sorted.size()));
+  std::nth_element(sorted.begin(), place, sorted.end());
+  return *place;
 }
 
 Load::Load(std::shared_ptr<grpc::Channel> channel, int threads,

@@ -27,7 +27,8 @@ struct Answers {
   std::vector<absl::Duration> latencies;
 
   int calls() const { return from_server + from_fallback + failed; }
-  absl::Duration MedianLatency() const;  // 0 without calls.
+  // That part of the calls, in [0, 1), took no longer; 0 without calls.
+  absl::Duration Latency(double quantile) const;
 };
 
 class Load {

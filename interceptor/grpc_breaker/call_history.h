@@ -49,7 +49,8 @@ struct AttemptRecord {
 
 struct CallHistory {
   // Those that went on the wire, in their order; the last one has the call's
-  // own code, unless a breaker, a cancellation or a fallback ended it.
+  // own code, unless a breaker, a cancellation or a fallback ended it, or the
+  // call is hedged: then any one may. Those that lost are CANCELLED.
   std::vector<AttemptRecord> attempts;
   StopReason stopped = StopReason::kSucceeded;
 

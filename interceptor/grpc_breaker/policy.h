@@ -67,6 +67,9 @@ struct FinishedAttempt {
   ErrorClass error;      // kNone throughout if it succeeded.
   absl::Duration delay;  // The wait before it.
   absl::Duration took;
+  // Another attempt decided the call first, so that this one was cancelled. The
+  // breaker is not told of it. `error` is as of a success.
+  bool lost = false;
 };
 
 // What a fallback makes of it.
@@ -120,6 +123,8 @@ struct ClassOverride {
 
 struct GRPC_BREAKER_EXPORT Policy {
   RetryOptions retry;
+  // Instead of retries, for calls that may be repeated.
+  HedgingOptions hedging;
   // Whether streaming calls are retried at all.
   StreamRetryOptions stream_retry;
   BreakerOptions breaker;
@@ -140,9 +145,9 @@ struct GRPC_BREAKER_EXPORT Policy {
   // Called once for a call that failed for good, before its fallback, so that
   // the application can compensate. Same rules as for a fallback.
   std::function<void(const FailedCall&)> on_final_failure;
-  // Called for each attempt that has ended, before the next one begins; of a
-  // stream, for the one that there is, if its final status is read. Same rules
-  // as for a fallback.
+  // Called for each attempt that has ended, before one that follows begins; of
+  // a stream, for the one that there is, if its final status is read. Same
+  // rules as for a fallback.
   std::function<void(const FinishedAttempt&)> on_attempt;
 
   // Instead of failing fast when the breaker refuses: waits for its
@@ -267,15 +272,16 @@ struct GRPC_BREAKER_EXPORT Options : Policies {
   Options();  // directory and environment are the process-wide ones.
 
   // The policies and the retry budget that a gRPC service config (JSON) asks
-  // for: methodConfig with name, timeout, waitForReady and retryPolicy, and
-  // retryThrottling. What it does not name is not retried, and the codes that
-  // it lists are retried, whatever the status table says, and no others; to
-  // list a method is the user's word that it may be repeated. Fields that are
-  // not known are ignored, as gRPC does. What is wrong is an InvalidArgument
-  // that names its JSON path and value, such as
+  // for: methodConfig with name, timeout, waitForReady, and retryPolicy or
+  // hedgingPolicy, and retryThrottling. What it does not name is not retried,
+  // and there is another attempt after the codes that it lists, whatever the
+  // status table says, and after no others; to list a method is the user's word
+  // that it may be repeated. Fields that are not known are ignored, as gRPC
+  // does. What is wrong is an InvalidArgument that names its JSON path and
+  // value, such as
   //   "methodConfig[1].retryPolicy.maxAttempts: must be an integer of at least
-  //   2, got 1"
-  // and a hedgingPolicy is Unimplemented. See docs/grpc_retries.md.
+  //   2, got 1".
+  // See docs/grpc_retries.md.
   static absl::StatusOr<Options> FromServiceConfig(
       absl::string_view json, AttemptLimit limit = AttemptLimit::kGrpcA6);
 

@@ -1,7 +1,7 @@
 #ifndef GRPC_BREAKER_RETRY_OPTIONS_H_
 #define GRPC_BREAKER_RETRY_OPTIONS_H_
 
-// What a user sets for retries and the retry budget. Free of gRPC.
+// What a user sets for retries, hedges and the retry budget. Free of gRPC.
 //
 // Validate() names the field and the value of the first thing that is wrong,
 // in an absl::InvalidArgumentError such as
@@ -40,6 +40,29 @@ struct GRPC_BREAKER_EXPORT RetryOptions {
   // Growth from one backoff to the next; 1 keeps them the same. > 0, finite.
   double exponential_base = 2.0;
   Jitter jitter = Jitter::kPlusMinusHalf;
+
+  absl::Status Validate() const;
+};
+
+// Attempts beside those under way, off by default (gRFC A6, "Hedging Policy";
+// Dean and Barroso, "The Tail at Scale"): if a call has no answer after a
+// delay, it is made once more, and whichever attempt is answered first is the
+// call's. Its other attempts are cancelled then. One that fails in a way which
+// could be retried has the next one made at once, or when the server asks for
+// it; one that fails otherwise ends the call. There is no backoff: for calls
+// that are hedged, RetryOptions say nothing. Unary calls only.
+struct GRPC_BREAKER_EXPORT HedgingOptions {
+  // Attempts after the first one, 0 to 100; 0 turns hedging off.
+  int max_hedges = 0;
+  // From one attempt to the next. 0 makes all of them at once. >= 0, finite.
+  absl::Duration delay = absl::Milliseconds(100);
+  // Takes for the delay what this share of the method's successful attempts in
+  // the last minute took at most, once there were ten. From 0 to 100, such as
+  // 95; 0 turns it off.
+  double delay_percentile = 0;
+
+  // Whether there is hedging.
+  bool on() const { return max_hedges > 0; }
 
   absl::Status Validate() const;
 };
@@ -97,6 +120,12 @@ struct GRPC_BREAKER_EXPORT RetryBudgetOptions {
 GRPC_BREAKER_EXPORT bool operator==(const RetryOptions& a,
                                     const RetryOptions& b);
 inline bool operator!=(const RetryOptions& a, const RetryOptions& b) {
+  return !(a == b);
+}
+
+GRPC_BREAKER_EXPORT bool operator==(const HedgingOptions& a,
+                                    const HedgingOptions& b);
+inline bool operator!=(const HedgingOptions& a, const HedgingOptions& b) {
   return !(a == b);
 }
 

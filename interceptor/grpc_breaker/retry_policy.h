@@ -13,6 +13,10 @@
 // It is the one place that charges the budget, for calls of any kind: one
 // RetryPolicy is one call, which begins when it is made.
 //
+// For a call that is hedged, the decision after a failure is the same, but the
+// delay is what the server asks for or none, and nothing is charged yet: each
+// attempt after the first one asks TakeHedge.
+//
 // Thread-compatible: one RetryPolicy belongs to one call.
 
 #include <optional>
@@ -77,6 +81,11 @@ class GRPC_BREAKER_EXPORT RetryPolicy {
   RetryPolicy(const RetryOptions& options, bool idempotent,
               Environment& environment, RetryBudget* budget = nullptr);
 
+  // Of a call that is hedged, and hence may be repeated. Of `options`, only
+  // NextAfterRejection makes use.
+  RetryPolicy(const RetryOptions& options, const HedgingOptions& hedging,
+              Environment& environment, RetryBudget* budget = nullptr);
+
   // How long another attempt is going to take, >= 0; zero if nobody knows. One
   // that would not end before the deadline is not worth its delay.
   void ExpectAttemptsToTake(absl::Duration duration) { expected_ = duration; }
@@ -95,16 +104,28 @@ class GRPC_BREAKER_EXPORT RetryPolicy {
   RetryDecision NextAfterRejection(absl::Duration retry_after,
                                    MonotonicTime now, MonotonicTime deadline);
 
-  // For one more attempt beside those under way, though none has failed. True
-  // if there is one left and the budget allows it, which is charged as for a
-  // retry; then it counts as one.
-  bool TakeHedge(MonotonicTime now);
+  // Whether a call that is hedged has attempts left, as far as the server has
+  // not asked for none.
+  bool may_hedge() const { return hedged_ && !told_not_to_ && !exhausted(); }
+
+  // For one more attempt of a call that is hedged, now. kRetry if there is one
+  // left, it can end before the deadline, and the budget allows it, which is
+  // charged as for a retry; then it counts as one.
+  RetryDecision::Verdict TakeHedge(MonotonicTime now, MonotonicTime deadline);
 
   // Retries and hedges allowed so far.
   int retries() const { return retries_; }
 
  private:
+  RetryPolicy(const RetryOptions& options, int max_retries, bool idempotent,
+              bool hedged, Environment& environment, RetryBudget* budget);
+
   bool exhausted() const { return retries_ >= max_retries_; }
+  // Whether an attempt that starts then ends before the deadline.
+  bool InTime(MonotonicTime start, MonotonicTime deadline) const {
+    // One that starts at the deadline cannot succeed either.
+    return TimeAfter(start, expected_) < deadline;
+  }
   absl::Duration Delay(const ErrorClass& error, const Pushback& pushback);
   // Charges `budget`, which may be null.
   RetryDecision RetryAfter(absl::Duration delay, MonotonicTime now,
@@ -112,10 +133,12 @@ class GRPC_BREAKER_EXPORT RetryPolicy {
 
   const int max_retries_;
   const bool idempotent_;
+  const bool hedged_;
   RetryBudget* const budget_;
   Backoff backoff_;
   absl::Duration expected_ = absl::ZeroDuration();
   int retries_ = 0;
+  bool told_not_to_ = false;  // By the server.
 };
 
 }  // namespace grpc_breaker

@@ -95,6 +95,18 @@ ATTEMPTS_TEST(PolicyWarningTest, RetriesOfAMethodThatMayNotBeRepeatedAreTold) {
   EXPECT_THAT(options.Warnings()[0].message, HasSubstr("is 2, but only calls"));
 }
 
+ATTEMPTS_TEST(PolicyWarningTest, HedgesOfAMethodThatMayNotBeRepeatedAreTold) {
+  Options options;
+  Policy& policy = options.Method<TestService>("Unary");
+  policy.retry.max_retries = 0;
+  policy.hedging.max_hedges = 2;
+  EXPECT_THAT(WarnedOf(options),
+              ElementsAre("methods[/grpc_breaker.e2e.TestService/Unary]."
+                          "hedging.max_hedges"));
+  EXPECT_THAT(options.Warnings()[0].message,
+              HasSubstr("is 2, but calls are not hedged"));
+}
+
 ATTEMPTS_TEST(PolicyWarningTest,
               NothingIsToldOfMethodsThatMayOrThatHaveNoRetries) {
   Options options;

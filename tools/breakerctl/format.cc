@@ -418,6 +418,16 @@ void AddRules(const Breaker& breaker, std::vector<Row>* rows) {
                     FormatDuration(policy.rejection_event_interval()))});
 }
 
+std::string FormatHedging(const config::v1::HedgingPolicy& hedging) {
+  const std::string delay = FormatDuration(hedging.delay());
+  return absl::StrCat(
+      "instead of retries ", hedging.max_hedges(), " more, each after ",
+      hedging.delay_percentile() == 0
+          ? delay
+          : absl::StrCat("what ", hedging.delay_percentile(),
+                         "% of the successes take, or ", delay));
+}
+
 std::string FormatStreamRetry(const config::v1::StreamRetryPolicy& retry) {
   if (!retry.enabled()) return "not retried";
   return absl::StrCat("retried until they are answered or have sent ",
@@ -428,6 +438,9 @@ std::string FormatStreamRetry(const config::v1::StreamRetryPolicy& retry) {
 void AddPolicy(const Breaker& breaker, std::vector<Row>* rows) {
   const config::v1::Policy& policy = breaker.policy();
   rows->push_back({"retries", FormatRetry(policy.retry())});
+  if (policy.hedging().max_hedges() > 0) {
+    rows->push_back({"hedged", FormatHedging(policy.hedging())});
+  }
   rows->push_back({"streams", FormatStreamRetry(policy.stream_retry())});
   rows->push_back({"repeatable", FormatRepeatable(breaker)});
   if (breaker.has_retry_budget()) {

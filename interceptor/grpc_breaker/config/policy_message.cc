@@ -107,6 +107,11 @@ void Set(const RetryOptions& options, const FieldDescriptor* field,
   SetFields(options, message->GetReflection()->MutableMessage(message, field));
 }
 
+void Set(const HedgingOptions& options, const FieldDescriptor* field,
+         Message* message) {
+  SetFields(options, message->GetReflection()->MutableMessage(message, field));
+}
+
 void Set(const StreamRetryOptions& options, const FieldDescriptor* field,
          Message* message) {
   SetFields(options, message->GetReflection()->MutableMessage(message, field));

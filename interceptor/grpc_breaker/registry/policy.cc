@@ -84,6 +84,7 @@ void WarnOfAttempts(absl::string_view prefix, const Policy& policy,
         "members of gRPC (docs/limits.md), and all calls run natively";
   };
   warn(policy.retry.max_retries > 0, "retry.max_retries");
+  warn(policy.hedging.on(), "hedging.max_hedges");
   warn(policy.stream_retry.enabled, "stream_retry");
   warn(policy.attempt_timeout.has_value(), "attempt_timeout");
   warn(policy.fallback.function != nullptr, "fallback");
@@ -92,22 +93,30 @@ void WarnOfAttempts(absl::string_view prefix, const Policy& policy,
 }
 
 // Of one that can: the policy for the method or service `name`.
-void WarnOfRetries(absl::string_view prefix, absl::string_view name,
-                   const Policy& policy, std::vector<PolicyWarning>& warnings) {
-  if (policy.retry.max_retries == 0 ||
-      policy.idempotency == Idempotency::kRepeatable ||
+void WarnOfRepeating(absl::string_view prefix, absl::string_view name,
+                     const Policy& policy,
+                     std::vector<PolicyWarning>& warnings) {
+  if (policy.idempotency == Idempotency::kRepeatable ||
       !NothingIsRepeatable(name)) {
     return;
   }
-  PolicyWarning& warning = warnings.emplace_back();
-  warning.field = absl::StrCat(prefix, ".retry.max_retries");
-  warning.message = absl::StrCat(
-      "is ", policy.retry.max_retries,
-      ", but only calls that no server has seen are repeated: no proto file "
-      "that is linked in declares ",
-      name.back() == '/' ? "a method of it" : "the method",
-      " NO_SIDE_EFFECTS or IDEMPOTENT. Set idempotency to kRepeatable if "
-      "calls may be repeated, or max_retries to 0 if not");
+  const auto warn = [&](absl::string_view part, absl::string_view field,
+                        int value, absl::string_view what_holds) {
+    if (value == 0) return;
+    PolicyWarning& warning = warnings.emplace_back();
+    warning.field = absl::StrCat(prefix, ".", part, ".", field);
+    warning.message = absl::StrCat(
+        "is ", value, ", but ", what_holds,
+        ": no proto file that is linked in declares ",
+        name.back() == '/' ? "a method of it" : "the method",
+        " NO_SIDE_EFFECTS or IDEMPOTENT. Set idempotency to kRepeatable if "
+        "calls may be repeated, or ",
+        field, " to 0 if not");
+  };
+  warn("retry", "max_retries", policy.retry.max_retries,
+       "only calls that no server has seen are repeated");
+  warn("hedging", "max_hedges", policy.hedging.max_hedges,
+       "calls are not hedged");
 }
 
 }  // namespace
@@ -122,6 +131,7 @@ Fallback Fallback::Fixed(grpc::Status status, std::string reply) {
 
 absl::Status Policy::Validate(const std::string& prefix) const {
   absl::Status status = retry.Validate();
+  status.Update(hedging.Validate());
   status.Update(stream_retry.Validate());
   status.Update(breaker.Validate());
   for (const auto& [code, override] : classification) {
@@ -163,7 +173,7 @@ std::vector<PolicyWarning> Policies::Warnings() const {
     for (const auto& [name, policy] : policies) {
       const std::string prefix = absl::StrCat(map, "[", name, "]");
       if (internal::kHasPrivateAccess) {
-        WarnOfRetries(prefix, name, policy, warnings);
+        WarnOfRepeating(prefix, name, policy, warnings);
       } else {
         WarnOfAttempts(prefix, policy, warnings);
       }

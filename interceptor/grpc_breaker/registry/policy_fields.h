@@ -58,6 +58,7 @@ inline constexpr From<absl::Duration> kTimeout{absl::Milliseconds(1),
 
 #define GRPC_BREAKER_POLICY(FIELD)                       \
   FIELD(retry, AnyValue{}),                              \
+  FIELD(hedging, AnyValue{}),                            \
   FIELD(stream_retry, AnyValue{}),                       \
   FIELD(breaker, AnyValue{}),                            \
   FIELD(classification, AnyValue{}),                     \

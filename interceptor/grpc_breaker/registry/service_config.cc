@@ -230,8 +230,7 @@ class Parser {
       Fail(absl::InvalidArgumentError(absl::StrCat(
           hedging.path(), ": must be left out where there is a retryPolicy")));
     } else if (hedging.there()) {
-      Fail(absl::UnimplementedError(
-          absl::StrCat(hedging.path(), ": hedging is not supported")));
+      method.retries = ReadHedging(hedging);
     }
     return method;
   }
@@ -286,29 +285,50 @@ class Parser {
     const auto field = [&](const char* name) {
       return Field(node.path(), object, name);
     };
-    retries.options.max_retries = ReadAttempts(field("maxAttempts")) - 1;
+    RetryOptions& retry = retries.retry;
+    retry.max_retries = ReadAttempts(field("maxAttempts")) - 1;
     const absl::Duration initial = PositiveDuration(field("initialBackoff"));
-    retries.options.max_delay = PositiveDuration(field("maxBackoff"));
+    retry.max_delay = PositiveDuration(field("maxBackoff"));
     // Where the first delay is above the limit, every delay is the limit.
-    retries.options.base_delay = std::min(initial, retries.options.max_delay);
-    retries.options.exponential_base = Number(
-        field("backoffMultiplier"), std::numeric_limits<double>::denorm_min(),
-        "a number greater than 0");
-    retries.options.jitter = Jitter::kGrpcA6;
+    retry.base_delay = std::min(initial, retry.max_delay);
+    retry.exponential_base = Number(field("backoffMultiplier"),
+                                    std::numeric_limits<double>::denorm_min(),
+                                    "a number greater than 0");
+    retry.jitter = Jitter::kGrpcA6;
     const Node codes = field("retryableStatusCodes");
-    for (const Node& code : List(codes)) {
-      if (const auto parsed = ParseCode(code)) {
-        retries.codes.insert(*parsed);
-      } else {
-        Complain(code,
-                 "the code of an error, by number or name such as UNAVAILABLE");
-      }
-    }
+    retries.codes = ReadCodes(codes);
     if (!codes.there() || (codes.kind() == Value::kListValue &&
                            codes.value().list_value().values().empty())) {
       Complain(codes, "a list of at least one status code");
     }
     return retries;
+  }
+
+  ConfiguredRetries ReadHedging(const Node& node) {
+    ConfiguredRetries retries;
+    const Struct& object = Object(node);
+    retries.retry.max_retries = 0;
+    retries.hedging.max_hedges =
+        ReadAttempts(Field(node.path(), object, "maxAttempts")) - 1;
+    const Node delay = Field(node.path(), object, "hedgingDelay");
+    retries.hedging.delay =
+        delay.there() ? Duration(delay) : absl::ZeroDuration();
+    retries.codes =
+        ReadCodes(Field(node.path(), object, "nonFatalStatusCodes"));
+    return retries;
+  }
+
+  std::set<grpc::StatusCode> ReadCodes(const Node& node) {
+    std::set<grpc::StatusCode> codes;
+    for (const Node& code : List(node)) {
+      if (const auto parsed = ParseCode(code)) {
+        codes.insert(*parsed);
+      } else {
+        Complain(code,
+                 "the code of an error, by number or name such as UNAVAILABLE");
+      }
+    }
+    return codes;
   }
 
   RetryBudgetOptions ReadThrottling(const Node& node) {
@@ -332,7 +352,8 @@ class Parser {
 
 // The user's word that calls may be repeated is that the config lists them.
 void SetRetries(const ConfiguredRetries& retries, Policy* policy) {
-  policy->retry = retries.options;
+  policy->retry = retries.retry;
+  policy->hedging = retries.hedging;
   policy->idempotency = Idempotency::kRepeatable;
   policy->commit_at_initial_metadata = true;
   for (int number = 1; number <= 16; ++number) {
@@ -351,7 +372,9 @@ void Set(const MethodConfig& config, Policy* policy) {
 void SetDefault(MethodConfig config, Policy* policy) {
   if (policy->timeout) config.timeout.reset();
   if (policy->wait_for_ready) config.wait_for_ready.reset();
-  if (policy->retry != RetryOptions()) config.retries.reset();
+  if (policy->retry != RetryOptions() || policy->hedging != HedgingOptions()) {
+    config.retries.reset();
+  }
   Set(config, policy);
 }
 

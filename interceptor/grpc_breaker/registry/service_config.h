@@ -23,9 +23,12 @@
 
 namespace grpc_breaker::internal {
 
+// What a retryPolicy or a hedgingPolicy says.
 struct ConfiguredRetries {
-  RetryOptions options;
-  std::set<grpc::StatusCode> codes;  // Those to retry, and no others.
+  RetryOptions retry;
+  HedgingOptions hedging;
+  // The errors after which there is another attempt, and no others.
+  std::set<grpc::StatusCode> codes;
 };
 
 // One element of "methodConfig".
@@ -43,7 +46,7 @@ struct ServiceConfig {
 };
 
 // InvalidArgument names the JSON path and the value of what is wrong, as gRFC
-// A6 has it; Unimplemented a hedging policy.
+// A6 has it.
 GRPC_BREAKER_EXPORT absl::StatusOr<ServiceConfig> ParseServiceConfig(
     absl::string_view json, AttemptLimit limit);
 

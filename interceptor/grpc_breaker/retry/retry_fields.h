@@ -36,6 +36,11 @@ struct AtLeastBaseDelay {
   FIELD(exponential_base, FiniteAbove{0}),                                     \
   FIELD(jitter, OneOf{Jitter::kGrpcA6, "one of the kinds of Jitter"})
 
+#define GRPC_BREAKER_HEDGING_OPTIONS(FIELD)                                    \
+  FIELD(max_hedges, From{0, 100}),                                             \
+  FIELD(delay, Both{AtLeast{absl::ZeroDuration()}, FiniteDuration{}}),         \
+  FIELD(delay_percentile, From{0.0, 100.0})
+
 #define GRPC_BREAKER_STREAM_RETRY_OPTIONS(FIELD)                               \
   FIELD(enabled, AnyValue{}),                                                  \
   FIELD(replay_buffer_bytes, From{1, 1 << 30})
@@ -51,6 +56,7 @@ struct AtLeastBaseDelay {
 // clang-format on
 
 GRPC_BREAKER_OPTION_TABLE(RetryOptions, GRPC_BREAKER_RETRY_OPTIONS)
+GRPC_BREAKER_OPTION_TABLE(HedgingOptions, GRPC_BREAKER_HEDGING_OPTIONS)
 GRPC_BREAKER_OPTION_TABLE(StreamRetryOptions, GRPC_BREAKER_STREAM_RETRY_OPTIONS)
 GRPC_BREAKER_OPTION_TABLE(RetryBudgetOptions, GRPC_BREAKER_RETRY_BUDGET_OPTIONS)
 

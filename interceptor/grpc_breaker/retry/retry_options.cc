@@ -8,6 +8,10 @@ absl::Status RetryOptions::Validate() const {
   return internal::CheckFields("retry.", *this);
 }
 
+absl::Status HedgingOptions::Validate() const {
+  return internal::CheckFields("hedging.", *this);
+}
+
 absl::Status StreamRetryOptions::Validate() const {
   return internal::CheckFields("stream_retry.", *this);
 }
@@ -17,6 +21,10 @@ absl::Status RetryBudgetOptions::Validate() const {
 }
 
 bool operator==(const RetryOptions& a, const RetryOptions& b) {
+  return internal::AllFieldsEqual(a, b);
+}
+
+bool operator==(const HedgingOptions& a, const HedgingOptions& b) {
   return internal::AllFieldsEqual(a, b);
 }
 

@@ -35,8 +35,21 @@ std::optional<absl::Duration> ServerDelay(const ErrorClass& error,
 
 RetryPolicy::RetryPolicy(const RetryOptions& options, bool idempotent,
                          Environment& environment, RetryBudget* budget)
-    : max_retries_(options.max_retries),
+    : RetryPolicy(options, options.max_retries, idempotent, /*hedged=*/false,
+                  environment, budget) {}
+
+RetryPolicy::RetryPolicy(const RetryOptions& options,
+                         const HedgingOptions& hedging,
+                         Environment& environment, RetryBudget* budget)
+    : RetryPolicy(options, hedging.max_hedges, /*idempotent=*/true,
+                  /*hedged=*/true, environment, budget) {}
+
+RetryPolicy::RetryPolicy(const RetryOptions& options, int max_retries,
+                         bool idempotent, bool hedged, Environment& environment,
+                         RetryBudget* budget)
+    : max_retries_(max_retries),
       idempotent_(idempotent),
+      hedged_(hedged),
       budget_(budget),
       backoff_(options, environment) {
   if (budget_ != nullptr) budget_->RecordCall(environment);
@@ -50,6 +63,7 @@ RetryDecision RetryPolicy::Next(const ErrorClass& error,
     return {Verdict::kSucceeded};
   }
   const bool told_not_to = pushback.kind == Pushback::Kind::kDoNotRetry;
+  told_not_to_ |= told_not_to;
   // A server that pushes back is in trouble, whatever the code it sends.
   const bool takes_a_token = error.retryable || told_not_to;
   const bool within_budget =
@@ -58,9 +72,12 @@ RetryDecision RetryPolicy::Next(const ErrorClass& error,
   if (!within_budget) return {Verdict::kBudget};
   if (committed) return {Verdict::kCommitted};
   if (exhausted()) return {Verdict::kExhausted};
-  if (told_not_to) return {Verdict::kPushback};
+  if (told_not_to_) return {Verdict::kPushback};
   if (!idempotent_ && !error.never_sent) return {Verdict::kNotIdempotent};
-  return RetryAfter(Delay(error, pushback), now, deadline, budget_);
+  const absl::Duration delay = Delay(error, pushback);
+  if (!hedged_) return RetryAfter(delay, now, deadline, budget_);
+  if (!InTime(TimeAfter(now, delay), deadline)) return {Verdict::kDeadline};
+  return {Verdict::kRetry, delay};
 }
 
 RetryDecision RetryPolicy::NextAfterRejection(absl::Duration retry_after,
@@ -71,17 +88,19 @@ RetryDecision RetryPolicy::NextAfterRejection(absl::Duration retry_after,
                     nullptr);
 }
 
-bool RetryPolicy::TakeHedge(MonotonicTime now) {
-  if (exhausted() || (budget_ != nullptr && !budget_->TakeHedge(now))) {
-    return false;
-  }
+Verdict RetryPolicy::TakeHedge(MonotonicTime now, MonotonicTime deadline) {
+  if (exhausted()) return Verdict::kExhausted;
+  if (told_not_to_) return Verdict::kPushback;
+  if (!InTime(now, deadline)) return Verdict::kDeadline;
+  if (budget_ != nullptr && !budget_->TakeHedge(now)) return Verdict::kBudget;
   ++retries_;
-  return true;
+  return Verdict::kRetry;
 }
 
 absl::Duration RetryPolicy::Delay(const ErrorClass& error,
                                   const Pushback& pushback) {
   const std::optional<absl::Duration> asked = ServerDelay(error, pushback);
+  if (hedged_) return asked.value_or(absl::ZeroDuration());
   if (!asked.has_value()) return backoff_.Next();
   if (pushback.kind != Pushback::Kind::kRetryAfter) {
     return backoff_.NextAtLeast(*asked);
@@ -93,10 +112,7 @@ absl::Duration RetryPolicy::Delay(const ErrorClass& error,
 RetryDecision RetryPolicy::RetryAfter(absl::Duration delay, MonotonicTime now,
                                       MonotonicTime deadline,
                                       RetryBudget* budget) {
-  // An attempt that starts at the deadline cannot succeed either.
-  if (TimeAfter(now, delay + expected_) >= deadline) {
-    return {Verdict::kDeadline};
-  }
+  if (!InTime(TimeAfter(now, delay), deadline)) return {Verdict::kDeadline};
   if (budget != nullptr && !budget->TakeRetry(now)) return {Verdict::kBudget};
   ++retries_;
   return {Verdict::kRetry, delay};

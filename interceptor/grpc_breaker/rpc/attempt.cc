@@ -9,7 +9,8 @@ namespace grpc_breaker::internal {
 
 void Attempt::Start(grpc::GenericStub* stub, AttemptQueue* queue,
                     const std::string& method, const grpc::ByteBuffer& request,
-                    absl::AnyInvocable<void() &&> done) {
+                    Done done) {
+  self_ = shared_from_this();
   done_ = std::move(done);
   StartOn(queue->queue(), stub, method, request);
 }
@@ -38,9 +39,9 @@ void Attempt::StartOn(grpc::CompletionQueue* queue, grpc::GenericStub* stub,
 
 void Attempt::Complete(bool /*ok*/) {
   TakeStatus();
-  // The function may drop the last reference to this attempt.
-  absl::AnyInvocable<void()&&> done = std::move(done_);
-  std::move(done)();
+  const std::shared_ptr<Attempt> self = std::move(self_);
+  std::move(done_)(*this);
+  done_ = nullptr;  // With what it holds.
 }
 
 void Attempt::TakeStatus() {

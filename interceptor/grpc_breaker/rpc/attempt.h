@@ -17,18 +17,21 @@ namespace grpc_breaker::internal {
 
 // Thread-compatible, but for Cancel, which may be called at any time from any
 // thread. Held by shared_ptr, since cancelling races with completion.
-class Attempt final : private Completion {
+class Attempt final : public std::enable_shared_from_this<Attempt>,
+                      private Completion {
  public:
+  using Done = absl::AnyInvocable<void(Attempt&) &&>;
+
   Attempt() = default;
 
   // For settings; before Start.
   grpc::ClientContext* mutable_context() { return &context_; }
 
-  // Calls `done` once, on a thread of the attempt queue. The attempt lives
-  // until then.
+  // Calls `done` once, on a thread of the attempt queue. The attempt keeps
+  // itself alive until then.
   void Start(grpc::GenericStub* stub, AttemptQueue* queue,
              const std::string& method, const grpc::ByteBuffer& request,
-             absl::AnyInvocable<void() &&> done);
+             Done done);
 
   // Returns when the attempt is over; the calling thread does all the waiting
   // and polling.
@@ -56,7 +59,9 @@ class Attempt final : private Completion {
   grpc::ByteBuffer reply_;
   grpc::Status status_;
   bool lacks_reply_ = false;
-  absl::AnyInvocable<void() &&> done_;
+  // From Start to completion.
+  std::shared_ptr<Attempt> self_;
+  Done done_;
 };
 
 }  // namespace grpc_breaker::internal

@@ -35,11 +35,21 @@ void AttemptRecorder::NotifyAttempt(const std::string& name,
                                     const AttemptTimes& times,
                                     const grpc::Status& status,
                                     const ErrorClass& error) const {
-  const auto& hook = policy_->on_attempt;
-  if (hook == nullptr) return;
-  const FinishedAttempt attempt{name,  times.number, status,
-                                error, times.delay,  times.took()};
-  CallUserCode([&] { hook(attempt); });
+  if (policy_->on_attempt == nullptr) return;
+  Notify({name, times.number, status, error, times.delay, times.took()});
+}
+
+void AttemptRecorder::NotifyLost(const std::string& name,
+                                 const AttemptTimes& times) const {
+  if (policy_->on_attempt == nullptr) return;
+  Notify({name, times.number,
+          grpc::Status(grpc::StatusCode::CANCELLED,
+                       "another attempt was answered first"),
+          ErrorClass(), times.delay, times.took(), /*lost=*/true});
+}
+
+void AttemptRecorder::Notify(const FinishedAttempt& attempt) const {
+  CallUserCode([&] { policy_->on_attempt(attempt); });
 }
 
 void AttemptRecorder::NotifyFinalFailure(const FailedCall& call) const {

@@ -70,10 +70,16 @@ class AttemptRecorder {
   void NotifyAttempt(const std::string& name, const AttemptTimes& times,
                      const grpc::Status& status, const ErrorClass& error) const;
 
+  // For an attempt that another one of its call made pointless, so that it has
+  // been cancelled: calls the hook.
+  void NotifyLost(const std::string& name, const AttemptTimes& times) const;
+
   // Calls the hook for calls that have failed for good, if there is one.
   void NotifyFinalFailure(const FailedCall& call) const;
 
  private:
+  void Notify(const FinishedAttempt& attempt) const;
+
   Method& method_;
   Environment& environment_;
   std::shared_ptr<const Policy> policy_;

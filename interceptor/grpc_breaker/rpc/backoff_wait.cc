@@ -51,7 +51,19 @@ void BackoffWait::EndEarly(End end) {
       [self = shared_from_this(), end] { self->Finish(end); });
 }
 
+void BackoffWait::Drop() {
+  if (!Claim()) return;
+  StopTimerAndWatch();
+  done_ = nullptr;  // With what it holds.
+}
+
 void BackoffWait::Finish(End end) {
+  StopTimerAndWatch();
+  Done done = std::move(done_);
+  std::move(done)(end);
+}
+
+void BackoffWait::StopTimerAndWatch() {
   std::shared_ptr<ParentWatch> watch;
   Environment::TimerId timer;
   {
@@ -59,10 +71,8 @@ void BackoffWait::Finish(End end) {
     watch = std::move(watch_);
     timer = timer_;
   }
-  if (end != End::kOver) environment_.Cancel(timer);
+  environment_.Cancel(timer);
   if (watch != nullptr) watch->Stop();
-  Done done = std::move(done_);
-  std::move(done)(end);
 }
 
 }  // namespace grpc_breaker::internal

@@ -40,11 +40,16 @@ class BackoffWait final : public std::enable_shared_from_this<BackoffWait> {
   // May be called under the locks of the application's context.
   void Cancel() ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // After Start, which has returned: there is no use for its end any more.
+  // `done` does not run, unless the wait is ending already.
+  void Drop() ABSL_LOCKS_EXCLUDED(mutex_);
+
  private:
   // False if it has ended, or is ending.
   bool Claim() { return !over_.exchange(true); }
   void EndEarly(End end) ABSL_LOCKS_EXCLUDED(mutex_);
   void Finish(End end) ABSL_LOCKS_EXCLUDED(mutex_);
+  void StopTimerAndWatch() ABSL_LOCKS_EXCLUDED(mutex_);
 
   Environment& environment_;
   std::atomic<bool> over_{false};

@@ -34,6 +34,10 @@ struct CallInfo {
   Environment& environment() const { return channel->registry->environment(); }
   Method& method() const { return recorder.method(); }
   const Policy& policy() const { return recorder.policy(); }
+  // For a unary call.
+  bool hedged() const {
+    return policy().hedging.on() && method().MayRepeat(policy());
+  }
 
   std::shared_ptr<ChannelContext> channel;
   AttemptRecorder recorder;

@@ -13,7 +13,8 @@ namespace {
 
 // Whether a unary call under this policy can run natively.
 bool CanRunNatively(const Policy& policy) {
-  return policy.retry.max_retries == 0 && policy.fallback.function == nullptr &&
+  return policy.retry.max_retries == 0 && !policy.hedging.on() &&
+         policy.fallback.function == nullptr &&
          policy.on_final_failure == nullptr &&
          !policy.attempt_timeout.has_value() &&
          !policy.wait_for_ready.has_value() && policy.authority.empty();

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "grpc_breaker/base/user_code.h"
 #include "grpc_breaker/error_origin.h"
@@ -24,6 +25,14 @@ Deadline CallDeadline(const Deadline& callers, const Policy& policy) {
   return callers.infinite() && policy.timeout.has_value()
              ? Deadline::After(*policy.timeout)
              : callers;
+}
+
+absl::Duration HedgingDelay(const HedgingOptions& hedging, const Method& method,
+                            MonotonicTime now) {
+  if (hedging.delay_percentile == 0) return hedging.delay;
+  return method.latencies()
+      .Quantile(hedging.delay_percentile / 100, now)
+      .value_or(hedging.delay);
 }
 
 bool RunsOn(const Fallback& fallback, StopReason stopped) {
@@ -67,25 +76,30 @@ void UnaryCall::Start(std::unique_ptr<grpc::ChannelInterface> channel,
                       UnaryRequest request, std::optional<Rejection> rejection,
                       bool waits) {
   Prepare(std::move(channel), std::move(request));
-  if (rejection.has_value()) {
-    OnRejected(*rejection, environment_.Now());
-  } else {
-    Try(waits);
-  }
+  Enter([&] {
+    if (rejection.has_value()) {
+      OnRejected(*rejection, environment_.Now());
+    } else {
+      // A hedge must be able to end the call while its caller waits.
+      TryOn(waits && !info_.hedged());
+    }
+  });
 }
 
 void UnaryCall::StartAfter(NativeAttempt first,
                            std::unique_ptr<grpc::ChannelInterface> channel,
                            UnaryRequest request) {
   Prepare(std::move(channel), std::move(request));
-  permit_ = std::move(first.permit);
-  attempts_ = 1;
-  attempt_started_ = first.started;
-  attempt_ended_ = first.ended;
-  ErrorOrigin origin;
-  origin.cancelled_by_caller = cancelled();
-  origin.bad_reply = first.lacks_reply;
-  OnFailure(first.status, first.context, *first.trailers, origin);
+  Enter([&] {
+    attempts_ = 1;
+    history_.attempts.emplace_back();
+    last_.permit = std::move(first.permit);
+    last_.times = {1, absl::ZeroDuration(), first.started, first.ended};
+    ErrorOrigin origin;
+    origin.cancelled_by_caller = cancelled();
+    origin.bad_reply = first.lacks_reply;
+    OnFailure(first.status, first.context, *first.trailers, origin);
+  });
 }
 
 void UnaryCall::Prepare(std::unique_ptr<grpc::ChannelInterface> channel,
@@ -94,9 +108,16 @@ void UnaryCall::Prepare(std::unique_ptr<grpc::ChannelInterface> channel,
   request_.emplace(std::move(request));
   call_deadline_ = CallDeadline(request_->deadline, info_.policy());
   deadline_ = call_deadline_.On(environment_);
+  const Policy& policy = info_.policy();
   Method& method = info_.method();
-  retry_.emplace(info_.policy().retry, method.MayRepeat(info_.policy()),
-                 environment_, method.retry_budget());
+  if (info_.hedged()) {
+    retry_.emplace(policy.retry, policy.hedging, environment_,
+                   method.retry_budget());
+    hedging_delay_ = HedgingDelay(policy.hedging, method, environment_.Now());
+  } else {
+    retry_.emplace(policy.retry, method.MayRepeat(policy), environment_,
+                   method.retry_budget());
+  }
 }
 
 bool UnaryCall::cancelled() const {
@@ -116,54 +137,95 @@ void UnaryCall::WhenDone(Waiter waiter) {
 }
 
 void UnaryCall::Cancel() {
-  std::shared_ptr<Attempt> attempt;
+  absl::InlinedVector<std::shared_ptr<Attempt>, 1> attempts;
   std::shared_ptr<BackoffWait> wait;
   {
     MutexLock lock(mutex_);
     cancelled_ = true;
-    attempt = attempt_;
+    for (const Trial& trial : under_way_) attempts.push_back(trial.attempt);
     wait = wait_;
   }
-  if (attempt != nullptr) attempt->Cancel();
+  for (const std::shared_ptr<Attempt>& attempt : attempts) attempt->Cancel();
   if (wait != nullptr) wait->Cancel();
 }
 
-void UnaryCall::Try(bool waits) {
+void UnaryCall::TryOn(bool callers_thread) {
   const MonotonicTime now = environment_.Now();
   if (now >= deadline_) {
     // Without asking the breaker: the attempt could only fail, through no fault
     // of the server.
-    return Finish(StopReason::kDeadline, DeadlineExceeded());
+    return GiveUp(StopReason::kDeadline, DeadlineExceeded());
   }
   CircuitBreaker::Permit permit = info_.method().breaker().TryAcquire(now);
   if (!permit.admitted()) return OnRejected(permit.rejection(), now);
+  Launch(std::move(permit), now, callers_thread);
+}
 
-  std::shared_ptr<Attempt> attempt = MakeAttempt(now);
+void UnaryCall::Hedge() {
+  const MonotonicTime now = environment_.Now();
+  CircuitBreaker::Permit permit = info_.method().breaker().TryAcquire(now);
+  if (!permit.admitted()) return OnRejected(permit.rejection(), now);
+  ExpectRecentMedian();
+  // Asked last, since the budget is charged for what is going to be made.
+  const RetryDecision::Verdict verdict = retry_->TakeHedge(now, deadline_);
+  if (verdict != RetryDecision::Verdict::kRetry) {
+    waited_ = absl::ZeroDuration();
+    return GiveUp(StopReasonOf(verdict), last_status_);
+  }
+  Launch(std::move(permit), now, /*callers_thread=*/false);
+}
+
+void UnaryCall::Launch(CircuitBreaker::Permit permit, MonotonicTime now,
+                       bool callers_thread) {
+  Trial trial;
+  const std::shared_ptr<Attempt> attempt = MakeAttempt(now, &trial.deadline);
+  trial.attempt = attempt;
+  trial.permit = std::move(permit);
+  trial.times = {attempts_ + 1, std::exchange(waited_, absl::ZeroDuration()),
+                 now, now};
+  const absl::Duration delay = trial.times.delay;
   bool cancelled;
   {
     MutexLock lock(mutex_);
     cancelled = cancelled_;
-    if (!cancelled) attempt_ = attempt;
+    if (!cancelled) under_way_.push_back(std::move(trial));
   }
-  if (cancelled) return Finish(StopReason::kCancelled, Cancelled());
-  permit_ = std::move(permit);
-  attempt_started_ = now;
-  attempt_delay_ = std::exchange(waited_, absl::ZeroDuration());
+  if (cancelled) return GiveUp(StopReason::kCancelled, Cancelled());
   ++attempts_;
-  if (waits) {
+  // What it is if another one is answered first.
+  history_.attempts.push_back({grpc::StatusCode::CANCELLED, delay});
+  if (callers_thread) {
     {
       AttemptScope scope(info_.channel.get(), attempt->mutable_context());
       attempt->Run(&*stub_, info_.name, request_->message);
     }
-    return OnAttemptDone();
+    return OnAttemptDone(*attempt);
   }
-  AttemptScope scope(info_.channel.get(), attempt->mutable_context());
-  attempt->Start(&*stub_, info_.channel->attempts.get(), info_.name,
-                 request_->message,
-                 [self = shared_from_this()] { self->OnAttemptDone(); });
+  {
+    AttemptScope scope(info_.channel.get(), attempt->mutable_context());
+    attempt->Start(&*stub_, info_.channel->attempts.get(), info_.name,
+                   request_->message,
+                   [self = shared_from_this()](Attempt& attempt) {
+                     self->Enter([&self = *self, &attempt] {
+                       self.OnAttemptDone(attempt);
+                     });
+                   });
+  }
+  if (retry_->may_hedge()) AwaitHedge(now);
 }
 
-std::shared_ptr<Attempt> UnaryCall::MakeAttempt(MonotonicTime now) {
+void UnaryCall::AwaitHedge(MonotonicTime now) {
+  if (hedging_delay_ > absl::ZeroDuration()) {
+    return Wait(hedging_delay_, now, &UnaryCall::Hedge);
+  }
+  // Not here, since there may be a hundred of them.
+  Enter([this] {
+    if (AttemptsAreUnderWay()) Hedge();
+  });
+}
+
+std::shared_ptr<Attempt> UnaryCall::MakeAttempt(MonotonicTime now,
+                                                MonotonicTime* deadline) {
   auto attempt = std::make_shared<Attempt>();
   grpc::ClientContext* context = attempt->mutable_context();
   request_->settings.ApplyTo(context);
@@ -175,34 +237,35 @@ std::shared_ptr<Attempt> UnaryCall::MakeAttempt(MonotonicTime now) {
   }
 
   const std::optional<absl::Duration>& timeout = info_.policy().attempt_timeout;
-  attempt_deadline_ = deadline_;
-  Deadline deadline = call_deadline_;
+  *deadline = deadline_;
+  Deadline for_grpc = call_deadline_;
   if (timeout.has_value() && TimeAfter(now, *timeout) < deadline_) {
-    attempt_deadline_ = TimeAfter(now, *timeout);
-    deadline = Deadline::After(*timeout);
+    *deadline = TimeAfter(now, *timeout);
+    for_grpc = Deadline::After(*timeout);
   }
-  context->set_deadline(deadline.ForGrpc());
+  context->set_deadline(for_grpc.ForGrpc());
   return attempt;
 }
 
 // A server that knows gRPC ends the call at the attempt's deadline, too, and
 // what it says of that may come first. Before that, it speaks of its own limit,
 // or of that of a call further down.
-bool UnaryCall::EndedByItsTimeout(Attempt& attempt) const {
-  if (attempt_deadline_ == deadline_ || attempt_ended_ >= deadline_) {
-    return false;
-  }
-  return attempt_ended_ >= attempt_deadline_ - kDeadlineResolution ||
+bool UnaryCall::EndedByItsTimeout(const Trial& trial) const {
+  const MonotonicTime ended = trial.times.ended;
+  if (trial.deadline == deadline_ || ended >= deadline_) return false;
+  Attempt& attempt = *trial.attempt;
+  return ended >= trial.deadline - kDeadlineResolution ||
          OriginOf(attempt.status(), *attempt.mutable_context())
                  .server_answered != true;
 }
 
 void UnaryCall::OnRejected(const Rejection& rejection, MonotonicTime now) {
+  if (AttemptsAreUnderWay()) return;
   if (info_.policy().wait_when_rejected) {
     ExpectRecentMedian();
     const RetryDecision decision =
         retry_->NextAfterRejection(rejection.retry_after, now, deadline_);
-    if (decision.retry()) return Wait(decision.delay, now);
+    if (decision.retry()) return Wait(decision.delay, now, &UnaryCall::Try);
   }
   rejection_ = rejection;
   grpc::Status status = MakeRejectionStatus(info_.name, rejection);
@@ -212,42 +275,48 @@ void UnaryCall::OnRejected(const Rejection& rejection, MonotonicTime now) {
   Finish(StopReason::kBreakerOpen, std::move(status));
 }
 
-void UnaryCall::OnAttemptDone() {
-  std::shared_ptr<Attempt> attempt;
+void UnaryCall::OnAttemptDone(Attempt& attempt) {
   bool cancelled;
   {
     MutexLock lock(mutex_);
-    attempt = std::move(attempt_);
+    const auto found = absl::c_find_if(under_way_, [&](const Trial& trial) {
+      return trial.attempt.get() == &attempt;
+    });
+    if (found == under_way_.end()) return;  // It has lost.
+    last_ = std::move(*found);
+    under_way_.erase(found);
     cancelled = cancelled_;
   }
-  attempt_ended_ = environment_.Now();
-  last_attempt_ = attempt;
+  last_.times.ended = environment_.Now();
   // Recorded when the reply has been read.
-  if (attempt->status().ok()) {
-    history_.attempts.push_back({grpc::StatusCode::OK, attempt_delay_});
+  if (attempt.status().ok()) {
+    history_.attempts[last_.times.number - 1].code = grpc::StatusCode::OK;
     return Finish(StopReason::kSucceeded, grpc::Status());
   }
   ErrorOrigin origin;
   origin.cancelled_by_caller = cancelled;
   origin.attempt_timeout =
-      attempt->status().error_code() == grpc::StatusCode::DEADLINE_EXCEEDED &&
-      EndedByItsTimeout(*attempt);
-  origin.bad_reply = attempt->lacks_reply();
-  grpc::ClientContext& context = *attempt->mutable_context();
-  OnFailure(attempt->status(), context, context.GetServerTrailingMetadata(),
+      attempt.status().error_code() == grpc::StatusCode::DEADLINE_EXCEEDED &&
+      EndedByItsTimeout(last_);
+  origin.bad_reply = attempt.lacks_reply();
+  grpc::ClientContext& context = *attempt.mutable_context();
+  OnFailure(attempt.status(), context, context.GetServerTrailingMetadata(),
             origin);
 }
 
+// Of last_.
 void UnaryCall::OnFailure(const grpc::Status& status,
                           grpc::ClientContext& context,
                           const ReceivedMetadata& trailers,
                           const ErrorOrigin& origin) {
+  StopWaiting();
   last_status_ = status;
-  CircuitBreaker::Permit permit = std::exchange(permit_, {});
+  const AttemptTimes& times = last_.times;
+  CircuitBreaker::Permit permit = std::exchange(last_.permit, {});
   const AttemptVerdict verdict = info_.recorder.RecordFailure(
-      permit, status, context, trailers, origin, attempt_ended_);
-  history_.attempts.push_back({status.error_code(), attempt_delay_});
-  info_.recorder.NotifyAttempt(info_.name, times(), status, verdict.error);
+      permit, status, context, trailers, origin, times.ended);
+  history_.attempts[times.number - 1].code = status.error_code();
+  info_.recorder.NotifyAttempt(info_.name, times, status, verdict.error);
   if (origin.cancelled_by_caller) {
     return Finish(StopReason::kCancelled, Cancelled());
   }
@@ -255,9 +324,21 @@ void UnaryCall::OnFailure(const grpc::Status& status,
   const bool committed = info_.policy().commit_at_initial_metadata &&
                          HasInitialMetadata(status, context);
   const RetryDecision decision = retry_->Next(
-      verdict.error, verdict.pushback, attempt_ended_, deadline_, committed);
-  if (decision.retry()) return Wait(decision.delay, attempt_ended_);
-  Finish(StopReasonOf(decision.verdict), status);
+      verdict.error, verdict.pushback, times.ended, deadline_, committed);
+  if (decision.retry()) {
+    if (!info_.hedged()) {
+      return Wait(decision.delay, times.ended, &UnaryCall::Try);
+    }
+    if (decision.delay == absl::ZeroDuration()) return Hedge();
+    return Wait(decision.delay, times.ended, &UnaryCall::Hedge);
+  }
+  const StopReason stopped = StopReasonOf(decision.verdict);
+  // What the others would say is of no use.
+  if (stopped == StopReason::kNotRetryable ||
+      stopped == StopReason::kCommitted) {
+    return Finish(stopped, status);
+  }
+  GiveUp(stopped, status);
 }
 
 void UnaryCall::ExpectRecentMedian() {
@@ -269,26 +350,27 @@ void UnaryCall::ExpectRecentMedian() {
 }
 
 void UnaryCall::AcceptReply() {
-  if (!permit_.admitted()) return;
-  info_.recorder.RecordUnarySuccess(std::exchange(permit_, {}), info_.name,
-                                    times());
-  retry_->Next(ErrorClass(), Pushback(), attempt_ended_, deadline_);
+  if (!last_.permit.admitted()) return;
+  info_.recorder.RecordUnarySuccess(std::exchange(last_.permit, {}), info_.name,
+                                    last_.times);
+  retry_->Next(ErrorClass(), Pushback(), last_.times.ended, deadline_);
 }
 
 UnaryResult UnaryCall::RefuseReply() {
   UnaryResult result = this->result();
-  if (!permit_.admitted()) return result;
+  if (!last_.permit.admitted()) return result;
   ErrorOrigin origin;
   origin.bad_reply = true;
   result.status = NoMessageReturned();
-  CircuitBreaker::Permit permit = std::exchange(permit_, {});
+  CircuitBreaker::Permit permit = std::exchange(last_.permit, {});
   grpc::ClientContext& context = *result.attempt->mutable_context();
   const AttemptVerdict verdict = info_.recorder.RecordFailure(
       permit, result.status, context, context.GetServerTrailingMetadata(),
-      origin, attempt_ended_);
-  result.history.attempts.back().code = result.status.error_code();
+      origin, last_.times.ended);
+  result.history.attempts[last_.times.number - 1].code =
+      result.status.error_code();
   result.history.stopped = StopReason::kNotRetryable;
-  info_.recorder.NotifyAttempt(info_.name, times(), result.status,
+  info_.recorder.NotifyAttempt(info_.name, last_.times, result.status,
                                verdict.error);
   OnFinalFailure(&result);
   return result;
@@ -304,25 +386,44 @@ UnaryCall::Ending UnaryCall::ending() const {
   return ending_.value_or(Ending{result_.status, result_.history});
 }
 
-void UnaryCall::Wait(absl::Duration delay, MonotonicTime now) {
-  waited_ += delay;
+void UnaryCall::Wait(absl::Duration delay, MonotonicTime now, Step next) {
+  const int number = ++waits_;
   auto wait = std::make_shared<BackoffWait>(environment_);
   bool cancelled;
+  bool attempts_are_under_way;
   {
     MutexLock lock(mutex_);
     cancelled = cancelled_;
+    attempts_are_under_way = !under_way_.empty();
     wait_ = wait;
   }
   if (cancelled) wait->Cancel();
-  // The application's call cannot end inside this, and its channel is there.
-  wait->Start(TimeAfter(now, delay), info_.channel->attempts,
-              request_->core_channel, request_->settings,
-              [self = shared_from_this()](BackoffWait::End end) {
-                self->OnWaited(end);
-              });
+  // The application's call cannot end inside this, and its channel is there. An
+  // attempt under way hears of a parent itself.
+  wait->Start(
+      TimeAfter(now, delay), info_.channel->attempts,
+      attempts_are_under_way ? nullptr : request_->core_channel,
+      request_->settings,
+      [self = shared_from_this(), number, delay, next](BackoffWait::End end) {
+        self->Enter([&self = *self, number, delay, next, end] {
+          self.OnWaited(number, delay, next, end);
+        });
+      });
 }
 
-void UnaryCall::OnWaited(BackoffWait::End end) {
+void UnaryCall::StopWaiting() {
+  std::shared_ptr<BackoffWait> wait;
+  {
+    MutexLock lock(mutex_);
+    wait = std::move(wait_);
+  }
+  ++waits_;
+  if (wait != nullptr) wait->Drop();
+}
+
+void UnaryCall::OnWaited(int number, absl::Duration delay, Step next,
+                         BackoffWait::End end) {
+  if (number != waits_) return;  // Stopped meanwhile.
   bool cancelled;
   {
     MutexLock lock(mutex_);
@@ -331,18 +432,30 @@ void UnaryCall::OnWaited(BackoffWait::End end) {
   }
   switch (end) {
     case BackoffWait::End::kOver:
-      if (!cancelled) return Try();
-      break;
+      if (cancelled) break;
+      waited_ += delay;
+      return (this->*next)();
     case BackoffWait::End::kParentExpired:
-      return Finish(StopReason::kDeadline, DeadlineExceeded());
+      return GiveUp(StopReason::kDeadline, DeadlineExceeded());
     case BackoffWait::End::kCancelled:
     case BackoffWait::End::kParentCancelled:
       break;
   }
-  Finish(StopReason::kCancelled, Cancelled());
+  GiveUp(StopReason::kCancelled, Cancelled());
+}
+
+bool UnaryCall::AttemptsAreUnderWay() const {
+  MutexLock lock(mutex_);
+  return !under_way_.empty();
+}
+
+void UnaryCall::GiveUp(StopReason stopped, grpc::Status status) {
+  if (!AttemptsAreUnderWay()) Finish(stopped, std::move(status));
 }
 
 void UnaryCall::Finish(StopReason stopped, grpc::Status status) {
+  StopWaiting();
+  DropLosers(stopped == StopReason::kSucceeded);
   UnaryResult result;
   result.status = std::move(status);
   result.history = std::move(history_);
@@ -350,8 +463,8 @@ void UnaryCall::Finish(StopReason stopped, grpc::Status status) {
   result.rejection = rejection_;
   // A rejection is ours: the metadata of an attempt before it is not its.
   if (stopped != StopReason::kBreakerOpen) {
-    result.of_native_attempt = attempts_ > 0 && last_attempt_ == nullptr;
-    result.attempt = std::move(last_attempt_);
+    result.of_native_attempt = attempts_ > 0 && last_.attempt == nullptr;
+    result.attempt = std::move(last_.attempt);
   }
   if (stopped == StopReason::kSucceeded) {
     result.reply = result.attempt->reply();
@@ -366,6 +479,24 @@ void UnaryCall::Finish(StopReason stopped, grpc::Status status) {
     waiters.swap(waiters_);
   }
   for (Waiter& waiter : waiters) std::move(waiter)();
+}
+
+void UnaryCall::DropLosers(bool succeeded) {
+  Trials losers;
+  {
+    MutexLock lock(mutex_);
+    losers.swap(under_way_);
+  }
+  for (Trial& loser : losers) {
+    loser.attempt->Cancel();
+    loser.times.ended = environment_.Now();
+    // Without those that were too slow, percentiles would sink from call to
+    // call; that of the first took this long at least.
+    if (succeeded && loser.times.number == 1) {
+      info_.method().latencies().Record(loser.times.took(), loser.times.ended);
+    }
+    info_.recorder.NotifyLost(info_.name, loser.times);
+  }
 }
 
 void UnaryCall::OnFinalFailure(UnaryResult* result) {

@@ -9,12 +9,17 @@
 //              |
 //         +-> Try --refused--------------------------+
 //         |    | permit                              |
-//      timer  attempt                                |
+//      timer  Launch an attempt                      |
 //         |    |                                     v
 //         +- OnAttemptDone --no retry, cancelled-> Finish -> who waits
 //
-// One step runs at a time, on the caller's thread, the attempt queue's or the
-// environment's; Cancel and the end of a parent call may come at any time.
+// A call that is hedged has several attempts under way: the timer then runs
+// beside them, and leads to Hedge. The first one that decides the call finishes
+// it and cancels the others, which tell the breaker nothing; one that does not
+// leaves it to them.
+//
+// One step runs at a time, by a strand, on the caller's thread, the attempt
+// queue's or the environment's; Cancel may come at any time.
 
 #include <cstdint>
 #include <map>
@@ -25,6 +30,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/synchronization/mutex.h"
 #include "grpc_breaker/call_history.h"
@@ -41,6 +47,7 @@
 #include "grpc_breaker/rpc/channel_context.h"
 #include "grpc_breaker/rpc/context_access.h"
 #include "grpc_breaker/rpc/deadline.h"
+#include "grpc_breaker/rpc/strand.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/status.h"
@@ -130,31 +137,70 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
   Ending ending() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  // One attempt, from its permit to what is recorded of it.
+  struct Trial {
+    std::shared_ptr<Attempt> attempt;  // Null if it was the application's call.
+    CircuitBreaker::Permit permit;
+    AttemptTimes times;
+    MonotonicTime deadline;  // Not after the call's.
+  };
+  using Trials = absl::InlinedVector<Trial, 1>;
+  using Step = void (UnaryCall::*)();
+
+  // Runs a step, which may drop the last reference to the call.
+  template <typename Function>
+  void Enter(Function step) {
+    const std::shared_ptr<UnaryCall> self = shared_from_this();
+    strand_.Run(std::move(step));
+  }
+
   void Prepare(std::unique_ptr<grpc::ChannelInterface> channel,
                UnaryRequest request);
-  void Try(bool waits = false) ABSL_LOCKS_EXCLUDED(mutex_);
-  std::shared_ptr<Attempt> MakeAttempt(MonotonicTime now);
+
+  // All below are steps, or parts of one.
+
+  // Makes the next attempt.
+  void Try() { TryOn(/*callers_thread=*/false); }
+  void TryOn(bool callers_thread) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Makes one of a call that is hedged, if there may be one.
+  void Hedge() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Launch(CircuitBreaker::Permit permit, MonotonicTime now,
+              bool callers_thread) ABSL_LOCKS_EXCLUDED(mutex_);
+  std::shared_ptr<Attempt> MakeAttempt(MonotonicTime now,
+                                       MonotonicTime* deadline);
+  void AwaitHedge(MonotonicTime now) ABSL_LOCKS_EXCLUDED(mutex_);
+  void OnRejected(const Rejection& rejection, MonotonicTime now)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  void OnAttemptDone(Attempt& attempt) ABSL_LOCKS_EXCLUDED(mutex_);
   // For an attempt that has ended with DEADLINE_EXCEEDED.
-  bool EndedByItsTimeout(Attempt& attempt) const;
-  void OnRejected(const Rejection& rejection, MonotonicTime now);
-  void OnAttemptDone() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool EndedByItsTimeout(const Trial& trial) const;
   // For a decision on whether another attempt ends before the deadline.
   void ExpectRecentMedian();
-  AttemptTimes times() const {
-    return {attempts_, attempt_delay_, attempt_started_, attempt_ended_};
-  }
   void OnFailure(const grpc::Status& status, grpc::ClientContext& context,
                  const ReceivedMetadata& trailers, const ErrorOrigin& origin)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  void Wait(absl::Duration delay, MonotonicTime now)
+
+  // Runs `next` after the delay, unless StopWaiting is called.
+  void Wait(absl::Duration delay, MonotonicTime now, Step next)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  void OnWaited(BackoffWait::End end) ABSL_LOCKS_EXCLUDED(mutex_);
+  void StopWaiting() ABSL_LOCKS_EXCLUDED(mutex_);
+  void OnWaited(int number, absl::Duration delay, Step next,
+                BackoffWait::End end) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  bool AttemptsAreUnderWay() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // There are no more attempts: finishes when those under way have failed.
+  void GiveUp(StopReason stopped, grpc::Status status)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   void Finish(StopReason stopped, grpc::Status status)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // Cancels the attempts that are still under way.
+  void DropLosers(bool succeeded) ABSL_LOCKS_EXCLUDED(mutex_);
   void OnFinalFailure(UnaryResult* result);
 
   const CallInfo info_;
   Environment& environment_;
+  Strand strand_;
 
   // Set by Prepare.
   std::optional<grpc::GenericStub> stub_;
@@ -163,26 +209,21 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
   Deadline call_deadline_ = Deadline::Infinite();
   MonotonicTime deadline_;
   std::optional<RetryPolicy> retry_;
+  absl::Duration hedging_delay_;
 
-  // Of the attempt under way, or of the last one until its reply was read.
-  CircuitBreaker::Permit permit_;
-  MonotonicTime attempt_started_;
-  MonotonicTime attempt_ended_;
-  absl::Duration attempt_delay_ = absl::ZeroDuration();  // Before it.
   int attempts_ = 0;
   absl::Duration waited_ = absl::ZeroDuration();  // Since the last attempt.
-  CallHistory history_;                           // Until it is the result's.
-  // Of the attempt under way; not after the call's.
-  MonotonicTime attempt_deadline_;
-  std::optional<Rejection> rejection_;
-  // Null as well if the last one was the application's own call.
-  std::shared_ptr<Attempt> last_attempt_;
+  int waits_ = 0;
+  // The attempt that has ended last; its permit stays until its reply was read.
+  Trial last_;
   grpc::Status last_status_;
+  std::optional<Rejection> rejection_;
+  CallHistory history_;  // Until it is the result's.
 
   mutable absl::Mutex mutex_;
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
-  // What Cancel has to stop: an attempt, or a backoff.
-  std::shared_ptr<Attempt> attempt_ ABSL_GUARDED_BY(mutex_);
+  // What Cancel has to stop.
+  Trials under_way_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<BackoffWait> wait_ ABSL_GUARDED_BY(mutex_);
   bool done_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<Waiter> waiters_ ABSL_GUARDED_BY(mutex_);

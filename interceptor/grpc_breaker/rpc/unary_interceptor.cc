@@ -65,8 +65,9 @@ void UnaryInterceptor::RunNatively(Batch* batch) {
 
 bool UnaryInterceptor::CanStartNatively(Batch* batch) const {
   const Policy& policy = info_.policy();
-  if (!EndsWithStatus(batch) || policy.attempt_timeout.has_value() ||
-      policy.wait_for_ready.has_value() || !policy.authority.empty()) {
+  if (!EndsWithStatus(batch) || info_.hedged() ||
+      policy.attempt_timeout.has_value() || policy.wait_for_ready.has_value() ||
+      !policy.authority.empty()) {
     return false;
   }
   const Deadline deadline = Deadline::Of(info_.context);

@@ -1,0 +1,60 @@
+#ifndef GRPC_BREAKER_RPC_STRAND_H_
+#define GRPC_BREAKER_RPC_STRAND_H_
+
+// Runs steps one after another, without a thread of its own: on the thread that
+// brings a step, or, while another one is at it, on that one after what it
+// does. So nobody waits, and what only steps touch needs no lock.
+//
+// Lifetime: outlives each Run.
+//
+// Thread-safe.
+
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/synchronization/mutex.h"
+#include "grpc_breaker/mutex_lock.h"
+
+namespace grpc_breaker::internal {
+
+class Strand {
+ public:
+  // From within a step as well; it is run after that then.
+  template <typename Function>
+  void Run(Function step) ABSL_LOCKS_EXCLUDED(mutex_) {
+    {
+      MutexLock lock(mutex_);
+      if (running_) {
+        waiting_.emplace_back(std::move(step));
+        return;
+      }
+      running_ = true;
+    }
+    step();
+    Step next;
+    while (Next(&next)) std::move(next)();
+  }
+
+ private:
+  using Step = absl::AnyInvocable<void() &&>;
+
+  bool Next(Step* step) ABSL_LOCKS_EXCLUDED(mutex_) {
+    MutexLock lock(mutex_);
+    running_ = !waiting_.empty();
+    if (running_) {
+      *step = std::move(waiting_.front());
+      waiting_.erase(waiting_.begin());
+    }
+    return running_;
+  }
+
+  absl::Mutex mutex_;
+  bool running_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<Step> waiting_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace grpc_breaker::internal
+
+#endif  // GRPC_BREAKER_RPC_STRAND_H_
