@@ -3,10 +3,11 @@
 
 // What became of the attempts of one call, and why there were no more.
 //
-// Every call that did not succeed at once carries it: in the details of its
-// status, unless that is OK, as grpc_breaker.v1.CallHistory, and in the
-// trailing metadata that the application sees (trailing_metadata.h). A call
-// that succeeded at once carries nothing.
+// Every call that did not succeed at once carries it, but for a corked stream
+// that ended before its first message: in the details of its status, unless
+// that is OK, as grpc_breaker.v1.CallHistory, and in the trailing metadata that
+// the application sees (trailing_metadata.h). A call that succeeded at once
+// carries nothing.
 //
 // Thread-safe: values, and pure functions over them.
 

@@ -29,6 +29,7 @@ class HedgingTest : public E2eTest,
   HedgingTest() {
     policy().hedging.max_hedges = 2;
     policy().hedging.delay = absl::Seconds(10);
+    policy().retry.max_retries = 0;  // They have no say.
   }
 
   const std::shared_ptr<grpc::Channel>& channel() {
@@ -294,6 +295,26 @@ ATTEMPTS_TEST_P(HedgingTest, AnEmptyRetryBudgetAllowsNoHedge) {
   EXPECT_EQ(server_.calls(), 1);
 }
 
+ATTEMPTS_TEST_P(HedgingTest, AHedgeThatWasRefusedIsNoDelayOfTheNext) {
+  options_.retry_budget.per_channel = true;
+  options_.retry_budget.ratio = 0.1;
+  options_.retry_budget.min_retries_per_second = 0;
+  auto gate = std::make_shared<Gate>();
+  Answer fails = Answer::Error(StatusCode::UNAVAILABLE);
+  fails.gate = gate;
+  server_.Push(fails);
+  Start();
+  gate->WaitForArrivals(1);
+  FinishBackoff();
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(Call(Flavour::kSync, channel(), "more").status.ok());
+  }
+  gate->Open();
+
+  EXPECT_TRUE(Wait().status.ok());
+  EXPECT_EQ(History(), "UNAVAILABLE;0,OK;0 SUCCEEDED");
+}
+
 ATTEMPTS_TEST_P(HedgingTest, AFailureThatTheBudgetLetsNobodyHedgeIsTheLast) {
   options_.retry_budget.per_channel = true;
   options_.retry_budget.max_tokens = 1;
@@ -331,6 +352,7 @@ ATTEMPTS_TEST_P(HedgingTest, ABreakerThatOpensDuringTheAttemptsEndsTheCall) {
 
 ATTEMPTS_TEST_P(HedgingTest, ACallThatMayNotBeRepeatedIsRetriedAsAnyOther) {
   policy().idempotency = Idempotency::kAsDeclared;
+  policy().retry.max_retries = 3;
   const auto gate = StartBlocked();
   EXPECT_EQ(env_.pending_timers(), 0u);
   gate->Open();
@@ -354,6 +376,25 @@ ATTEMPTS_TEST_P(HedgingTest, AHedgeThatCannotEndBeforeTheDeadlineIsNotMade) {
   gate->Open();
   EXPECT_TRUE(Wait().status.ok());
   EXPECT_EQ(server_.calls(), 1);
+}
+
+ATTEMPTS_TEST_P(HedgingTest, AHedgeIsTakenToLastAsLongAsTheRecentMedian) {
+  for (int i = 0; i < 10; ++i) {
+    const auto gate = StartBlocked();
+    env_.Advance(absl::Seconds(2));
+    gate->Open();
+    ASSERT_TRUE(Wait().status.ok());
+  }
+  const auto gate = StartBlocked([](grpc::ClientContext* context) {
+    context->set_deadline(std::chrono::system_clock::now() +
+                          std::chrono::seconds(11));
+  });
+  FinishBackoff();  // At 10 s; the hedge would take 2 s.
+
+  EXPECT_EQ(env_.pending_timers(), 0u);
+  gate->Open();
+  EXPECT_TRUE(Wait().status.ok());
+  EXPECT_EQ(server_.calls(), 11);
 }
 
 ATTEMPTS_TEST_P(HedgingTest, TheDeadlineEndsAllAttemptsAndIsOneFailure) {

@@ -169,7 +169,6 @@ void UnaryCall::Hedge() {
   // Asked last, since the budget is charged for what is going to be made.
   const RetryDecision::Verdict verdict = retry_->TakeHedge(now, deadline_);
   if (verdict != RetryDecision::Verdict::kRetry) {
-    waited_ = absl::ZeroDuration();
     return GiveUp(StopReasonOf(verdict), last_status_);
   }
   Launch(std::move(permit), now, /*callers_thread=*/false);
@@ -418,6 +417,7 @@ void UnaryCall::StopWaiting() {
     wait = std::move(wait_);
   }
   ++waits_;
+  waited_ = absl::ZeroDuration();  // For an attempt that was not made.
   if (wait != nullptr) wait->Drop();
 }
 
