@@ -188,7 +188,7 @@ TEST(ChannelArgumentsTest, FirstOfTwoServiceConfigsIsTheOneThatCounts) {
 }
 
 TEST(ChannelArgumentsTest, ServiceConfigThatIsNoObjectIsNamedInTheError) {
-  for (const char* config : {"{not json", "[1]", ""}) {
+  for (const char* config : {"{not json", "[1]", "", "null"}) {
     grpc::ChannelArguments arguments;
     arguments.SetServiceConfigJSON(config);
 

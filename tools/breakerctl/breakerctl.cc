@@ -341,6 +341,9 @@ int Main(int argc, char** argv) {
   if (std::any_of(argv + 1, argv + argc, is_version)) {
     return Print("breakerctl " BREAKERCTL_VERSION "\n");
   }
+  // Today's gRPC tells the terminal of connections that end as well; what there
+  // is to say of them is said here.
+  setenv("GRPC_VERBOSITY", "ERROR", /*overwrite=*/0);
   std::atexit(ExitFromParsing);
   parsing = true;
   const std::vector<char*> words = absl::ParseCommandLine(argc, argv);

@@ -17,6 +17,59 @@
 #include "grpcpp/impl/codegen/proto_utils.h"
 #endif
 
+// ---- Functions that take something else
+
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+#include "grpcpp/impl/call.h"
+#include "grpcpp/impl/call_op_set.h"
+#include "grpcpp/support/byte_buffer.h"
+
+namespace grpc_breaker::internal {
+
+// A call of the core on a queue; no interceptor sees its batches if `info` is
+// null. In 1.51 it has a hook to run batches by as well, which FillOps does
+// without; in 1.83 it has none. Templates, so that what is not there is not
+// compiled.
+template <typename Call = grpc::internal::Call>
+Call MakeCoreCall(grpc_call* call, grpc::CompletionQueue* queue,
+                  grpc::experimental::ClientRpcInfo* info) {
+  if constexpr (std::is_constructible_v<Call, grpc_call*, std::nullptr_t,
+                                        grpc::CompletionQueue*,
+                                        grpc::experimental::ClientRpcInfo*>) {
+    return Call(call, nullptr, queue, info);
+  } else {
+    return Call(call, queue, info);
+  }
+}
+
+template <typename Operations, typename = void>
+inline constexpr bool kSendTakesAllocator = false;
+template <typename Operations>
+inline constexpr bool kSendTakesAllocator<
+    Operations, std::void_t<decltype(std::declval<Operations&>().SendMessage(
+                    std::declval<const grpc::ByteBuffer&>(),
+                    grpc::WriteOptions(), nullptr))>> = true;
+
+// Adds a message to a batch. In 1.83, not in 1.51, SendMessage is told who
+// allocates what a message is serialized to. Bytes are that already.
+template <typename Operations>
+void SendBytes(Operations& operations, const grpc::ByteBuffer& bytes,
+               const grpc::WriteOptions& options) {
+  grpc::Status sent;
+  if constexpr (kSendTakesAllocator<Operations>) {
+    sent = operations.SendMessage(bytes, options, nullptr);
+  } else {
+    sent = operations.SendMessage(bytes, options);
+  }
+  // Nothing is converted that could fail.
+  static_cast<void>(sent);
+}
+
+}  // namespace grpc_breaker::internal
+
 // ---- Private members
 
 // Whether they may be used; docs/limits.md says what is missing otherwise.

@@ -1,8 +1,8 @@
 #include "grpc_breaker/registry/server_name.h"
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/strip.h"
 
 namespace grpc_breaker::internal {
@@ -31,10 +31,12 @@ bool IsScheme(absl::string_view text, absl::string_view rest) {
 std::string PercentDecoded(absl::string_view text) {
   std::string decoded;
   for (size_t i = 0; i < text.size(); ++i) {
+    int byte;
     if (text[i] == '%' && i + 2 < text.size() &&
         absl::ascii_isxdigit(text[i + 1]) &&
-        absl::ascii_isxdigit(text[i + 2])) {
-      decoded += absl::HexStringToBytes(text.substr(i + 1, 2));
+        absl::ascii_isxdigit(text[i + 2]) &&
+        absl::SimpleHexAtoi(text.substr(i + 1, 2), &byte)) {
+      decoded += static_cast<char>(byte);
       i += 2;
     } else {
       decoded += text[i];

@@ -387,17 +387,23 @@ bool IsUnknown(absl::string_view method) {
 
 }  // namespace
 
+absl::StatusOr<Struct> ParseJsonObject(absl::string_view json) {
+  // As any value: read to a Struct, null is an error to Protobuf 3.21, and an
+  // empty object to 36.2.
+  Value value;
+  const auto parsed =
+      google::protobuf::util::JsonStringToMessage(std::string(json), &value);
+  if (parsed.ok() && value.has_struct_value()) return value.struct_value();
+  return absl::InvalidArgumentError(
+      absl::StrCat("service config: not a JSON object: ",
+                   parsed.ok() ? "" : parsed.ToString() + ", ", "got ", json));
+}
+
 absl::StatusOr<ServiceConfig> ParseServiceConfig(absl::string_view json,
                                                  AttemptLimit limit) {
-  Struct root;
-  const auto parsed =
-      google::protobuf::util::JsonStringToMessage(std::string(json), &root);
-  if (!parsed.ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("service config: not a JSON object: ", parsed.ToString(),
-                     ", got ", json));
-  }
-  return Parser(limit).Parse(root);
+  const absl::StatusOr<Struct> root = ParseJsonObject(json);
+  if (!root.ok()) return root.status();
+  return Parser(limit).Parse(*root);
 }
 
 void Adopt(const ServiceConfig& config, Options* options) {

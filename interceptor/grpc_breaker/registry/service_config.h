@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "google/protobuf/struct.pb.h"
 #include "grpc_breaker/export.h"
 #include "grpc_breaker/policy.h"
 #include "grpc_breaker/retry_options.h"
@@ -44,6 +45,10 @@ struct ServiceConfig {
   std::vector<MethodConfig> methods;  // No name comes twice.
   std::optional<RetryBudgetOptions> retry_budget;
 };
+
+// InvalidArgument says that it is none.
+GRPC_BREAKER_EXPORT absl::StatusOr<google::protobuf::Struct> ParseJsonObject(
+    absl::string_view json);
 
 // InvalidArgument names the JSON path and the value of what is wrong, as gRFC
 // A6 has it.

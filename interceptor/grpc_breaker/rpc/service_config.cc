@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "absl/strings/str_cat.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "google/protobuf/struct.pb.h"
@@ -100,19 +100,14 @@ absl::Status AdoptServiceConfig(const grpc::ChannelArguments& arguments,
 absl::Status DisableConfiguredRetries(grpc::ChannelArguments* arguments) {
   const char* json = FindServiceConfig(*arguments);
   if (json == nullptr) return absl::OkStatus();
-  google::protobuf::Struct service_config;
-  auto parsed =
-      google::protobuf::util::JsonStringToMessage(json, &service_config);
-  if (!parsed.ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("service config: not a JSON object: ", parsed.ToString(),
-                     ", got ", json));
-  }
-  if (!EraseRetryPolicies(&service_config)) return absl::OkStatus();
+  absl::StatusOr<google::protobuf::Struct> service_config =
+      internal::ParseJsonObject(json);
+  if (!service_config.ok()) return service_config.status();
+  if (!EraseRetryPolicies(&*service_config)) return absl::OkStatus();
   std::string stripped;
-  parsed =
-      google::protobuf::util::MessageToJsonString(service_config, &stripped);
-  if (!parsed.ok()) return absl::InternalError(parsed.ToString());
+  const auto printed =
+      google::protobuf::util::MessageToJsonString(*service_config, &stripped);
+  if (!printed.ok()) return absl::InternalError(printed.ToString());
   *arguments = WithServiceConfig(*arguments, stripped);
   return absl::OkStatus();
 }

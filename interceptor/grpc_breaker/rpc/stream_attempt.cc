@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "grpc_breaker/registry/grpc_compat.h"
 #include "grpc_breaker/registry/wire_status.h"
 
 namespace grpc_breaker::internal {
@@ -35,12 +36,12 @@ void StreamAttempt::SetUp(grpc::GenericStub& stub, const std::string& method,
                           const StreamAttempt& first) {
   const grpc::internal::Call& application = first.call();
   stream_ = stub.PrepareCall(context_, method, application.cq());
-  call_ = grpc::internal::Call(context_->c_call(), nullptr, application.cq(),
-                               application.client_rpc_info());
+  call_ = MakeCoreCall(context_->c_call(), application.cq(),
+                       application.client_rpc_info());
 }
 
 void StreamAttempt::Run(grpc::internal::CallOpSetInterface& operations) {
-  grpc::internal::Call call(call_.call(), nullptr, call_.cq());
+  grpc::internal::Call call = MakeCoreCall(call_.call(), call_.cq(), nullptr);
   operations.FillOps(&call);
 }
 
@@ -58,9 +59,7 @@ void StreamAttempt::Send(const ReplayBuffer::Entry& entry, bool more,
   grpc::WriteOptions options = entry.options;
   if (more || entry.last) options.set_buffer_hint();
   if (entry.message.Valid()) {
-    // Bytes need no conversion that could fail.
-    [[maybe_unused]] const grpc::Status sent =
-        send_ops_->SendMessage(entry.message, options);
+    SendBytes(*send_ops_, entry.message, options);
   }
   if (entry.last) send_ops_->ClientSendClose();
   send_ops_->set_core_cq_tag(tag);
