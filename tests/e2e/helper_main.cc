@@ -4,29 +4,34 @@
 //   e2e_helper serve PORT [block]   serves on PORT (0: a free one), and prints
 //                                   "PORT\n"; with block, calls are not
 //                                   answered, and "call\n" is printed for each
+//   e2e_helper chaos PORT SEED      serves on PORT, and is well, fails, waits
+//                                   and pushes back as the dice fall
 //   e2e_helper pending TARGET       makes calls to TARGET, half of them with
 //   the
 //                                   metadata "fail", and returns from main with
 //                                   all of them pending
-//   e2e_helper fork TARGET          calls TARGET, lets go of all that is
-//   gRPC's,
+//   e2e_helper fork TARGET          calls TARGET, lets go of all of gRPC,
 //                                   forks, and calls TARGET again in the child
 //                                   and in the parent
 
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <memory>
+#include <random>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "grpc/grpc.h"
 #include "grpc_breaker/channel.h"
@@ -55,6 +60,54 @@ int Serve(int port, bool block) {
     };
     server.SetDefault(answer);
   }
+  std::cout << server.port() << std::endl;
+  WaitForEndOfInput();
+  return EXIT_SUCCESS;
+}
+
+// Of ten calls, six are answered as they should be.
+Answer ChaoticAnswer(std::mt19937_64& dice) {
+  Answer answer;
+  const auto roll = [&](int sides) {
+    return std::uniform_int_distribution<int>(0, sides - 1)(dice);
+  };
+  switch (roll(10)) {
+    case 0:
+      answer = Answer::Error(grpc::StatusCode::UNAVAILABLE);
+      answer.messages = roll(3);
+      break;
+    case 1: {
+      constexpr grpc::StatusCode kCodes[] = {
+          grpc::StatusCode::NOT_FOUND, grpc::StatusCode::RESOURCE_EXHAUSTED,
+          grpc::StatusCode::ABORTED};
+      answer = Answer::Error(kCodes[roll(3)]);
+      answer.headers_first = roll(2) == 0;
+      break;
+    }
+    case 2:
+      answer = Answer::Error(grpc::StatusCode::UNAVAILABLE);
+      answer.trailing_metadata = {
+          {"grpc-retry-pushback-ms", absl::StrCat(roll(40) - 5)}};
+      break;
+    case 3:
+      answer.handler =
+          [delay = absl::Milliseconds(roll(60))](grpc::ServerContext& context) {
+            absl::SleepFor(delay);
+            return context.IsCancelled() ? grpc::Status::CANCELLED
+                                         : grpc::Status::OK;
+          };
+      break;
+    default:
+      answer.headers_first = roll(2) == 0;
+  }
+  return answer;
+}
+
+int ServeChaos(int port, uint64_t seed) {
+  std::mt19937_64 dice(seed);
+  TestServer server(port);
+  // One at a time, since the server asks under its lock.
+  server.SetDefault([&dice] { return ChaoticAnswer(dice); });
   std::cout << server.port() << std::endl;
   WaitForEndOfInput();
   return EXIT_SUCCESS;
@@ -130,10 +183,16 @@ int Main(int argc, char** argv) {
   if (mode == "serve" && absl::SimpleAtoi(argv[2], &port)) {
     return Serve(port, argc > 3 && std::strcmp(argv[3], "block") == 0);
   }
+  uint64_t seed;
+  if (mode == "chaos" && argc > 3 && absl::SimpleAtoi(argv[2], &port) &&
+      absl::SimpleAtoi(argv[3], &seed)) {
+    return ServeChaos(port, seed);
+  }
   if (mode == "pending") return LeavePending(argv[2]);
   if (mode == "fork") return Fork(argv[2]);
-  std::cerr << "usage: e2e_helper serve PORT [block] | pending TARGET | "
-               "fork TARGET\n";
+  std::cerr
+      << "usage: e2e_helper serve PORT [block] | chaos PORT SEED | pending "
+         "TARGET | fork TARGET\n";
   return EXIT_FAILURE;
 }
 

@@ -1,89 +1,16 @@
 // What happens between processes: servers that are killed and come back, and a
 // process that ends with calls pending.
 
-#include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "grpc_breaker/trailing_metadata.h"
+#include "tests/e2e/child.h"
 #include "tests/e2e/fixture.h"
-
-extern char** environ;
 
 namespace grpc_breaker::e2e {
 namespace {
-
-// The helper program, with pipes to its standard input and output.
-class Child {
- public:
-  explicit Child(std::vector<std::string> arguments) {
-    int input[2], output[2];
-    if (pipe2(input, O_CLOEXEC) != 0 || pipe2(output, O_CLOEXEC) != 0) {
-      std::abort();
-    }
-    arguments.insert(arguments.begin(), E2E_HELPER);
-    std::vector<char*> argv;
-    for (std::string& argument : arguments) argv.push_back(argument.data());
-    argv.push_back(nullptr);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, input[0], STDIN_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, output[1], STDOUT_FILENO);
-    if (posix_spawn(&pid_, argv[0], &actions, nullptr, argv.data(), environ) !=
-        0) {
-      std::abort();
-    }
-    posix_spawn_file_actions_destroy(&actions);
-    close(input[0]);
-    close(output[1]);
-    input_ = input[1];
-    output_ = output[0];
-  }
-
-  ~Child() {
-    if (pid_ != 0) Kill();
-    EndInput();
-    close(output_);
-  }
-
-  void EndInput() {
-    if (input_ >= 0) close(std::exchange(input_, -1));
-  }
-
-  void Kill() {
-    kill(pid_, SIGKILL);
-    Wait();
-  }
-
-  // Its exit code, or minus the number of the signal that ended it.
-  int Wait() {
-    int status = 0;
-    const pid_t pid = std::exchange(pid_, 0);
-    WaitUntil([&] { return waitpid(pid, &status, WNOHANG) == pid; },
-              "the child process to end");
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-  }
-
-  std::string ReadLine() {
-    std::string line;
-    char c;
-    while (read(output_, &c, 1) == 1 && c != '\n') line += c;
-    return line;
-  }
-
- private:
-  pid_t pid_ = 0;
-  int input_ = -1;
-  int output_ = -1;
-};
 
 class ProcessTest : public E2eTest {
  protected:

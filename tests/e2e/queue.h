@@ -6,6 +6,8 @@
 //
 // Thread-compatible.
 
+#include <cstdio>
+#include <cstdlib>
 #include <deque>
 #include <thread>
 #include <utility>
@@ -41,7 +43,12 @@ class Queue {
           return true;
         },
         what);
-    if (event.first != tag) Hangs(what);
+    if (event.first != tag) {
+      std::fprintf(stderr, "WRONG TAG: %p instead of %p, waiting for %.*s\n",
+                   event.first, tag, static_cast<int>(what.size()),
+                   what.data());
+      std::abort();
+    }
     return event.second;
   }
 

@@ -214,6 +214,10 @@ void TestServer::Push(int times, const Answer& answer) {
 }
 
 void TestServer::SetDefault(Answer answer) {
+  SetDefault([answer = std::move(answer)] { return answer; });
+}
+
+void TestServer::SetDefault(std::function<Answer()> answer) {
   internal::MutexLock lock(mutex_);
   default_answer_ = std::move(answer);
 }
@@ -236,7 +240,7 @@ std::vector<ReceivedCall> TestServer::received() const {
 Answer TestServer::Next() {
   internal::MutexLock lock(mutex_);
   ++calls_;
-  if (answers_.empty()) return default_answer_;
+  if (answers_.empty()) return default_answer_();
   Answer answer = std::move(answers_.front());
   answers_.pop_front();
   return answer;

@@ -99,6 +99,8 @@ class TestServer {
   void Push(int times, const Answer& answer) ABSL_LOCKS_EXCLUDED(mutex_);
   // What calls get when nothing is pushed.
   void SetDefault(Answer answer) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The same, made anew for each.
+  void SetDefault(std::function<Answer()> answer) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Handlers that were entered.
   int calls() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -114,7 +116,9 @@ class TestServer {
 
   mutable absl::Mutex mutex_;
   std::deque<Answer> answers_ ABSL_GUARDED_BY(mutex_);
-  Answer default_answer_ ABSL_GUARDED_BY(mutex_);
+  std::function<Answer()> default_answer_ ABSL_GUARDED_BY(mutex_) = [] {
+    return Answer();
+  };
   int calls_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<ReceivedCall> received_ ABSL_GUARDED_BY(mutex_);
 

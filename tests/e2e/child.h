@@ -1,0 +1,93 @@
+#ifndef GRPC_BREAKER_TESTS_E2E_CHILD_H_
+#define GRPC_BREAKER_TESTS_E2E_CHILD_H_
+
+// The other process of some tests: helper_main.cc, whose path is E2E_HELPER.
+//
+// Thread-compatible.
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/e2e/wait.h"
+
+extern char** environ;
+
+namespace grpc_breaker::e2e {
+
+// The helper program, with pipes to its standard input and output.
+class Child {
+ public:
+  explicit Child(std::vector<std::string> arguments) {
+    int input[2], output[2];
+    if (pipe2(input, O_CLOEXEC) != 0 || pipe2(output, O_CLOEXEC) != 0) {
+      std::abort();
+    }
+    arguments.insert(arguments.begin(), E2E_HELPER);
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, input[0], STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, output[1], STDOUT_FILENO);
+    if (posix_spawn(&pid_, argv[0], &actions, nullptr, argv.data(), environ) !=
+        0) {
+      std::abort();
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    close(input[0]);
+    close(output[1]);
+    input_ = input[1];
+    output_ = output[0];
+  }
+
+  ~Child() {
+    if (pid_ != 0) Kill();
+    EndInput();
+    close(output_);
+  }
+
+  void EndInput() {
+    if (input_ >= 0) close(std::exchange(input_, -1));
+  }
+
+  void Kill() {
+    Send(SIGKILL);
+    Wait();
+  }
+
+  void Send(int signal) { kill(pid_, signal); }
+
+  // Its exit code, or minus the number of the signal that ended it.
+  int Wait() {
+    int status = 0;
+    const pid_t pid = std::exchange(pid_, 0);
+    WaitUntil([&] { return waitpid(pid, &status, WNOHANG) == pid; },
+              "the child process to end");
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+
+  std::string ReadLine() {
+    std::string line;
+    char c;
+    while (read(output_, &c, 1) == 1 && c != '\n') line += c;
+    return line;
+  }
+
+ private:
+  pid_t pid_ = 0;
+  int input_ = -1;
+  int output_ = -1;
+};
+
+}  // namespace grpc_breaker::e2e
+
+#endif  // GRPC_BREAKER_TESTS_E2E_CHILD_H_
