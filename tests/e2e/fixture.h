@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -118,6 +119,27 @@ class E2eTest : public ::testing::Test {
     return env_.elapsed() - before;
   }
 
+  // What `function` returns, whatever backoffs it takes; they are brought to
+  // their end, and told of in backoffs_.
+  template <typename Function>
+  auto ThroughBackoffs(Function function) {
+    Slot<decltype(function())> result;
+    std::thread thread([&] { result.Put(function()); });
+    backoffs_.clear();
+    WaitUntil(
+        [&] {
+          if (env_.pending_timers() > 0) {
+            const absl::Duration before = env_.elapsed();
+            env_.AdvanceToNextTimer();
+            backoffs_.push_back(env_.elapsed() - before);
+          }
+          return result.has_value();
+        },
+        "a call with backoffs");
+    thread.join();
+    return result.Take("a call with backoffs");
+  }
+
   BreakerSnapshot Breaker(const std::string& method) {
     for (const std::shared_ptr<Registry>& registry : directory_.Registries()) {
       if (const Method* entry = registry->Find(method)) {
@@ -141,6 +163,8 @@ class E2eTest : public ::testing::Test {
     }
     return "";
   }
+
+  std::vector<absl::Duration> backoffs_;
 
   // Destroyed last to first: calls end before the clock that they use.
   ManualEnvironment env_;

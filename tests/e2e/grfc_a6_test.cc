@@ -1,10 +1,10 @@
 // gRFC A6 (client retries), statement by statement, for unary calls over a real
-// server. Policies are those of a service config.
+// server; grfc_a6_stream_test.cc has them for streams. Policies are those of a
+// service config.
 
 #include <chrono>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -59,22 +59,8 @@ class GrfcA6Test : public E2eTest,
   // Ends the call, whatever backoffs it takes, and says how long those were.
   CallResult Run(const std::shared_ptr<grpc::Channel>& channel,
                  const Configure& configure = nullptr) {
-    auto call = StartCall(GetParam().flavour, channel, "hello", configure);
-    Slot<CallResult> result;
-    std::thread waiter([&] { result.Put(call->Wait()); });
-    backoffs_.clear();
-    WaitUntil(
-        [&] {
-          if (env_.pending_timers() > 0) {
-            const absl::Duration before = env_.elapsed();
-            env_.AdvanceToNextTimer();
-            backoffs_.push_back(env_.elapsed() - before);
-          }
-          return result.has_value();
-        },
-        "a call");
-    waiter.join();
-    return result.Take("a call");
+    return ThroughBackoffs(
+        [&] { return Call(GetParam().flavour, channel, "hello", configure); });
   }
 
   static Answer WithPushback(StatusCode code, const std::string& value) {
@@ -87,8 +73,6 @@ class GrfcA6Test : public E2eTest,
     return ValueOf(server_.received().at(call).metadata,
                    "grpc-previous-rpc-attempts");
   }
-
-  std::vector<absl::Duration> backoffs_;
 };
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(GrfcA6Test);
