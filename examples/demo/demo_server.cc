@@ -1,7 +1,6 @@
 // The demo's server: answers GetPrice, and fails or is late as often as it is
-// told to.
-// Writes its address to stdout, and ends when stdin does, so that it does not
-// outlive whoever started it.
+// told to. Writes its address to stdout, and ends when stdin does, so that it
+// does not outlive whoever started it.
 
 #include <chrono>
 #include <cstdint>

@@ -3,11 +3,8 @@
 // every tenth. Exits with 0 if each ended once, with its own reply, after as
 // many attempts as it needed, and if memory did not grow.
 
-#include <unistd.h>
-
 #include <atomic>
 #include <cstdint>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -21,6 +18,7 @@
 #include "absl/time/time.h"
 #include "grpc_breaker/admin/v1/admin.grpc.pb.h"
 #include "tests/bench/bench_util.h"
+#include "tests/resident_bytes.h"
 
 namespace grpc_breaker::bench {
 namespace {
@@ -31,12 +29,6 @@ using admin::v1::GetBreakerRequest;
 
 constexpr int kInFlight = 64;
 constexpr int64_t kMayGrow = int64_t{16} << 20;
-
-int64_t ResidentBytes() {
-  int64_t pages = 0;
-  std::ifstream("/proc/self/statm") >> pages >> pages;
-  return pages * sysconf(_SC_PAGESIZE);
-}
 
 bool FailsAtFirst(int64_t call) { return call % 10 == 0; }
 

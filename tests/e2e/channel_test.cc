@@ -777,9 +777,7 @@ TEST_F(ChannelTest, CompressedRequestsPass) {
 class LateServerTest : public ChannelTest {
  protected:
   LateServerTest() : port_(TestServer().port()) {
-    arguments_.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
-    arguments_.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);
-    arguments_.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 20);
+    arguments_ = ReconnectsAfter(absl::Milliseconds(20));
   }
 
   std::shared_ptr<grpc::Channel> MakeUnconnectedChannel() {

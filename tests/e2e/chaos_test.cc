@@ -9,13 +9,10 @@
 // the same dice, but the machine does not. GRPC_BREAKER_CHAOS_BARE=1 leaves the
 // library out, and what is judged by it, to tell what is gRPC's own.
 
-#include <unistd.h>
-
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <iterator>
 #include <map>
@@ -38,12 +35,12 @@
 #include "grpc_breaker/directory.h"
 #include "grpc_breaker/grpc_status.h"
 #include "grpc_breaker/mutex_lock.h"
-#include "grpc_breaker/registry/status_details.h"
 #include "grpcpp/grpcpp.h"
 #include "tests/e2e/child.h"
 #include "tests/e2e/fixture.h"
 #include "tests/e2e/known_leaks.h"
 #include "tests/e2e/stream_flavours.h"
+#include "tests/resident_bytes.h"
 
 namespace grpc_breaker::e2e {
 namespace {
@@ -89,12 +86,6 @@ class Dice {
 int64_t CountOf(const char* folder) {
   const std::filesystem::directory_iterator entries(folder);
   return std::distance(begin(entries), end(entries));
-}
-
-int64_t ResidentBytes() {
-  int64_t pages = 0;
-  std::ifstream("/proc/self/statm") >> pages >> pages;
-  return pages * sysconf(_SC_PAGESIZE);
 }
 
 // The server process, which serves on one port throughout.
@@ -192,10 +183,8 @@ class ChaosTest : public ::testing::Test {
     options.services["/grpc_breaker.e2e.TestService/"] = policy;
     options.retry_budget.per_channel = true;
     options.retry_budget.ratio = 0.5;
-    grpc::ChannelArguments arguments;
-    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);
-    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 100);
+    const grpc::ChannelArguments arguments =
+        ReconnectsAfter(absl::Milliseconds(20), absl::Milliseconds(100));
     if (kBare) {
       return grpc::CreateCustomChannel(
           backend_.target(), grpc::InsecureChannelCredentials(), arguments);
@@ -335,10 +324,7 @@ class ChaosTest : public ::testing::Test {
     const auto history = CallHistoryOf(status);
     const std::string text = absl::StrCat(
         who, " ended with ", status.error_code(), ": ", status.error_message(),
-        history.has_value()
-            ? absl::StrCat(", ", internal::AttemptsText(*history), " ",
-                           ToString(history->stopped))
-            : "");
+        ", history ", HistoryText(history));
     // CANCELLED is what a backend says that ends with calls under way.
     const StatusCode possible[] = {
         StatusCode::UNAVAILABLE,        StatusCode::DEADLINE_EXCEEDED,

@@ -9,6 +9,7 @@
 // very thing that they wait for.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -17,11 +18,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "grpc_breaker/breaker_events.h"
+#include "grpc_breaker/call_history.h"
 #include "grpc_breaker/channel.h"
 #include "grpc_breaker/grpc_status.h"
 #include "grpc_breaker/policy.h"
 #include "grpc_breaker/registry.h"
 #include "grpc_breaker/registry/grpc_compat.h"
+#include "grpc_breaker/registry/status_details.h"
 #include "grpc_breaker/testing/manual_environment.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
@@ -48,6 +51,30 @@
 #endif
 
 namespace grpc_breaker::e2e {
+
+// "UNAVAILABLE;0,OK;1000 SUCCEEDED", or "none".
+inline std::string HistoryText(const std::optional<CallHistory>& history) {
+  if (!history.has_value()) return "none";
+  return absl::StrCat(internal::AttemptsText(*history), " ",
+                      ToString(history->stopped));
+}
+
+// For channels to servers that come and go: `first` at first, and `longest` as
+// it grows.
+inline grpc::ChannelArguments ReconnectsAfter(absl::Duration first,
+                                              absl::Duration longest) {
+  const auto milliseconds = [](absl::Duration duration) {
+    return static_cast<int>(absl::ToInt64Milliseconds(duration));
+  };
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, milliseconds(first));
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, milliseconds(first));
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, milliseconds(longest));
+  return arguments;
+}
+inline grpc::ChannelArguments ReconnectsAfter(absl::Duration always) {
+  return ReconnectsAfter(always, always);
+}
 
 using FactoryList = std::vector<
     std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>>;

@@ -11,7 +11,6 @@
 #include "gmock/gmock.h"
 #include "grpc_breaker/call_history.h"
 #include "grpc_breaker/grpc_status.h"
-#include "grpc_breaker/registry/status_details.h"
 #include "tests/e2e/fixture.h"
 
 namespace grpc_breaker::e2e {
@@ -47,13 +46,8 @@ class HedgingTest : public E2eTest,
   CallResult Wait() { return call_->Wait(); }
   void Cancel() { call_->Cancel(); }
 
-  // "UNAVAILABLE;0,OK;1000 SUCCEEDED", of the call that has ended; or "none".
-  std::string History() const {
-    const auto history = CallHistoryOf(*context_);
-    return history.has_value() ? absl::StrCat(internal::AttemptsText(*history),
-                                              " ", ToString(history->stopped))
-                               : "none";
-  }
+  // Of the call that has ended.
+  std::string History() const { return HistoryText(CallHistoryOf(*context_)); }
 
   // The next call of the server waits there.
   std::shared_ptr<Gate> PushBlocked() {

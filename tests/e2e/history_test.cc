@@ -11,7 +11,6 @@
 #include "gmock/gmock.h"
 #include "grpc_breaker/call_history.h"
 #include "grpc_breaker/grpc_status.h"
-#include "grpc_breaker/registry/status_details.h"
 #include "grpc_breaker/trailing_metadata.h"
 #include "tests/e2e/fixture.h"
 #include "tests/e2e/stream_flavours.h"
@@ -22,13 +21,6 @@ namespace {
 using ::grpc::StatusCode;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-
-// "UNAVAILABLE;0,OK;1000 SUCCEEDED", or "none".
-std::string Text(const std::optional<CallHistory>& history) {
-  if (!history.has_value()) return "none";
-  return absl::StrCat(internal::AttemptsText(*history), " ",
-                      ToString(history->stopped));
-}
 
 class HistoryTest : public E2eTest,
                     public ::testing::WithParamInterface<UnaryWay> {
@@ -47,9 +39,9 @@ class HistoryTest : public E2eTest,
   }
   std::string Told() {
     result_ = call_->Wait();
-    const std::string told = Text(CallHistoryOf(*context_));
+    const std::string told = HistoryText(CallHistoryOf(*context_));
     if (!result_.status.ok()) {
-      EXPECT_EQ(Text(CallHistoryOf(result_.status)), told);
+      EXPECT_EQ(HistoryText(CallHistoryOf(result_.status)), told);
     }
     return told;
   }
@@ -217,7 +209,7 @@ ATTEMPTS_TEST_P(HistoryTest, HookIsToldIt) {
   Start();
   FinishBackoff();
   const std::string told = Told();
-  EXPECT_EQ(Text(failed.Take("the hook").history), told);
+  EXPECT_EQ(HistoryText(failed.Take("the hook").history), told);
 }
 
 ATTEMPTS_TEST_P(HistoryTest, EveryAttemptIsToldWhenItHasEnded) {
@@ -291,10 +283,12 @@ TEST_P(OneAttemptTest, FailureOfAStreamTellsIt) {
   server_.Push(Answer::Error(StatusCode::NOT_FOUND));
 
   CallResult result = CallIt();
-  EXPECT_EQ(Text(CallHistoryOf(result.status)), "UNAVAILABLE;0 EXHAUSTED");
+  EXPECT_EQ(HistoryText(CallHistoryOf(result.status)),
+            "UNAVAILABLE;0 EXHAUSTED");
   EXPECT_EQ(ValueOf(result.trailing_metadata, kStoppedKey), "EXHAUSTED");
   result = CallIt();
-  EXPECT_EQ(Text(CallHistoryOf(result.status)), "NOT_FOUND;0 NOT_RETRYABLE");
+  EXPECT_EQ(HistoryText(CallHistoryOf(result.status)),
+            "NOT_FOUND;0 NOT_RETRYABLE");
 
   EXPECT_THAT(attempts_, ElementsAre("1: 14", "1: 5"));
 }
@@ -314,7 +308,7 @@ TEST_P(OneAttemptTest, RefusedStreamHadNone) {
 
   const CallResult result = CallIt();
 
-  EXPECT_EQ(Text(CallHistoryOf(result.status)), " BREAKER_OPEN");
+  EXPECT_EQ(HistoryText(CallHistoryOf(result.status)), " BREAKER_OPEN");
   EXPECT_EQ(ValueOf(result.trailing_metadata, kAttemptsKey), "0");
   EXPECT_TRUE(IsBreakerRejection(result.status));
   EXPECT_THAT(attempts_, IsEmpty());

@@ -22,15 +22,8 @@ class ProcessTest : public E2eTest {
   }
 
   std::shared_ptr<grpc::Channel> ChannelTo(int port) {
-    grpc::ChannelArguments arguments;
-    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);
-    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 20);
-    auto channel =
-        CreateChannel(absl::StrCat("127.0.0.1:", port),
-                      grpc::InsecureChannelCredentials(), options_, arguments);
-    EXPECT_TRUE(channel.ok()) << channel.status();
-    return *channel;
+    return MakeChannelTo(absl::StrCat("127.0.0.1:", port),
+                         ReconnectsAfter(absl::Milliseconds(20)));
   }
 };
 

@@ -28,10 +28,7 @@ class RecoveryTest : public E2eTest {
 
   // To a server that StopServer and StartServer take away and bring back.
   std::shared_ptr<grpc::Channel> Connect() {
-    grpc::ChannelArguments arguments;
-    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);
-    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 20);
+    grpc::ChannelArguments arguments = ReconnectsAfter(absl::Milliseconds(20));
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     return MakeChannelTo(server_gone_->target(), arguments);
   }

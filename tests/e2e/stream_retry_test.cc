@@ -376,12 +376,8 @@ ATTEMPTS_TEST_P(StreamRetryTest, WhatNoServerSawIsRetriedForAnyMethod) {
     TestServer gone;
     port = gone.port();
   }
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 10);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 10);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 10);
-  const auto channel =
-      MakeChannelTo(absl::StrCat("127.0.0.1:", port), arguments);
+  const auto channel = MakeChannelTo(absl::StrCat("127.0.0.1:", port),
+                                     ReconnectsAfter(absl::Milliseconds(10)));
 
   const StreamResult result = WithBackoffs(3, [&] {
     return RunStream(*StartStream(GetParam(), channel), kind(), {"a", "b"});

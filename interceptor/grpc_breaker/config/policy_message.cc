@@ -29,6 +29,11 @@ absl::string_view ToString(Idempotency idempotency) {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
+template <typename T>
+inline constexpr bool kIsPartOfAPolicy =
+    std::is_same_v<T, RetryOptions> || std::is_same_v<T, HedgingOptions> ||
+    std::is_same_v<T, StreamRetryOptions> || std::is_same_v<T, BreakerOptions>;
+
 template <typename Options>
 void SetFields(const Options& options, Message* message);
 
@@ -102,24 +107,10 @@ void Set(const Fallback& fallback, const FieldDescriptor* field,
   SetFields(fallback, message->GetReflection()->MutableMessage(message, field));
 }
 
-void Set(const RetryOptions& options, const FieldDescriptor* field,
-         Message* message) {
-  SetFields(options, message->GetReflection()->MutableMessage(message, field));
-}
-
-void Set(const HedgingOptions& options, const FieldDescriptor* field,
-         Message* message) {
-  SetFields(options, message->GetReflection()->MutableMessage(message, field));
-}
-
-void Set(const StreamRetryOptions& options, const FieldDescriptor* field,
-         Message* message) {
-  SetFields(options, message->GetReflection()->MutableMessage(message, field));
-}
-
-void Set(const BreakerOptions& options, const FieldDescriptor* field,
-         Message* message) {
-  SetFields(options, message->GetReflection()->MutableMessage(message, field));
+// The parts of a policy that are structs themselves, as messages of their own.
+template <typename Part, std::enable_if_t<kIsPartOfAPolicy<Part>, bool> = true>
+void Set(const Part& part, const FieldDescriptor* field, Message* message) {
+  SetFields(part, message->GetReflection()->MutableMessage(message, field));
 }
 
 // The counterparts of a struct's fields, in the order of its table.
