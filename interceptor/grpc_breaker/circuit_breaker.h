@@ -229,7 +229,8 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
   };
 
   // Fails with InvalidArgument if `options` is not valid. `listener` may be
-  // null; it and `environment` outlive the breaker.
+  // null; it outlives the breaker, and `environment` outlives all use of it but
+  // its destruction.
   static absl::StatusOr<std::unique_ptr<CircuitBreaker>> Create(
       std::string name, const BreakerOptions& options,
       Environment& environment = Environment::Default(),

@@ -245,7 +245,8 @@ struct GRPC_BREAKER_EXPORT Options : Policies {
   // is connected again, once until they have been CLOSED, instead of waiting
   // for the end of open_duration. While one of them is OPEN, the channel tries
   // to connect, at the pace of gRPC's own backoff. For channels made by
-  // CreateChannel.
+  // CreateChannel: they are destroyed when a listener that hears of such a
+  // probe has returned.
   bool probe_when_connected = true;
 
   // Deprecated, without effect: what a reply is, is read from the call itself.

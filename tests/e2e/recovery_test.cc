@@ -1,10 +1,13 @@
 // Breakers and the connection of their channel: a server that goes away and
 // comes back.
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
+#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "grpc_breaker/grpc_status.h"
@@ -154,6 +157,102 @@ TEST_F(RecoveryTest, ChannelMayGoWhileItIsWatched) {
     WaitUntil([this] { return directory_.Registries().empty(); },
               "the end of the registry");
   }
+}
+
+// Runs a function in the early probe, on the library's thread.
+class ProbeListener final : public BreakerListener {
+ public:
+  explicit ProbeListener(std::function<void()> function)
+      : function_(std::move(function)) {}
+  void OnTransition(const BreakerTransition& transition) override {
+    if (transition.to == BreakerState::kHalfOpen) function_();
+  }
+
+ private:
+  const std::function<void()> function_;
+};
+
+TEST_F(RecoveryTest, DestroyedChannelUsesNothingOfTheApplicationsAnyMore) {
+  absl::Notification probing;
+  absl::Notification destroyed;
+  bool outlived = false;
+  options_.listeners.push_back(std::make_shared<ProbeListener>([&] {
+    probing.Notify();
+    // What must not come can only be waited for by the clock.
+    outlived =
+        destroyed.WaitForNotificationWithTimeout(absl::Milliseconds(200));
+  }));
+  auto channel = Connect();
+  ASSERT_TRUE(Succeeds(channel));
+  StopServer();
+  EXPECT_FALSE(Succeeds(channel));
+  StartServer();
+  probing.WaitForNotification();
+
+  channel.reset();
+  destroyed.Notify();
+
+  EXPECT_FALSE(outlived);
+  EXPECT_TRUE(directory_.Registries().empty());
+}
+
+// gRPC's channel lives as long as the context of a call.
+TEST_F(RecoveryTest, ContextOfACallKeepsNoWatchGoing) {
+  absl::Notification probing;
+  options_.listeners.push_back(
+      std::make_shared<ProbeListener>([&] { probing.Notify(); }));
+  auto channel = Connect();
+  ASSERT_TRUE(Succeeds(channel));
+  StopServer();
+  grpc::ClientContext context;
+  Reply reply;
+  EXPECT_FALSE(TestService::NewStub(channel)
+                   ->Unary(&context, Request(), &reply)
+                   .ok());
+
+  channel.reset();
+  StartServer();
+
+  // What must not come can only be waited for by the clock.
+  EXPECT_FALSE(
+      probing.WaitForNotificationWithTimeout(absl::Milliseconds(200)));
+}
+
+TEST_F(RecoveryTest, ListenerMayDestroyTheChannelThatItHearsOf) {
+  std::shared_ptr<grpc::Channel> channel;
+  absl::Notification destroyed;
+  options_.listeners.push_back(std::make_shared<ProbeListener>([&] {
+    channel.reset();
+    destroyed.Notify();
+  }));
+  channel = Connect();
+  ASSERT_TRUE(Succeeds(channel));
+  StopServer();
+  EXPECT_FALSE(Succeeds(channel));
+  StartServer();
+
+  destroyed.WaitForNotification();
+  WaitUntil([this] { return directory_.Registries().empty(); },
+            "the end of the registry");
+}
+
+// Each with a clock of its own, which goes with it.
+TEST_F(RecoveryTest, ClockMayGoAsSoonAsTheChannelHas) {
+  for (int i = 0; i < 20; ++i) {
+    ManualEnvironment environment;
+    options_.environment = &environment;
+    auto channel = Connect();
+    ASSERT_TRUE(Succeeds(channel));
+    StopServer();
+    EXPECT_FALSE(Succeeds(channel));
+    StartServer();
+    if (i % 2 == 0) {
+      WaitUntil([&] { return channel->GetState(false) == GRPC_CHANNEL_READY; },
+                "a new connection");
+    }
+    channel.reset();
+  }
+  options_.environment = &env_;
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ BreakerImpl::BreakerImpl(std::string name, const BreakerOptions& options,
 }
 
 BreakerImpl::~BreakerImpl() {
-  manual_.StopTimer(environment_);
+  manual_.Mute();
   if (events_ != nullptr) events_->Close();
 }
 

@@ -124,17 +124,13 @@ void ManualControl::UpdateTimer(Environment& environment,
   environment.Cancel(timer);
 }
 
-void ManualControl::StopTimer(Environment& environment) {
+void ManualControl::Mute() {
   std::shared_ptr<Alarm> alarm;
-  Environment::TimerId timer;
   {
     MutexLock lock(mutex_);
     alarm = alarm_;
-    timer = timer_;
   }
-  if (alarm == nullptr) return;
-  alarm->Mute();
-  environment.Cancel(timer);
+  if (alarm != nullptr) alarm->Mute();
 }
 
 }  // namespace grpc_breaker::internal

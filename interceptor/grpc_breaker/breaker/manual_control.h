@@ -59,8 +59,10 @@ class ManualControl {
   void UpdateTimer(Environment& environment, EndIfOver end_if_over)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Waits for an `end_if_over` that is running; none runs after this.
-  void StopTimer(Environment& environment) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Waits for an `end_if_over` that is running; none runs after this. Leaves a
+  // timer that does nothing: an attempt that lost may be the last to hold the
+  // breaker, when the application has destroyed the environment with the rest.
+  void Mute() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   class Alarm;

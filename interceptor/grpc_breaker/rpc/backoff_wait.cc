@@ -52,9 +52,9 @@ void BackoffWait::EndEarly(End end) {
 }
 
 void BackoffWait::Drop() {
-  if (!Claim()) return;
+  const bool over = !Claim();
   StopTimerAndWatch();
-  done_ = nullptr;  // With what it holds.
+  if (!over) done_ = nullptr;  // With what it holds.
 }
 
 void BackoffWait::Finish(End end) {
@@ -65,13 +65,14 @@ void BackoffWait::Finish(End end) {
 
 void BackoffWait::StopTimerAndWatch() {
   std::shared_ptr<ParentWatch> watch;
-  Environment::TimerId timer;
   {
+    // Also keeps Drop from returning while another thread does this.
     MutexLock lock(mutex_);
     watch = std::move(watch_);
-    timer = timer_;
+    if (timer_ != Environment::kNoTimer) {
+      environment_.Cancel(std::exchange(timer_, Environment::kNoTimer));
+    }
   }
-  environment_.Cancel(timer);
   if (watch != nullptr) watch->Stop();
 }
 

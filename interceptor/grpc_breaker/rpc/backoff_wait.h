@@ -41,7 +41,8 @@ class BackoffWait final : public std::enable_shared_from_this<BackoffWait> {
   void Cancel() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // After Start, which has returned: there is no use for its end any more.
-  // `done` does not run, unless the wait is ending already.
+  // `done` does not run, unless the wait is ending already; but for it, nothing
+  // uses the environment after this.
   void Drop() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:

@@ -33,6 +33,14 @@ class InterceptorFactory final
   const std::shared_ptr<internal::ChannelContext> channel_;
 };
 
+// What the application holds of a channel that is watched.
+struct WatchedChannel {
+  ~WatchedChannel() { watch->End(); }
+
+  std::shared_ptr<grpc::Channel> channel;
+  std::shared_ptr<internal::ConnectionWatch> watch;
+};
+
 }  // namespace
 
 bool IsAttempt(grpc::experimental::ClientRpcInfo* info) {
@@ -75,8 +83,12 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> CreateChannel(
   std::shared_ptr<grpc::Channel> channel =
       grpc::experimental::CreateCustomChannelWithInterceptors(
           target, credentials, own_arguments, std::move(factories));
-  if (watch != nullptr) watch->Begin(*registry, channel);
-  return channel;
+  if (watch == nullptr) return channel;
+  watch->Begin(*registry, channel);
+  const auto watched = std::make_shared<WatchedChannel>();
+  watched->channel = std::move(channel);
+  watched->watch = std::move(watch);
+  return std::shared_ptr<grpc::Channel>(watched, watched->channel.get());
 }
 
 absl::StatusOr<

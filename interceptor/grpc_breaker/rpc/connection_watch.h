@@ -11,13 +11,19 @@
 //
 // Lifetime: a listener of the channel's registry, which keeps neither of them.
 // While the channel is watched, the watch keeps itself; the end of the channel
-// is a change of its state.
+// is a change of its state. That is heard of on a thread of the library's, at
+// any time, when the application may have destroyed what its options name, too:
+// so whoever gives the channel to the application also ends the watch with it.
 //
 // Thread-safe.
 
 #include <atomic>
 #include <memory>
+#include <thread>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/container/inlined_vector.h"
+#include "absl/synchronization/mutex.h"
 #include "grpc_breaker/breaker_events.h"
 #include "grpc_breaker/registry.h"
 #include "grpc_breaker/rpc/attempt_queue.h"
@@ -34,13 +40,21 @@ class ConnectionWatch final
   void Begin(std::weak_ptr<Registry> registry,
              const std::shared_ptr<grpc::Channel>& channel);
 
-  void OnTransition(const BreakerTransition& transition) override;
+  void OnTransition(const BreakerTransition& transition) override
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Neither the channel nor what its options name is used after this. Waits for
+  // threads that do, and so for listeners that these call, except for its own.
+  void End() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  void Complete(bool ok) override;
+  class Use;
+
+  void Complete(bool ok) override ABSL_LOCKS_EXCLUDED(mutex_);
   // Unless it is being watched, or there is nothing to watch for.
   void WatchIfOpen();
   void WatchFrom(grpc_connectivity_state state, grpc::Channel& channel);
+  bool ended() const ABSL_LOCKS_EXCLUDED(mutex_);
   bool AnyOpen() const;
   void ProbeThoseWithoutAnAnswer() const;
 
@@ -48,6 +62,11 @@ class ConnectionWatch final
   std::weak_ptr<Registry> registry_;
   std::weak_ptr<grpc::Channel> channel_;
   std::atomic<bool> watching_{false};
+
+  mutable absl::Mutex mutex_;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  // The threads of each Use.
+  absl::InlinedVector<std::thread::id, 2> users_ ABSL_GUARDED_BY(mutex_);
 
   // While the channel is watched.
   std::shared_ptr<ConnectionWatch> self_;
