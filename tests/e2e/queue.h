@@ -24,11 +24,16 @@ namespace grpc_breaker::e2e {
 class Queue {
  public:
   ~Queue() {
-    queue_.Shutdown();
+    ShutDown();
     poller_.join();
   }
 
   grpc::CompletionQueue* get() { return &queue_; }
+
+  // Operations that were started still complete.
+  void ShutDown() {
+    if (!std::exchange(shut_down_, true)) queue_.Shutdown();
+  }
 
   // The `ok` of the next event, which must have `tag`.
   bool Next(const void* tag, absl::string_view what)
@@ -63,6 +68,7 @@ class Queue {
   }
 
   grpc::CompletionQueue queue_;
+  bool shut_down_ = false;
   absl::Mutex mutex_;
   std::deque<std::pair<void*, bool>> events_ ABSL_GUARDED_BY(mutex_);
   std::thread poller_{[this] { Poll(); }};

@@ -206,16 +206,14 @@ TEST_F(RecoveryTest, ContextOfACallKeepsNoWatchGoing) {
   StopServer();
   grpc::ClientContext context;
   Reply reply;
-  EXPECT_FALSE(TestService::NewStub(channel)
-                   ->Unary(&context, Request(), &reply)
-                   .ok());
+  EXPECT_FALSE(
+      TestService::NewStub(channel)->Unary(&context, Request(), &reply).ok());
 
   channel.reset();
   StartServer();
 
   // What must not come can only be waited for by the clock.
-  EXPECT_FALSE(
-      probing.WaitForNotificationWithTimeout(absl::Milliseconds(200)));
+  EXPECT_FALSE(probing.WaitForNotificationWithTimeout(absl::Milliseconds(200)));
 }
 
 TEST_F(RecoveryTest, ListenerMayDestroyTheChannelThatItHearsOf) {

@@ -32,13 +32,12 @@ class StreamBase : public Stream {
   static constexpr bool kWrites = kKind != StreamKind::kServer;
   static constexpr bool kReads = kKind != StreamKind::kClient;
 
-  StreamBase(const Channel& channel, bool corked, const Configure& configure)
-      : stub_(TestService::NewStub(channel)), request_(RequestOf("hello")) {
+  StreamBase(bool corked, const Configure& configure)
+      : request_(RequestOf("hello")) {
     if (corked) context_.set_initial_metadata_corked(true);
     if (configure) configure(&context_);
   }
 
-  const std::unique_ptr<TestService::Stub> stub_;
   const Request request_;  // Of server-streaming.
   Request message_;        // Being written.
   Reply reply_;            // Being read, or the one of client-streaming.
@@ -61,18 +60,18 @@ class SyncStream final : public StreamBase<kKind> {
   using Base::kReads;
   using Base::kWrites;
   using Base::reply_;
-  using Base::stub_;
 
  public:
   SyncStream(const Channel& channel, bool corked, const Configure& configure)
-      : Base(channel, corked, configure) {
+      : Base(corked, configure) {
     Watched("the start of a sync stream", [&] {
+      const auto stub = TestService::NewStub(channel);
       if constexpr (kKind == StreamKind::kClient) {
-        stream_ = stub_->ClientStream(&context_, &reply_);
+        stream_ = stub->ClientStream(&context_, &reply_);
       } else if constexpr (kKind == StreamKind::kServer) {
-        stream_ = stub_->ServerStream(&context_, this->request_);
+        stream_ = stub->ServerStream(&context_, this->request_);
       } else {
-        stream_ = stub_->Bidi(&context_);
+        stream_ = stub->Bidi(&context_);
       }
       return true;
     });
@@ -129,19 +128,18 @@ class QueueStream final : public StreamBase<kKind> {
   using Base::kWrites;
   using Base::message_;
   using Base::reply_;
-  using Base::stub_;
 
  public:
   QueueStream(const Channel& channel, bool corked, const Configure& configure)
-      : Base(channel, corked, configure) {
+      : Base(corked, configure) {
+    const auto stub = TestService::NewStub(channel);
     if constexpr (kKind == StreamKind::kClient) {
-      stream_ =
-          stub_->AsyncClientStream(&context_, &reply_, queue_.get(), this);
+      stream_ = stub->AsyncClientStream(&context_, &reply_, queue_.get(), this);
     } else if constexpr (kKind == StreamKind::kServer) {
-      stream_ = stub_->AsyncServerStream(&context_, this->request_,
-                                         queue_.get(), this);
+      stream_ = stub->AsyncServerStream(&context_, this->request_, queue_.get(),
+                                        this);
     } else {
-      stream_ = stub_->AsyncBidi(&context_, queue_.get(), this);
+      stream_ = stub->AsyncBidi(&context_, queue_.get(), this);
     }
     if (!corked) queue_.Next(this, "the start of a CQ stream");
   }
@@ -201,17 +199,17 @@ class ReactorStream final : public StreamBase<kKind> {
   using Base::kWrites;
   using Base::message_;
   using Base::reply_;
-  using Base::stub_;
 
  public:
   ReactorStream(const Channel& channel, bool corked, const Configure& configure)
-      : Base(channel, corked, configure) {
+      : Base(corked, configure) {
+    const auto stub = TestService::NewStub(channel);
     if constexpr (kKind == StreamKind::kClient) {
-      stub_->async()->ClientStream(&context_, &reply_, &reactor_);
+      stub->async()->ClientStream(&context_, &reply_, &reactor_);
     } else if constexpr (kKind == StreamKind::kServer) {
-      stub_->async()->ServerStream(&context_, &this->request_, &reactor_);
+      stub->async()->ServerStream(&context_, &this->request_, &reactor_);
     } else {
-      stub_->async()->Bidi(&context_, &reactor_);
+      stub->async()->Bidi(&context_, &reactor_);
     }
     reactor_.AddHold();
     reactor_.StartCall();

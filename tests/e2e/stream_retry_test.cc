@@ -869,6 +869,31 @@ ATTEMPTS_TEST_F(StreamRetryFixture, ReadInitialMetadataOfAQueueIsRetried) {
   }
 }
 
+ATTEMPTS_TEST_F(StreamRetryFixture, QueueMayBeShutDownOnceFinishIsUnderWay) {
+  server_.Push(Answer::ErrorAtTheEnd(StatusCode::UNAVAILABLE));
+  const auto stub = TestService::NewStub(channel());
+  Queue queue;
+  grpc::ClientContext context;
+  Request request;
+  request.set_text("hello");
+  Reply reply;
+  grpc::Status status;
+  const auto writer =
+      stub->AsyncClientStream(&context, &reply, queue.get(), &context);
+  ASSERT_TRUE(queue.Next(&context, "the start"));
+  writer->WriteLast(request, grpc::WriteOptions(), &request);
+  ASSERT_TRUE(queue.Next(&request, "the message"));
+  writer->Finish(&status, &status);
+  WaitUntil([&] { return env_.pending_timers() == 1; }, "a backoff");
+
+  queue.ShutDown();
+  FinishBackoff();
+
+  EXPECT_TRUE(queue.Next(&status, "Finish"));
+  EXPECT_TRUE(status.ok());
+  EXPECT_EQ(reply.text(), "hello");
+}
+
 ATTEMPTS_TEST_F(StreamRetryFixture, WriteWithoutFinishIsRetriedByItself) {
   server_.Push(Answer::ErrorAtOnce(StatusCode::UNAVAILABLE));
   const auto stub = TestService::NewStub(channel());

@@ -165,7 +165,10 @@ class TestServer::Service final : public TestService::Service {
     bool Expects(int message) const {
       return !answer_.messages.has_value() || message < *answer_.messages;
     }
-    grpc::Status Status() const { return answer_.status; }
+    grpc::Status Status() const {
+      if (answer_.last_gate != nullptr) answer_.last_gate->Pass(context_);
+      return answer_.status;
+    }
 
    private:
     TestServer& server_;

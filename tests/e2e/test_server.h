@@ -58,8 +58,9 @@ struct Answer {
   std::optional<std::string> text;  // Instead of the echo.
   Metadata initial_metadata;
   Metadata trailing_metadata;
-  // Passed before anything is sent.
+  // Passed before anything is sent, and before the status is.
   std::shared_ptr<Gate> gate;
+  std::shared_ptr<Gate> last_gate;
   // Of streams: initial metadata go out as soon as the gate is passed.
   bool headers_first = false;
   // Of streams: messages that are answered, or of a stream of the client's

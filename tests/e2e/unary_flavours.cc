@@ -71,14 +71,15 @@ class QueueCall final : public UnderWay {
  public:
   QueueCall(const Channel& channel, const std::string& text, bool prepare,
             bool read_metadata, const Configure& configure)
-      : stub_(TestService::NewStub(channel)), read_metadata_(read_metadata) {
+      : read_metadata_(read_metadata) {
     if (configure) configure(&context_);
+    const Stub stub = TestService::NewStub(channel);
     const Request request = RequestOf(text);
     if (prepare) {
-      reader_ = stub_->PrepareAsyncUnary(&context_, request, queue_.get());
+      reader_ = stub->PrepareAsyncUnary(&context_, request, queue_.get());
       reader_->StartCall();
     } else {
-      reader_ = stub_->AsyncUnary(&context_, request, queue_.get());
+      reader_ = stub->AsyncUnary(&context_, request, queue_.get());
     }
     if (read_metadata_) {
       reader_->ReadInitialMetadata(&read_metadata_);
@@ -99,8 +100,13 @@ class QueueCall final : public UnderWay {
     return result;
   }
 
+  bool ShutDownQueue() override {
+    if (read_metadata_) return false;
+    queue_.ShutDown();
+    return true;
+  }
+
  private:
-  const Stub stub_;
   bool read_metadata_;
   Queue queue_;
   Reply reply_;
@@ -111,11 +117,10 @@ class QueueCall final : public UnderWay {
 class GenericQueueCall final : public UnderWay {
  public:
   GenericQueueCall(const Channel& channel, const std::string& text,
-                   const Configure& configure)
-      : stub_(channel) {
+                   const Configure& configure) {
     if (configure) configure(&context_);
-    reader_ =
-        stub_.PrepareUnaryCall(&context_, kUnary, BytesOf(text), queue_.get());
+    reader_ = grpc::GenericStub(channel).PrepareUnaryCall(
+        &context_, kUnary, BytesOf(text), queue_.get());
     reader_->StartCall();
     reader_->Finish(&reply_, &status_, &status_);
   }
@@ -128,8 +133,12 @@ class GenericQueueCall final : public UnderWay {
     return result;
   }
 
+  bool ShutDownQueue() override {
+    queue_.ShutDown();
+    return true;
+  }
+
  private:
-  grpc::GenericStub stub_;
   Queue queue_;
   grpc::ByteBuffer reply_;
   grpc::Status status_;
@@ -140,9 +149,9 @@ class CallbackCall final : public UnderWay {
  public:
   CallbackCall(const Channel& channel, const std::string& text,
                const Configure& configure)
-      : stub_(TestService::NewStub(channel)), request_(RequestOf(text)) {
+      : request_(RequestOf(text)) {
     if (configure) configure(&context_);
-    stub_->async()->Unary(
+    TestService::NewStub(channel)->async()->Unary(
         &context_, &request_, &reply_,
         [this](grpc::Status status) { done_.Put(std::move(status)); });
   }
@@ -154,7 +163,6 @@ class CallbackCall final : public UnderWay {
   }
 
  private:
-  const Stub stub_;
   const Request request_;
   Reply reply_;
   Slot<grpc::Status> done_;
@@ -164,9 +172,9 @@ class GenericCallbackCall final : public UnderWay {
  public:
   GenericCallbackCall(const Channel& channel, const std::string& text,
                       const Configure& configure)
-      : stub_(channel), request_(BytesOf(text)) {
+      : request_(BytesOf(text)) {
     if (configure) configure(&context_);
-    stub_.UnaryCall(
+    grpc::GenericStub(channel).UnaryCall(
         &context_, kUnary, grpc::StubOptions(), &request_, &reply_,
         [this](grpc::Status status) { done_.Put(std::move(status)); });
   }
@@ -179,7 +187,6 @@ class GenericCallbackCall final : public UnderWay {
   }
 
  private:
-  grpc::GenericStub stub_;
   const grpc::ByteBuffer request_;
   grpc::ByteBuffer reply_;
   Slot<grpc::Status> done_;
@@ -198,9 +205,10 @@ class ReactorCall final : public UnderWay {
  public:
   ReactorCall(const Channel& channel, const std::string& text,
               const Configure& configure)
-      : stub_(TestService::NewStub(channel)), request_(RequestOf(text)) {
+      : request_(RequestOf(text)) {
     if (configure) configure(&context_);
-    stub_->async()->Unary(&context_, &request_, &reply_, &reactor_);
+    TestService::NewStub(channel)->async()->Unary(&context_, &request_, &reply_,
+                                                  &reactor_);
     reactor_.StartCall();
   }
 
@@ -211,7 +219,6 @@ class ReactorCall final : public UnderWay {
   }
 
  private:
-  const Stub stub_;
   const Request request_;
   Reply reply_;
   Reactor reactor_;
@@ -221,10 +228,10 @@ class GenericReactorCall final : public UnderWay {
  public:
   GenericReactorCall(const Channel& channel, const std::string& text,
                      const Configure& configure)
-      : stub_(channel), request_(BytesOf(text)) {
+      : request_(BytesOf(text)) {
     if (configure) configure(&context_);
-    stub_.PrepareUnaryCall(&context_, kUnary, grpc::StubOptions(), &request_,
-                           &reply_, &reactor_);
+    grpc::GenericStub(channel).PrepareUnaryCall(
+        &context_, kUnary, grpc::StubOptions(), &request_, &reply_, &reactor_);
     reactor_.StartCall();
   }
 
@@ -235,7 +242,6 @@ class GenericReactorCall final : public UnderWay {
   }
 
  private:
-  grpc::GenericStub stub_;
   const grpc::ByteBuffer request_;
   grpc::ByteBuffer reply_;
   Reactor reactor_;

@@ -68,13 +68,16 @@ constexpr char kUnaryIdempotent[] =
 
 using Configure = std::function<void(grpc::ClientContext*)>;
 
-// A call that was started. Destroy it only after Wait.
+// A call that was started, whose stub is gone already; but that of a
+// synchronous one. Destroy it only after Wait.
 class UnderWay {
  public:
   virtual ~UnderWay() = default;
 
   void Cancel() { context_.TryCancel(); }
   grpc::ClientContext& context() { return context_; }
+  // False if it has none, or has to start more operations.
+  virtual bool ShutDownQueue() { return false; }
   // Once. The watchdog ends the process if the call does not.
   virtual CallResult Wait() = 0;
 

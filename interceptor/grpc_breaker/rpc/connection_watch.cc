@@ -88,10 +88,12 @@ void ConnectionWatch::Complete(bool /*ok*/) {
 }
 
 void ConnectionWatch::End() {
-  const auto others_are_done = [this, self = std::this_thread::get_id()]()
-                                   ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return absl::c_all_of(users_, [self](auto user) { return user == self; });
-  };
+  const auto others_are_done =
+      [this, self = std::this_thread::get_id()]()
+          ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+            return absl::c_all_of(users_,
+                                  [self](auto user) { return user == self; });
+          };
   MutexLock lock(mutex_);
   ended_ = true;
   mutex_.Await(absl::Condition(&others_are_done));
