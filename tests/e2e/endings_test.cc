@@ -263,6 +263,7 @@ class EndingsTest : public ::testing::TestWithParam<Way> {
   }
 };
 
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(EndingsTest);
 INSTANTIATE_TEST_SUITE_P(Ways, EndingsTest, ::testing::ValuesIn(AllWays()),
                          [](const auto& info) { return NameOf(info.param); });
 
@@ -317,6 +318,7 @@ ATTEMPTS_TEST_P(EndingsTest, GoesOnFromEveryPointWithoutStubAndChannel) {
 
 // Of those that need not start anything more on it.
 class QueueEndingsTest : public EndingsTest {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(QueueEndingsTest);
 INSTANTIATE_TEST_SUITE_P(
     Ways, QueueEndingsTest,
     ::testing::Values(UnaryWay{Flavour::kQueue, false},

@@ -35,7 +35,8 @@
 
 // TEST, TEST_F and TEST_P for what the library does by attempts of its own. A
 // build without access to private members cannot make any: it compiles such a
-// test and leaves it out. native_test.cc says what calls do instead.
+// test and leaves it out, so that a suite may have none. native_test.cc says
+// what calls do instead.
 #if GRPC_BREAKER_HAS_PRIVATE_ACCESS
 #define ATTEMPTS_TEST TEST
 #define ATTEMPTS_TEST_F TEST_F

@@ -2,12 +2,8 @@
 // interceptor gets batches from the test instead of from gRPC. Its attempts go
 // to a real server all the same.
 
-#include <atomic>
-#include <functional>
-#include <map>
 #include <memory>
 #include <set>
-#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -15,124 +11,18 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "grpc_breaker/grpc_status.h"
-#include "grpcpp/impl/call_op_set.h"
-#include "grpcpp/impl/codegen/delegating_channel.h"
-#include "grpcpp/support/channel_arguments.h"
 #include "grpcpp/support/client_interceptor.h"
+#include "tests/e2e/fake_batch.h"
 #include "tests/e2e/fixture.h"
-#include "tests/e2e/known_leaks.h"
-#include "tests/e2e/queue.h"
 #include "tests/e2e/stream_flavours.h"
 
 namespace grpc_breaker::e2e {
 namespace {
 
 using ::grpc::StatusCode;
-using ::grpc::experimental::ClientInterceptorFactoryInterface;
-using ::grpc::experimental::ClientRpcInfo;
-using Hook = ::grpc::experimental::InterceptionHookPoints;
 using ::grpc::experimental::Interceptor;
-using ReceivedMetadata = std::multimap<grpc::string_ref, grpc::string_ref>;
 
 constexpr char kStreamMethod[] = "/grpc_breaker.e2e.TestService/Bidi";
-
-// One batch of operations, as an interceptor sees it; of gRPC's own class,
-// whose operations tell the type of the reply.
-class FakeBatch final : public grpc::internal::InterceptorBatchMethodsImpl {
- public:
-  FakeBatch(std::shared_ptr<grpc::Channel> channel, std::set<Hook> hooks)
-      : channel_(std::move(channel)), hooks_(std::move(hooks)) {
-    SetCallOpSetInterface(&operations_);
-    Request request;
-    request.set_text("hello");
-    grpc::Slice slice(request.SerializeAsString());
-    request_ = grpc::ByteBuffer(&slice, 1);
-  }
-
-  bool QueryInterceptionHookPoint(Hook hook) override {
-    return hooks_.count(hook) > 0;
-  }
-  void Proceed() override {
-    proceeded_on = std::this_thread::get_id();
-    const std::function<void()> then = on_proceed;
-    // From here on the test may destroy everything.
-    ++proceeds;
-    if (then) then();
-  }
-  void Hijack() override {
-    ++hijacks;
-    if (on_hijack) on_hijack();
-  }
-
-  grpc::ByteBuffer* GetSerializedSendMessage() override { return &request_; }
-  const void* GetSendMessage() override { return nullptr; }
-  void ModifySendMessage(const void*) override {}
-  bool GetSendMessageStatus() override { return true; }
-  std::multimap<std::string, std::string>* GetSendInitialMetadata() override {
-    return &send_metadata_;
-  }
-  grpc::Status GetSendStatus() override { return grpc::Status::OK; }
-  void ModifySendStatus(const grpc::Status&) override {}
-  std::multimap<std::string, std::string>* GetSendTrailingMetadata() override {
-    return nullptr;
-  }
-  void* GetRecvMessage() override { return has_message ? &reply : nullptr; }
-  ReceivedMetadata* GetRecvInitialMetadata() override { return &initial; }
-  grpc::Status* GetRecvStatus() override {
-    return hooks_.count(Hook::PRE_SEND_INITIAL_METADATA) > 0 ? nullptr
-                                                             : &status;
-  }
-  ReceivedMetadata* GetRecvTrailingMetadata() override { return &trailing; }
-  std::unique_ptr<grpc::ChannelInterface> GetInterceptedChannel() override {
-    return std::make_unique<grpc::experimental::DelegatingChannel>(channel_);
-  }
-  void FailHijackedRecvMessage() override { ++failed_receives; }
-  void FailHijackedSendMessage() override { ++failed_sends; }
-
-  void WaitUntilProceeded() {
-    WaitUntil([this] { return proceeds > 0; }, "Proceed");
-  }
-
-  std::atomic<int> proceeds{0};
-  std::atomic<int> hijacks{0};
-  std::atomic<int> failed_receives{0};
-  std::atomic<int> failed_sends{0};
-  std::atomic<std::thread::id> proceeded_on;
-  std::function<void()> on_proceed;
-  std::function<void()> on_hijack;
-
-  Reply reply;
-  bool has_message = true;
-  ReceivedMetadata initial;
-  ReceivedMetadata trailing;
-  grpc::Status status;
-
- private:
-  const std::shared_ptr<grpc::Channel> channel_;
-  const std::set<Hook> hooks_;
-  grpc::internal::CallOpSet<
-      grpc::internal::CallOpRecvMessage<google::protobuf::MessageLite>>
-      operations_;
-  std::multimap<std::string, std::string> send_metadata_;
-  grpc::ByteBuffer request_;
-};
-
-// Asks `ours` for an interceptor and keeps it from gRPC.
-class CapturingFactory final : public ClientInterceptorFactoryInterface {
- public:
-  CapturingFactory(std::unique_ptr<ClientInterceptorFactoryInterface> ours,
-                   std::unique_ptr<Interceptor>* captured)
-      : ours_(std::move(ours)), captured_(*captured) {}
-
-  Interceptor* CreateClientInterceptor(ClientRpcInfo* info) override {
-    captured_.reset(ours_->CreateClientInterceptor(info));
-    return nullptr;
-  }
-
- private:
-  const std::unique_ptr<ClientInterceptorFactoryInterface> ours_;
-  std::unique_ptr<Interceptor>& captured_;
-};
 
 const std::set<Hook> kUnarySends = {Hook::PRE_SEND_INITIAL_METADATA,
                                     Hook::PRE_SEND_MESSAGE,
@@ -143,37 +33,8 @@ const std::set<Hook> kUnaryReceives = {Hook::PRE_RECV_INITIAL_METADATA,
 
 class HookOrderTest : public E2eTest {
  protected:
-  // A call that gRPC never starts, with an interceptor that it never sees.
-  struct Prepared {
-    std::unique_ptr<Interceptor> interceptor;
-    std::shared_ptr<grpc::Channel> channel;
-    grpc::ClientContext context;
-    Queue queue;
-    std::unique_ptr<grpc::ClientAsyncResponseReader<Reply>> unary;
-    std::unique_ptr<grpc::ClientAsyncReaderWriter<Request, Reply>> bidi;
-  };
-
-  std::unique_ptr<Prepared> Prepare(bool stream = false) {
-    auto prepared = std::make_unique<Prepared>();
-    auto registry = Registry::Create(options_);
-    EXPECT_TRUE(registry.ok());
-    FactoryList factories;
-    factories.push_back(std::make_unique<CapturingFactory>(
-        MakeInterceptorFactory(*registry), &prepared->interceptor));
-    prepared->channel = grpc::experimental::CreateCustomChannelWithInterceptors(
-        server_.target(), grpc::InsecureChannelCredentials(),
-        grpc::ChannelArguments(), std::move(factories));
-    const auto stub = TestService::NewStub(prepared->channel);
-    if (stream) {
-      prepared->bidi =
-          stub->PrepareAsyncBidi(&prepared->context, prepared->queue.get());
-    } else {
-      const UnstartedCallScope scope;
-      prepared->unary = stub->PrepareAsyncUnary(&prepared->context, Request(),
-                                                prepared->queue.get());
-    }
-    EXPECT_NE(prepared->interceptor, nullptr);
-    return prepared;
+  std::unique_ptr<PreparedCall> Prepare(bool stream = false) {
+    return PrepareCall(options_, server_.target(), stream);
   }
 
   // A unary call whose result has somewhere to go.
@@ -185,7 +46,7 @@ class HookOrderTest : public E2eTest {
       prepared->interceptor->Intercept(&sends);
       prepared->interceptor->Intercept(&receives);
     }
-    const std::unique_ptr<Prepared> prepared;
+    const std::unique_ptr<PreparedCall> prepared;
     FakeBatch sends;
     FakeBatch receives;
   };
@@ -415,6 +276,33 @@ ATTEMPTS_TEST_F(HookOrderTest, CancelThatRacesASuccessEndsTheCallOnce) {
   }
 }
 
+ATTEMPTS_TEST_F(HookOrderTest, CallThatNobodyWaitsForIsCancelled) {
+  auto gate = std::make_shared<Gate>();
+  server_.Push(Answer::Blocked(gate));
+  const auto call = Prepare();
+  FakeBatch sends = Batch(kUnarySends);
+  call->interceptor->Intercept(&sends);
+  gate->WaitForArrivals(1);
+
+  call->interceptor.reset();
+
+  EXPECT_EQ(Breaker(kUnary).permits_in_use, 0);
+  gate->WaitForCancellations(1);
+}
+
+ATTEMPTS_TEST_F(HookOrderTest, CallThatNobodyWaitsForIsNotRetried) {
+  server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
+  const auto call = Prepare();
+  FakeBatch sends = Batch(kUnarySends);
+  call->interceptor->Intercept(&sends);
+  WaitUntil([&] { return env_.pending_timers() == 1; }, "a backoff");
+
+  call->interceptor.reset();
+
+  EXPECT_EQ(env_.pending_timers(), 0u);
+  EXPECT_EQ(server_.calls(), 1);
+}
+
 TEST_F(HookOrderTest, BatchWithoutHooksProceeds) {
   for (const bool stream : {false, true}) {
     const auto call = Prepare(stream);
@@ -431,7 +319,7 @@ TEST_F(HookOrderTest, BatchWithoutHooksProceeds) {
 
 class StreamHookOrderTest : public HookOrderTest {
  protected:
-  std::unique_ptr<Prepared> PrepareRejected() {
+  std::unique_ptr<PreparedCall> PrepareRejected() {
     policy().breaker.consecutive_failures = 1;
     auto call = Prepare(/*stream=*/true);
     directory_.Registries()

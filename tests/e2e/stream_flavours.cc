@@ -268,10 +268,17 @@ class ReactorStream final : public StreamBase<kKind> {
     using GrpcReactor::RemoveHold;
 
     void OnDone(const grpc::Status& status) override { done.Put(status); }
-    // NOLINTNEXTLINE(modernize-use-override): not every base has them.
+    // Not every base has them.
+    // NOLINTBEGIN(modernize-use-override)
+#pragma GCC diagnostic push
+#ifdef __clang__
+#pragma GCC diagnostic ignored "-Winconsistent-missing-override"
+#endif
     virtual void OnWriteDone(bool ok) { written.Put(ok); }
     virtual void OnWritesDoneDone(bool ok) { writes_done.Put(ok); }
     virtual void OnReadDone(bool ok) { read.Put(ok); }
+#pragma GCC diagnostic pop
+    // NOLINTEND(modernize-use-override)
 
     Slot<bool> written;
     Slot<bool> writes_done;

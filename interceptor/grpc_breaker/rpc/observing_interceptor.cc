@@ -14,11 +14,13 @@ using Type = CallInfo::RpcInfo::Type;
 
 void ObservingInterceptor::Intercept(Batch* batch) {
   if (Has(batch, HookPoint::PRE_SEND_CANCEL)) return OnCancel();
-  if (Rejected(phase_.load(std::memory_order_acquire))) {
+  const Phase phase = phase_.load(std::memory_order_acquire);
+  if (Rejected(phase)) {
     // First, because the batches of a hijacked CQ stream claim again and again
     // to send initial metadata.
     FailOperations(batch);
-  } else if (Has(batch, HookPoint::PRE_SEND_INITIAL_METADATA)) {
+  } else if (Has(batch, HookPoint::PRE_SEND_INITIAL_METADATA) &&
+             (phase == Phase::kIdle || phase == Phase::kCorked)) {
     KeepRequest(batch);
     if (!Admit()) return Reject(batch);
   } else {

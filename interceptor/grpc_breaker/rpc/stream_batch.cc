@@ -84,6 +84,10 @@ bool StreamBatch::ReceivesStatus() const {
          dynamic_cast<CallOpClientRecvStatus*>(operations_) != nullptr;
 }
 
+bool StreamBatch::IsReactors() const {
+  return typeid(*operations_) != typeid(MetadataOps);
+}
+
 void StreamBatch::SetOk(bool ok) {
   if (ok_ != nullptr) *ok_ = ok;
   auto* message = dynamic_cast<CallOpSendMessage*>(operations_);
@@ -149,6 +153,7 @@ bool StreamBatch::has_run() const { return false; }
 bool StreamBatch::hijacked() const { return false; }
 bool StreamBatch::CanReceiveMetadata() const { return false; }
 bool StreamBatch::ReceivesStatus() const { return false; }
+bool StreamBatch::IsReactors() const { return false; }
 void StreamBatch::SetOk(bool /*ok*/) {}
 grpc::internal::Call StreamBatch::call() const { return {}; }
 void StreamBatch::SetCall(const grpc::internal::Call& /*call*/) {}

@@ -47,6 +47,8 @@ class StreamBatch {
   // Its place has, not: it does.
   bool CanReceiveMetadata() const;
   bool ReceivesStatus() const;
+  // Of one that receives initial metadata by themselves: not a queue's.
+  bool IsReactors() const;
   // Whether `ok` can be told and set: it can for all but reads.
   bool KnowsOk() const { return ok_ != nullptr; }
   bool ok() const { return ok_ == nullptr || *ok_; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "grpc_breaker/error_origin.h"
 #include "grpc_breaker/mutex_lock.h"
 #include "grpc_breaker/registry/wire_status.h"
 #include "grpc_breaker/rpc/classify.h"
@@ -641,8 +642,14 @@ void StreamInterceptor::TellEnd(Operation& operation) {
         result.attempt == nullptr || result.attempt->first()) {
       return Tell(operation);
     }
-    return Tell(operation, HeadersCame(result.status, *result.attempt,
-                                       /*application_asked=*/false));
+    // A queue is told of those of an answer without any.
+    const bool told =
+        HeadersCame(result.status, *result.attempt,
+                    /*application_asked=*/false) ||
+        (!operation.batch.IsReactors() &&
+         OriginOf(result.status, result.attempt->context()).server_answered !=
+             false);
+    return Tell(operation, told);
   }
   std::unique_ptr<Operation> owned = Take(operation);
   StreamBatch batch = owned->batch;

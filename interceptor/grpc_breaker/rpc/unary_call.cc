@@ -149,6 +149,14 @@ void UnaryCall::Cancel() {
   if (wait != nullptr) wait->Cancel();
 }
 
+void UnaryCall::Abandon() {
+  if (done()) return;
+  Cancel();
+  Enter([this] {
+    if (!done()) Finish(StopReason::kCancelled, Cancelled());
+  });
+}
+
 void UnaryCall::TryOn(bool callers_thread) {
   const MonotonicTime now = environment_.Now();
   if (now >= deadline_) {
@@ -442,6 +450,11 @@ void UnaryCall::OnWaited(int number, absl::Duration delay, Step next,
       break;
   }
   GiveUp(StopReason::kCancelled, Cancelled());
+}
+
+bool UnaryCall::done() const {
+  MutexLock lock(mutex_);
+  return done_;
 }
 
 bool UnaryCall::AttemptsAreUnderWay() const {

@@ -112,6 +112,8 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
   // the application's context. Also before Start.
   void Cancel() ABSL_LOCKS_EXCLUDED(mutex_);
   bool cancelled() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Nobody waits for the result any more. Cancels the call and finishes it.
+  void Abandon() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Runs `waiter` once there is a result: now, or on the thread that finishes
   // the call.
@@ -188,6 +190,7 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
   void OnWaited(int number, absl::Duration delay, Step next,
                 BackoffWait::End end) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  bool done() const ABSL_LOCKS_EXCLUDED(mutex_);
   bool AttemptsAreUnderWay() const ABSL_LOCKS_EXCLUDED(mutex_);
   // There are no more attempts: finishes when those under way have failed.
   void GiveUp(StopReason stopped, grpc::Status status)

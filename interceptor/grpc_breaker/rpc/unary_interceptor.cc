@@ -21,19 +21,31 @@ void Replace(const ReceivedMetadata& metadata, ReceivedMetadata* received) {
 
 }  // namespace
 
+UnaryInterceptor::~UnaryInterceptor() {
+  if (call_owner_ != nullptr) call_owner_->Abandon();
+}
+
 void UnaryInterceptor::Intercept(Batch* batch) {
   if (Has(batch, HookPoint::PRE_SEND_CANCEL)) return Cancel();
   if (ObservingInterceptor* native = native_.load(std::memory_order_acquire)) {
     return native->Intercept(batch);
   }
-  if (Has(batch, HookPoint::PRE_SEND_INITIAL_METADATA)) return Begin(batch);
-  if (Has(batch, HookPoint::PRE_RECV_INITIAL_METADATA) ||
-      Has(batch, HookPoint::PRE_RECV_MESSAGE) ||
-      Has(batch, HookPoint::PRE_RECV_STATUS)) {
-    return call_owner_->WhenDone([this, batch] { Deliver(batch); });
-  }
-  if (call_owner_ == nullptr && Has(batch, HookPoint::POST_RECV_STATUS)) {
-    return FinishNatively(batch);
+  switch (way_) {
+    case Way::kUndecided:
+      if (!Has(batch, HookPoint::PRE_SEND_INITIAL_METADATA)) break;
+      return Begin(batch);
+    case Way::kNativeFirst:
+      if (!Has(batch, HookPoint::POST_RECV_STATUS)) break;
+      return FinishNatively(batch);
+    case Way::kHijacked:
+      if (!Has(batch, HookPoint::PRE_RECV_INITIAL_METADATA) &&
+          !Has(batch, HookPoint::PRE_RECV_MESSAGE) &&
+          !Has(batch, HookPoint::PRE_RECV_STATUS)) {
+        break;
+      }
+      return call_owner_->WhenDone([this, batch] { Deliver(batch); });
+    case Way::kOver:
+      break;
   }
   batch->Proceed();
 }
@@ -85,6 +97,7 @@ void UnaryInterceptor::StartNatively(Batch* batch) {
   started_ = info_.environment().Now();
   permit_ = info_.method().breaker().TryAcquire(started_);
   if (!permit_.admitted()) return Hijack(batch, permit_.rejection());
+  way_ = Way::kNativeFirst;
   // Both are gone, or changed by other interceptors, when the call has failed.
   request_ = *batch->GetSerializedSendMessage();
   metadata_ = *batch->GetSendInitialMetadata();
@@ -94,6 +107,7 @@ void UnaryInterceptor::StartNatively(Batch* batch) {
 
 // May end the call, and with it this interceptor.
 void UnaryInterceptor::FinishNatively(Batch* batch) {
+  way_ = Way::kOver;
   const MonotonicTime now = info_.environment().Now();
   grpc::Status status = TakeStatus(batch);
   const bool lacks_reply = LacksReply(batch);
@@ -121,6 +135,7 @@ void UnaryInterceptor::FinishNatively(Batch* batch) {
 
 void UnaryInterceptor::Hijack(Batch* batch,
                               std::optional<Rejection> rejection) {
+  way_ = Way::kHijacked;
   UnaryCall& call = MakeCall();
   UnaryRequest request = RequestOf(*batch->GetSerializedSendMessage(),
                                    *batch->GetSendInitialMetadata());

@@ -20,6 +20,7 @@
 // Thread-safe.
 
 #include <atomic>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -43,10 +44,18 @@ namespace grpc_breaker::internal {
 class UnaryInterceptor final : public grpc::experimental::Interceptor {
  public:
   explicit UnaryInterceptor(CallInfo info) : info_(std::move(info)) {}
+  ~UnaryInterceptor() override;
 
   void Intercept(Batch* batch) override;
 
  private:
+  enum class Way : uint8_t {
+    kUndecided,  // Or natively: see native_.
+    kNativeFirst,
+    kHijacked,
+    kOver,  // The first attempt, that is.
+  };
+
   void Begin(Batch* batch);
   void Cancel();
 
@@ -73,6 +82,8 @@ class UnaryInterceptor final : public grpc::experimental::Interceptor {
   // The one that makes the call.
   const std::thread::id callers_thread_ = std::this_thread::get_id();
   std::atomic<bool> cancelled_{false};
+  // Set before a batch goes on.
+  Way way_ = Way::kUndecided;
 
   // Of a first attempt that runs natively; set before its batch goes on.
   CircuitBreaker::Permit permit_;
