@@ -8,9 +8,11 @@
 
 #include <cstdint>
 
+#include "grpc_breaker/export.h"
+
 namespace grpc_breaker::internal {
 
-class ReplayBytes {
+class GRPC_BREAKER_EXPORT ReplayBytes {
  public:
   explicit ReplayBytes(int64_t most) : most_(most) {}
   ~ReplayBytes() { Release(); }
