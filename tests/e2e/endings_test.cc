@@ -189,7 +189,7 @@ class World {
     }
   }
 
-  // When it has ended every permit is back and no timer left. Then all goes.
+  // When the call has ended, all goes.
   CallResult End() { return DestroyAll(call_->Wait()); }
   // While backoffs are brought to their end.
   CallResult EndThroughBackoffs() {
@@ -207,12 +207,7 @@ class World {
 
  private:
   CallResult DestroyAll(CallResult result) {
-    for (const auto& registry : directory_->Registries()) {
-      for (const Method* method : registry->Methods()) {
-        EXPECT_EQ(method->breaker().Snapshot().permits_in_use, 0);
-      }
-    }
-    EXPECT_EQ(environment_->pending_timers(), 0u);
+    ExpectAtRest(*directory_, *environment_);
     call_.reset();
     channel_.reset();
     environment_.reset();

@@ -77,6 +77,18 @@ inline grpc::ChannelArguments ReconnectsAfter(absl::Duration always) {
   return ReconnectsAfter(always, always);
 }
 
+// That all calls are over: every permit is back, and no timer left.
+inline void ExpectAtRest(const Directory& directory,
+                         const ManualEnvironment& environment) {
+  for (const std::shared_ptr<Registry>& registry : directory.Registries()) {
+    for (const Method* method : registry->Methods()) {
+      EXPECT_EQ(method->breaker().Snapshot().permits_in_use, 0)
+          << method->name();
+    }
+  }
+  EXPECT_EQ(environment.pending_timers(), 0u);
+}
+
 using FactoryList = std::vector<
     std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>>;
 

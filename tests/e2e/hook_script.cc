@@ -84,12 +84,7 @@ class HookPlayer {
     for (const auto& batch : batches_) {
       EXPECT_EQ(batch->proceeds + batch->hijacks, 1);
     }
-    for (const auto& registry : directory_.Registries()) {
-      for (const Method* method : registry->Methods()) {
-        EXPECT_EQ(method->breaker().Snapshot().permits_in_use, 0);
-      }
-    }
-    EXPECT_EQ(environment_.pending_timers(), 0u);
+    ExpectAtRest(directory_, environment_);
   }
 
  private:
