@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "grpc_breaker/admin/v1/admin.grpc.pb.h"
@@ -79,6 +80,31 @@ std::shared_ptr<grpc::Channel> Under(Policy policy,
   return ChannelUnder(std::move(options), address, OwnConnection());
 }
 
+// An interceptor that does nothing: what gRPC itself takes for having one.
+class IdleFactory final
+    : public grpc::experimental::ClientInterceptorFactoryInterface {
+  class Idle final : public grpc::experimental::Interceptor {
+    void Intercept(
+        grpc::experimental::InterceptorBatchMethods* batch) override {
+      batch->Proceed();
+    }
+  };
+  grpc::experimental::Interceptor* CreateClientInterceptor(
+      grpc::experimental::ClientRpcInfo* /*info*/) override {
+    return new Idle;
+  }
+};
+
+std::shared_ptr<grpc::Channel> WithIdleInterceptor(const std::string& address) {
+  std::vector<
+      std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>>
+      factories;
+  factories.push_back(std::make_unique<IdleFactory>());
+  return grpc::experimental::CreateCustomChannelWithInterceptors(
+      address, grpc::InsecureChannelCredentials(), OwnConnection(),
+      std::move(factories));
+}
+
 struct Path {
   const char* name;
   std::shared_ptr<grpc::Channel> (*channel)(const std::string& address);
@@ -89,6 +115,7 @@ const Path kPaths[] = {
      [](const std::string& address) {
        return BareChannel(address, OwnConnection());
      }},
+    {"idle_interceptor", WithIdleInterceptor},
     {"breaker_only",
      [](const std::string& address) {
        Policy policy;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "grpc_breaker/grpc_status.h"
@@ -301,6 +302,28 @@ ATTEMPTS_TEST_F(HookOrderTest, CallThatNobodyWaitsForIsNotRetried) {
 
   EXPECT_EQ(env_.pending_timers(), 0u);
   EXPECT_EQ(server_.calls(), 1);
+}
+
+// Whatever it has been given may go then.
+ATTEMPTS_TEST_F(HookOrderTest, CallThatNobodyWaitsForDoesNothingAfterwards) {
+  server_.SetDefault(Answer::Error(StatusCode::NOT_FOUND));
+  absl::Notification in_hook;
+  absl::Notification gone;
+  bool outlived = false;
+  policy().on_attempt = [&](const FinishedAttempt&) {
+    in_hook.Notify();
+    // What must not come can only be waited for by the clock.
+    outlived = gone.WaitForNotificationWithTimeout(absl::Milliseconds(200));
+  };
+  const auto call = Prepare();
+  FakeBatch sends = Batch(kUnarySends);
+  call->interceptor->Intercept(&sends);
+  in_hook.WaitForNotification();
+
+  call->interceptor.reset();
+  gone.Notify();
+
+  EXPECT_FALSE(outlived);
 }
 
 TEST_F(HookOrderTest, BatchWithoutHooksProceeds) {

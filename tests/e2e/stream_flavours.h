@@ -32,9 +32,9 @@ std::string ToString(const StreamFlavour& flavour);
 // "/grpc_breaker.e2e.TestService/Bidi", ...
 std::string MethodOf(StreamKind kind);
 
-// A stream that was started, whose stub is gone already. What does not go with its kind does nothing and
-// returns false. Destroying it without Finish abandons it, where the API lets
-// an application do that.
+// A stream that was started, whose stub is gone already. What does not go with
+// its kind does nothing and returns false. Destroying it without Finish
+// abandons it, where the API lets an application do that.
 class Stream {
  public:
   virtual ~Stream() = default;

@@ -9,6 +9,7 @@
 //
 // Thread-safe.
 
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -31,10 +32,17 @@ class Strand {
         return;
       }
       running_ = true;
+      runner_ = std::this_thread::get_id();
     }
     step();
     Step next;
     while (Next(&next)) std::move(next)();
+  }
+
+  // Whether the calling thread is in a step.
+  bool IsRunningHere() const ABSL_LOCKS_EXCLUDED(mutex_) {
+    MutexLock lock(mutex_);
+    return running_ && runner_ == std::this_thread::get_id();
   }
 
  private:
@@ -50,8 +58,9 @@ class Strand {
     return running_;
   }
 
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   bool running_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread::id runner_ ABSL_GUARDED_BY(mutex_);
   std::vector<Step> waiting_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -155,6 +155,9 @@ void UnaryCall::Abandon() {
   Enter([this] {
     if (!done()) Finish(StopReason::kCancelled, Cancelled());
   });
+  if (strand_.IsRunningHere()) return;
+  MutexLock lock(mutex_);
+  mutex_.Await(absl::Condition(&done_));
 }
 
 void UnaryCall::TryOn(bool callers_thread) {

@@ -112,7 +112,8 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
   // the application's context. Also before Start.
   void Cancel() ABSL_LOCKS_EXCLUDED(mutex_);
   bool cancelled() const ABSL_LOCKS_EXCLUDED(mutex_);
-  // Nobody waits for the result any more. Cancels the call and finishes it.
+  // Nobody waits for the result any more. Cancels the call and finishes it;
+  // waits for a step that another thread is in.
   void Abandon() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Runs `waiter` once there is a result: now, or on the thread that finishes
