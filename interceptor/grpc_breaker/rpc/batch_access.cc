@@ -67,12 +67,14 @@ bool FillReply(InterceptorBatchMethods* batch, void* message,
   CallOpSetInterface* operations = OperationsOf(batch);
   if (auto* receives =
           dynamic_cast<CallOpRecvMessage<MessageLite>*>(operations)) {
-    return ParseMessage(std::move(reply), static_cast<MessageLite*>(message))
+    return message != nullptr &&
+           ParseMessage(std::move(reply), static_cast<MessageLite*>(message))
                .ok() &&
            NoteMessage(batch, message, &receives->got_message);
   }
   if (auto* receives =
           dynamic_cast<CallOpRecvMessage<grpc::ByteBuffer>*>(operations)) {
+    if (message == nullptr) return false;
     *static_cast<grpc::ByteBuffer*>(message) = reply;
     return NoteMessage(batch, message, &receives->got_message);
   }

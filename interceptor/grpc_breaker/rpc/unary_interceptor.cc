@@ -171,16 +171,18 @@ UnaryRequest UnaryInterceptor::RequestOf(
 // Of a hijacked batch, or at the end of one whose attempt failed. May end the
 // call, and with it this interceptor.
 void UnaryInterceptor::Deliver(Batch* batch) {
-  if (Has(batch, HookPoint::PRE_RECV_MESSAGE) ||
-      Has(batch, HookPoint::POST_RECV_MESSAGE)) {
+  if ((Has(batch, HookPoint::PRE_RECV_MESSAGE) ||
+       Has(batch, HookPoint::POST_RECV_MESSAGE)) &&
+      !reply_delivered_.exchange(true)) {
     DeliverReply(batch);
   }
   if (Has(batch, HookPoint::PRE_RECV_INITIAL_METADATA) ||
       Has(batch, HookPoint::POST_RECV_INITIAL_METADATA)) {
     DeliverInitialMetadata(batch);
   }
-  if (Has(batch, HookPoint::PRE_RECV_STATUS) ||
-      Has(batch, HookPoint::POST_RECV_STATUS)) {
+  if ((Has(batch, HookPoint::PRE_RECV_STATUS) ||
+       Has(batch, HookPoint::POST_RECV_STATUS)) &&
+      !status_delivered_.exchange(true)) {
     DeliverStatus(batch);
   }
   batch->Proceed();

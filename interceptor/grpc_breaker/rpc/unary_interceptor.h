@@ -92,6 +92,10 @@ class UnaryInterceptor final : public grpc::experimental::Interceptor {
   std::multimap<std::string, std::string> metadata_;
   void* reply_ = nullptr;
 
+  // Once each, whatever other interceptors do.
+  std::atomic<bool> reply_delivered_{false};
+  std::atomic<bool> status_delivered_{false};
+
   // What was added to the application's trailing metadata.
   AddedTrailers added_;
 
