@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "grpc_breaker/base/rundown.h"
 #include "grpc_breaker/mutex_lock.h"
 
 namespace grpc_breaker::internal {
@@ -40,35 +41,22 @@ class ManualControl::Alarm {
   explicit Alarm(EndIfOver end_if_over)
       : end_if_over_(std::move(end_if_over)) {}
 
-  void Ring() ABSL_LOCKS_EXCLUDED(mutex_) {
+  void Ring() {
+    std::shared_ptr<EventQueue> events;
     {
-      MutexLock lock(mutex_);
-      if (muted_) return;
-      ++ringing_;
-    }
-    // No listener is called meanwhile, so Mute() waits for nobody else.
-    const std::shared_ptr<EventQueue> events = end_if_over_();
-    {
-      MutexLock lock(mutex_);
-      --ringing_;
+      const Rundown::Use use(rundown_);
+      if (!use.allowed()) return;
+      // No listener is called meanwhile, so Mute() waits for nobody else.
+      events = end_if_over_();
     }
     if (events != nullptr) events->Deliver();
   }
 
-  void Mute() ABSL_LOCKS_EXCLUDED(mutex_) {
-    MutexLock lock(mutex_);
-    muted_ = true;
-    const auto is_silent = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return ringing_ == 0;
-    };
-    mutex_.Await(absl::Condition(&is_silent));
-  }
+  void Mute() { rundown_.End(); }
 
  private:
   const EndIfOver end_if_over_;
-  absl::Mutex mutex_;
-  bool muted_ ABSL_GUARDED_BY(mutex_) = false;
-  int ringing_ ABSL_GUARDED_BY(mutex_) = 0;
+  Rundown rundown_;  // Of the breaker.
 };
 
 void ManualControl::Set(ManualState manual, int64_t ends_ns) {

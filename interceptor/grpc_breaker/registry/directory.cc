@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "grpc_breaker/base/rundown.h"
 #include "grpc_breaker/base/user_code.h"
 #include "grpc_breaker/mutex_lock.h"
 #include "grpc_breaker/registry.h"
@@ -18,51 +19,17 @@ class DirectoryState::Subscriber {
 
   // False if the listener threw.
   bool Notify(Event event) {
-    {
-      MutexLock lock(mutex_);
-      if (stopped_) return true;
-      ++running_;
-    }
-    Frame frame{this, innermost_frame_};
-    innermost_frame_ = &frame;
-    const bool well = CallUserCode([&] { event(listener_); });
-    innermost_frame_ = frame.outer;
-    MutexLock lock(mutex_);
-    --running_;
-    return well;
+    const Rundown::Use use(rundown_);
+    return !use.allowed() || CallUserCode([&] { event(listener_); });
   }
 
-  // Waits until no other thread is telling. Those that this thread does are
-  // below us on the stack, and cannot end before we return.
-  void Stop() {
-    int ours = 0;
-    for (const Frame* frame = innermost_frame_; frame; frame = frame->outer) {
-      ours += frame->subscriber == this ? 1 : 0;
-    }
-    MutexLock lock(mutex_);
-    stopped_ = true;
-    const auto idle = [this, ours]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return running_ == ours;
-    };
-    mutex_.Await(absl::Condition(&idle));
-  }
+  // Waits until no other thread is telling.
+  void Stop() { rundown_.End(); }
 
  private:
-  // What this thread is telling, innermost first.
-  struct Frame {
-    const Subscriber* subscriber;
-    const Frame* outer;
-  };
-  static thread_local const Frame* innermost_frame_;
-
   DirectoryListener& listener_;
-  absl::Mutex mutex_;
-  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
-  int running_ ABSL_GUARDED_BY(mutex_) = 0;
+  Rundown rundown_;  // Of the listener.
 };
-
-thread_local const DirectoryState::Subscriber::Frame*
-    DirectoryState::Subscriber::innermost_frame_ = nullptr;
 
 class DirectoryState::Handle final : public Directory::Subscription {
  public:

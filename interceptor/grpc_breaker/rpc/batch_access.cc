@@ -64,17 +64,16 @@ bool CanFillReply(InterceptorBatchMethods* batch) {
 
 bool FillReply(InterceptorBatchMethods* batch, void* message,
                grpc::ByteBuffer reply) {
+  if (message == nullptr) return false;
   CallOpSetInterface* operations = OperationsOf(batch);
   if (auto* receives =
           dynamic_cast<CallOpRecvMessage<MessageLite>*>(operations)) {
-    return message != nullptr &&
-           ParseMessage(std::move(reply), static_cast<MessageLite*>(message))
+    return ParseMessage(std::move(reply), static_cast<MessageLite*>(message))
                .ok() &&
            NoteMessage(batch, message, &receives->got_message);
   }
   if (auto* receives =
           dynamic_cast<CallOpRecvMessage<grpc::ByteBuffer>*>(operations)) {
-    if (message == nullptr) return false;
     *static_cast<grpc::ByteBuffer*>(message) = reply;
     return NoteMessage(batch, message, &receives->got_message);
   }

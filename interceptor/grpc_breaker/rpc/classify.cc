@@ -27,8 +27,12 @@ ErrorClass ClassifyAttempt(const Policy& policy, const grpc::Status& status,
   return error;
 }
 
+bool MayHaveAnswer(const grpc::Status& status, grpc::ClientContext& context) {
+  return OriginOf(status, context).server_answered != false;
+}
+
 bool HadHeaders(const grpc::Status& status, grpc::ClientContext& context) {
-  return OriginOf(status, context).server_answered != false &&
+  return MayHaveAnswer(status, context) &&
          !HasTrailersOnly(status.error_message(), context);
 }
 

@@ -23,6 +23,9 @@ namespace grpc_breaker::internal {
 ErrorClass ClassifyAttempt(const Policy& policy, const grpc::Status& status,
                            grpc::ClientContext& context, ErrorOrigin origin);
 
+// Whether a server may have answered the call of `context`, which is over with
+// `status`.
+bool MayHaveAnswer(const grpc::Status& status, grpc::ClientContext& context);
 // Whether the server's headers came to the call of `context`, which is over
 // with `status`, as far as that is known afterwards.
 bool HadHeaders(const grpc::Status& status, grpc::ClientContext& context);

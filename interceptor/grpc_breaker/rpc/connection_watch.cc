@@ -5,7 +5,6 @@
 #include "absl/algorithm/container.h"
 #include "grpc/support/time.h"
 #include "grpc_breaker/method.h"
-#include "grpc_breaker/mutex_lock.h"
 
 namespace grpc_breaker::internal {
 namespace {
@@ -15,30 +14,6 @@ bool IsOpen(const Method& method, MonotonicTime now) {
 }
 
 }  // namespace
-
-// Of the channel and the registry: keeps End from returning.
-class ConnectionWatch::Use {
- public:
-  explicit Use(ConnectionWatch& watch) : watch_(watch) {
-    MutexLock lock(watch_.mutex_);
-    allowed_ = !watch_.ended_;
-    if (allowed_) watch_.users_.push_back(self_);
-  }
-  ~Use() {
-    if (!allowed_) return;
-    MutexLock lock(watch_.mutex_);
-    watch_.users_.erase(absl::c_find(watch_.users_, self_));
-  }
-  Use(const Use&) = delete;
-  Use& operator=(const Use&) = delete;
-
-  bool allowed() const { return allowed_; }
-
- private:
-  ConnectionWatch& watch_;
-  const std::thread::id self_ = std::this_thread::get_id();
-  bool allowed_;
-};
 
 void ConnectionWatch::Begin(std::weak_ptr<Registry> registry,
                             const std::shared_ptr<grpc::Channel>& channel) {
@@ -53,7 +28,7 @@ void ConnectionWatch::OnTransition(const BreakerTransition& transition) {
 void ConnectionWatch::WatchIfOpen() {
   // First what costs nothing: a whole channel's breakers may open at once.
   if (watching_.load()) return;
-  const Use use(*this);
+  const Rundown::Use use(rundown_);
   if (!use.allowed()) return;
   const std::shared_ptr<grpc::Channel> channel = channel_.lock();
   if (channel == nullptr || !AnyOpen() || watching_.exchange(true)) return;
@@ -70,7 +45,7 @@ void ConnectionWatch::WatchFrom(grpc_connectivity_state state,
 
 void ConnectionWatch::Complete(bool /*ok*/) {
   const std::shared_ptr<ConnectionWatch> self = std::move(self_);
-  const Use use(*this);
+  const Rundown::Use use(rundown_);
   if (!use.allowed()) return;
   const std::shared_ptr<grpc::Channel> channel = channel_.lock();
   if (channel == nullptr) return;
@@ -87,25 +62,9 @@ void ConnectionWatch::Complete(bool /*ok*/) {
   WatchIfOpen();  // One may have opened meanwhile.
 }
 
-void ConnectionWatch::End() {
-  const auto others_are_done =
-      [this, self = std::this_thread::get_id()]()
-          ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-            return absl::c_all_of(users_,
-                                  [self](auto user) { return user == self; });
-          };
-  MutexLock lock(mutex_);
-  ended_ = true;
-  mutex_.Await(absl::Condition(&others_are_done));
-}
-
-bool ConnectionWatch::ended() const {
-  MutexLock lock(mutex_);
-  return ended_;
-}
-
 bool ConnectionWatch::AnyOpen() const {
-  if (ended()) return false;  // By a listener that has just been called.
+  // By a listener that has just been called.
+  if (rundown_.ended()) return false;
   const std::shared_ptr<Registry> registry = registry_.lock();
   if (registry == nullptr) return false;
   const MonotonicTime now = registry->environment().Now();
@@ -120,7 +79,7 @@ void ConnectionWatch::ProbeThoseWithoutAnAnswer() const {
   if (registry == nullptr) return;
   const MonotonicTime now = registry->environment().Now();
   for (const Method* method : registry->Methods()) {
-    if (ended()) return;
+    if (rundown_.ended()) return;
     const std::optional<LastError> error = method->last_error();
     if (error.has_value() &&
         error->error_class.category == ErrorCategory::kNetwork) {

@@ -19,11 +19,8 @@
 
 #include <atomic>
 #include <memory>
-#include <thread>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/container/inlined_vector.h"
-#include "absl/synchronization/mutex.h"
+#include "grpc_breaker/base/rundown.h"
 #include "grpc_breaker/breaker_events.h"
 #include "grpc_breaker/registry.h"
 #include "grpc_breaker/rpc/attempt_queue.h"
@@ -40,21 +37,17 @@ class ConnectionWatch final
   void Begin(std::weak_ptr<Registry> registry,
              const std::shared_ptr<grpc::Channel>& channel);
 
-  void OnTransition(const BreakerTransition& transition) override
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  void OnTransition(const BreakerTransition& transition) override;
 
   // Neither the channel nor what its options name is used after this. Waits for
   // threads that do, and so for listeners that these call, except for its own.
-  void End() ABSL_LOCKS_EXCLUDED(mutex_);
+  void End() { rundown_.End(); }
 
  private:
-  class Use;
-
-  void Complete(bool ok) override ABSL_LOCKS_EXCLUDED(mutex_);
+  void Complete(bool ok) override;
   // Unless it is being watched, or there is nothing to watch for.
   void WatchIfOpen();
   void WatchFrom(grpc_connectivity_state state, grpc::Channel& channel);
-  bool ended() const ABSL_LOCKS_EXCLUDED(mutex_);
   bool AnyOpen() const;
   void ProbeThoseWithoutAnAnswer() const;
 
@@ -63,10 +56,7 @@ class ConnectionWatch final
   std::weak_ptr<grpc::Channel> channel_;
   std::atomic<bool> watching_{false};
 
-  mutable absl::Mutex mutex_;
-  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
-  // The threads of each Use.
-  absl::InlinedVector<std::thread::id, 2> users_ ABSL_GUARDED_BY(mutex_);
+  Rundown rundown_;  // Of the channel and the registry.
 
   // While the channel is watched.
   std::shared_ptr<ConnectionWatch> self_;

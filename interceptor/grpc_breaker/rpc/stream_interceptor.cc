@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "grpc_breaker/error_origin.h"
 #include "grpc_breaker/mutex_lock.h"
 #include "grpc_breaker/registry/wire_status.h"
 #include "grpc_breaker/rpc/classify.h"
@@ -643,12 +642,10 @@ void StreamInterceptor::TellEnd(Operation& operation) {
       return Tell(operation);
     }
     // A queue is told of those of an answer without any.
-    const bool told =
-        HeadersCame(result.status, *result.attempt,
-                    /*application_asked=*/false) ||
-        (!operation.batch.IsReactors() &&
-         OriginOf(result.status, result.attempt->context()).server_answered !=
-             false);
+    const bool told = HeadersCame(result.status, *result.attempt,
+                                  /*application_asked=*/false) ||
+                      (!operation.batch.IsReactors() &&
+                       MayHaveAnswer(result.status, result.attempt->context()));
     return Tell(operation, told);
   }
   std::unique_ptr<Operation> owned = Take(operation);

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "grpc_breaker/error_origin.h"
 #include "grpc_breaker/grpc_status.h"
 #include "grpc_breaker/registry/status_details.h"
 #include "grpc_breaker/rpc/classify.h"
@@ -252,8 +251,7 @@ bool UnaryInterceptor::HasInitialMetadata(Batch* batch) const {
   const grpc::Status& status = result.attempt->status();
   if (internal::HasInitialMetadata(status, *context)) return true;
   // A queue is told of those of an answer without any.
-  return !IsReactorStart(batch) &&
-         OriginOf(status, *context).server_answered != false;
+  return !IsReactorStart(batch) && MayHaveAnswer(status, *context);
 }
 
 }  // namespace grpc_breaker::internal
