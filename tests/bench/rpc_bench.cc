@@ -17,28 +17,15 @@
 #include "grpc_breaker/admin/v1/admin.grpc.pb.h"
 #include "grpcpp/completion_queue.h"
 #include "tests/bench/bench_util.h"
+#include "tests/bench/echo_service.h"
 
 namespace grpc_breaker::bench {
 namespace {
 
-class EchoService final : public admin::v1::CircuitBreakerAdmin::Service {
-  grpc::Status GetBreaker(grpc::ServerContext* /*context*/,
-                          const admin::v1::GetBreakerRequest* request,
-                          admin::v1::Breaker* reply) override {
-    if (request->method() == "fail") {
-      return grpc::Status(grpc::StatusCode::UNAVAILABLE, "as asked");
-    }
-    reply->set_method(request->method());
-    return grpc::Status::OK;
-  }
-};
-
 const std::string& Address() { return ServerAddress<EchoService>(); }
 
 std::shared_ptr<grpc::Channel> Under(Policy policy) {
-  Options options;
-  options.Service<admin::v1::CircuitBreakerAdmin>() = std::move(policy);
-  return ChannelUnder(std::move(options), Address(), OwnConnection());
+  return ChannelUnder(std::move(policy), Address());
 }
 
 // ---- What is attached
@@ -60,23 +47,15 @@ std::shared_ptr<grpc::Channel> GrpcRetryPolicy() {
 }
 
 std::shared_ptr<grpc::Channel> BreakerOnly() {
-  Policy policy;
-  policy.retry.max_retries = 0;
-  return Under(policy);
+  return Under(BreakerOnlyPolicy());
 }
 
 std::shared_ptr<grpc::Channel> BreakerAndRetry() { return Under(Policy()); }
 
-// With a limit per attempt, which the application's own call cannot have.
-std::shared_ptr<grpc::Channel> Hijacked() {
-  Policy policy;
-  policy.attempt_timeout = absl::Hours(1);
-  return Under(policy);
-}
+std::shared_ptr<grpc::Channel> Hijacked() { return Under(HijackingPolicy()); }
 
 std::shared_ptr<grpc::Channel> Open() {
-  Policy policy;
-  policy.retry.max_retries = 0;
+  Policy policy = BreakerOnlyPolicy();
   policy.breaker.consecutive_failures = 1;
   std::shared_ptr<grpc::Channel> channel = Under(policy);
   const auto stub = admin::v1::CircuitBreakerAdmin::NewStub(channel);

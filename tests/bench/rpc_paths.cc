@@ -4,10 +4,8 @@
 
 #include <fcntl.h>
 #include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <cstdlib>
 #include <iostream>
 #include <memory>
@@ -18,6 +16,7 @@
 #include "absl/strings/numbers.h"
 #include "grpc_breaker/admin/v1/admin.grpc.pb.h"
 #include "tests/bench/bench_util.h"
+#include "tests/bench/echo_service.h"
 
 extern char** environ;
 
@@ -27,15 +26,6 @@ namespace {
 using admin::v1::Breaker;
 using admin::v1::CircuitBreakerAdmin;
 using admin::v1::GetBreakerRequest;
-
-class EchoService final : public CircuitBreakerAdmin::Service {
-  grpc::Status GetBreaker(grpc::ServerContext* /*context*/,
-                          const GetBreakerRequest* request,
-                          Breaker* reply) override {
-    reply->set_method(request->method());
-    return grpc::Status::OK;
-  }
-};
 
 // Says where, and serves until its input ends.
 int Serve() {
@@ -71,13 +61,6 @@ std::string StartServer(char* program) {
   char byte;
   while (read(output[0], &byte, 1) == 1 && byte != '\n') address += byte;
   return address;
-}
-
-std::shared_ptr<grpc::Channel> Under(Policy policy,
-                                     const std::string& address) {
-  Options options;
-  options.Service<CircuitBreakerAdmin>() = std::move(policy);
-  return ChannelUnder(std::move(options), address, OwnConnection());
 }
 
 // An interceptor that does nothing: what gRPC itself takes for having one.
@@ -118,17 +101,15 @@ const Path kPaths[] = {
     {"idle_interceptor", WithIdleInterceptor},
     {"breaker_only",
      [](const std::string& address) {
-       Policy policy;
-       policy.retry.max_retries = 0;
-       return Under(std::move(policy), address);
+       return ChannelUnder(BreakerOnlyPolicy(), address);
      }},
     {"breaker_and_retry",
-     [](const std::string& address) { return Under(Policy(), address); }},
+     [](const std::string& address) {
+       return ChannelUnder(Policy(), address);
+     }},
     {"hijacked",
      [](const std::string& address) {
-       Policy policy;
-       policy.attempt_timeout = absl::Hours(1);
-       return Under(std::move(policy), address);
+       return ChannelUnder(HijackingPolicy(), address);
      }},
 };
 

@@ -20,6 +20,7 @@
 #include "absl/time/time.h"
 #include "grpc_breaker/admin/v1/admin.grpc.pb.h"
 #include "tests/bench/bench_util.h"
+#include "tests/bench/echo_service.h"
 
 namespace grpc_breaker::bench {
 namespace {
@@ -27,15 +28,6 @@ namespace {
 using admin::v1::Breaker;
 using admin::v1::CircuitBreakerAdmin;
 using admin::v1::GetBreakerRequest;
-
-class EchoService final : public CircuitBreakerAdmin::Service {
-  grpc::Status GetBreaker(grpc::ServerContext* /*context*/,
-                          const GetBreakerRequest* request,
-                          Breaker* reply) override {
-    reply->set_method(request->method());
-    return grpc::Status::OK;
-  }
-};
 
 // Always on the same port.
 class Server {
@@ -93,8 +85,9 @@ class Caller {
       Breaker reply;
       const bool succeeds =
           stub_->GetBreaker(&context, GetBreakerRequest(), &reply).ok();
-      if (succeeds && !succeeds_)
+      if (succeeds && !succeeds_) {
         succeeds_since_ = absl::ToUnixNanos(absl::Now());
+      }
       succeeds_ = succeeds;
       absl::SleepFor(absl::Milliseconds(10));
     }

@@ -132,14 +132,14 @@ class AnyCall {
   Slot<CallResult> result_;
 };
 
-// One call with a world of its own, brought to a point.
+// One call with a world of its own, on its way to a point.
 class World {
  public:
   World(const Way& way, Point point, const Configure& configure = nullptr)
-      : way_(way), gate_(std::make_shared<Gate>()) {
+      : way_(way), point_(point), gate_(std::make_shared<Gate>()) {
     options_.environment = environment_.get();
     options_.directory = directory_.get();
-    options_.default_policy = PolicyFor(point);
+    options_.default_policy = PolicyFor();
     if (point == Point::kFirstAttempt || point == Point::kTwoAttempts) {
       server_->Push(2, Answer::Blocked(gate_));
     } else if (point == Point::kCommitted) {
@@ -161,6 +161,26 @@ class World {
   TestServer& server() { return *server_; }
   void DropChannel() { channel_.reset(); }
   void StopServer() { server_.reset(); }
+
+  void GoThere() { GoTo(point_); }
+
+  // When the call has ended, all goes.
+  CallResult End() { return DestroyAll(call_->Wait()); }
+  // While backoffs are brought to their end.
+  CallResult EndThroughBackoffs() {
+    return DestroyAll(
+        ThroughBackoffs(*environment_, [this] { return call_->Wait(); }));
+  }
+
+ private:
+  CallResult DestroyAll(CallResult result) {
+    ExpectAtRest(*directory_, *environment_);
+    call_.reset();
+    channel_.reset();
+    environment_.reset();
+    directory_.reset();
+    return result;
+  }
 
   void GoTo(Point point) {
     switch (point) {
@@ -189,33 +209,7 @@ class World {
     }
   }
 
-  // When the call has ended, all goes.
-  CallResult End() { return DestroyAll(call_->Wait()); }
-  // While backoffs are brought to their end.
-  CallResult EndThroughBackoffs() {
-    Slot<CallResult> result;
-    std::thread thread([&] { result.Put(call_->Wait()); });
-    WaitUntil(
-        [&] {
-          environment_->AdvanceToNextTimer();
-          return result.has_value();
-        },
-        "a call with backoffs");
-    thread.join();
-    return DestroyAll(result.Take("a call with backoffs"));
-  }
-
- private:
-  CallResult DestroyAll(CallResult result) {
-    ExpectAtRest(*directory_, *environment_);
-    call_.reset();
-    channel_.reset();
-    environment_.reset();
-    directory_.reset();
-    return result;
-  }
-
-  Policy PolicyFor(Point point) const {
+  Policy PolicyFor() const {
     Policy policy;
     policy.idempotency = Idempotency::kRepeatable;
     policy.retry.max_retries = 1;
@@ -226,7 +220,7 @@ class World {
     if (unary != nullptr && unary->hijacked) {
       policy.attempt_timeout = absl::Hours(100);
     }
-    if (point == Point::kTwoAttempts) {
+    if (point_ == Point::kTwoAttempts) {
       policy.hedging.max_hedges = 1;
       policy.hedging.delay = absl::Milliseconds(1);
     }
@@ -234,6 +228,7 @@ class World {
   }
 
   const Way way_;
+  const Point point_;
   const std::shared_ptr<Gate> gate_;
   SilentServer silent_;
   std::optional<TestServer> server_{std::in_place};
@@ -256,6 +251,23 @@ class EndingsTest : public ::testing::TestWithParam<Way> {
     points.push_back(streams() ? Point::kCommitted : Point::kTwoAttempts);
     return points;
   }
+
+  // To its end, or where there is none, to a cancellation.
+  void ExpectGoesOn(void (*take_away)(World&)) const {
+    for (const Point point : Points()) {
+      SCOPED_TRACE(ToString(point));
+      World world(GetParam(), point);
+      world.GoThere();
+
+      take_away(world);
+      if (point == Point::kConnecting) world.call().Cancel();
+      world.gate().Open();
+
+      EXPECT_EQ(
+          world.EndThroughBackoffs().status.error_code(),
+          point == Point::kConnecting ? StatusCode::CANCELLED : StatusCode::OK);
+    }
+  }
 };
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(EndingsTest);
@@ -266,7 +278,7 @@ ATTEMPTS_TEST_P(EndingsTest, CancellationEndsItAtEveryPoint) {
   for (const Point point : Points()) {
     SCOPED_TRACE(ToString(point));
     World world(GetParam(), point);
-    world.GoTo(point);
+    world.GoThere();
     const int calls = world.server().calls();
 
     world.call().Cancel();
@@ -296,19 +308,7 @@ ATTEMPTS_TEST_P(EndingsTest, DeadlineEndsItAtEveryPoint) {
 }
 
 ATTEMPTS_TEST_P(EndingsTest, GoesOnFromEveryPointWithoutStubAndChannel) {
-  for (const Point point : Points()) {
-    SCOPED_TRACE(ToString(point));
-    World world(GetParam(), point);
-    world.GoTo(point);
-
-    world.DropChannel();
-    if (point == Point::kConnecting) world.call().Cancel();
-    world.gate().Open();
-
-    EXPECT_EQ(
-        world.EndThroughBackoffs().status.error_code(),
-        point == Point::kConnecting ? StatusCode::CANCELLED : StatusCode::OK);
-  }
+  ExpectGoesOn([](World& world) { world.DropChannel(); });
 }
 
 // Of those that need not start anything more on it.
@@ -324,19 +324,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) { return NameOf(info.param); });
 
 ATTEMPTS_TEST_P(QueueEndingsTest, GoesOnFromEveryPointWhenItsQueueIsShutDown) {
-  for (const Point point : Points()) {
-    SCOPED_TRACE(ToString(point));
-    World world(GetParam(), point);
-    world.GoTo(point);
-
-    ASSERT_TRUE(world.call().ShutDownQueue());
-    if (point == Point::kConnecting) world.call().Cancel();
-    world.gate().Open();
-
-    EXPECT_EQ(
-        world.EndThroughBackoffs().status.error_code(),
-        point == Point::kConnecting ? StatusCode::CANCELLED : StatusCode::OK);
-  }
+  ExpectGoesOn([](World& world) { ASSERT_TRUE(world.call().ShutDownQueue()); });
 }
 
 ATTEMPTS_TEST_P(EndingsTest, EndsWhereverItIsWhenItsServerGoes) {
@@ -344,7 +332,7 @@ ATTEMPTS_TEST_P(EndingsTest, EndsWhereverItIsWhenItsServerGoes) {
     if (point == Point::kConnecting) continue;
     SCOPED_TRACE(ToString(point));
     World world(GetParam(), point);
-    world.GoTo(point);
+    world.GoThere();
 
     world.StopServer();
 

@@ -117,6 +117,15 @@ class FakeBatch final : public grpc::internal::InterceptorBatchMethodsImpl {
   grpc::ByteBuffer request_;
 };
 
+// As an application's TryCancel tells an interceptor; it goes no further.
+inline void CancelAt(grpc::experimental::Interceptor& interceptor,
+                     const std::shared_ptr<grpc::Channel>& channel) {
+  FakeBatch cancel(channel, {Hook::PRE_SEND_CANCEL});
+  interceptor.Intercept(&cancel);
+  EXPECT_EQ(cancel.proceeds, 0);
+  EXPECT_EQ(cancel.hijacks, 0);
+}
+
 // Asks `ours` for an interceptor and keeps it from gRPC.
 class CapturingFactory final
     : public grpc::experimental::ClientInterceptorFactoryInterface {

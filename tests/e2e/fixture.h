@@ -89,6 +89,26 @@ inline void ExpectAtRest(const Directory& directory,
   EXPECT_EQ(environment.pending_timers(), 0u);
 }
 
+// What `function` returns, whatever backoffs it takes; they are brought to
+// their end, and added to `backoffs` unless that is null.
+template <typename Function>
+auto ThroughBackoffs(ManualEnvironment& environment, Function function,
+                     std::vector<absl::Duration>* backoffs = nullptr) {
+  Slot<decltype(function())> result;
+  std::thread thread([&] { result.Put(function()); });
+  WaitUntil(
+      [&] {
+        const absl::Duration before = environment.elapsed();
+        if (environment.AdvanceToNextTimer() && backoffs != nullptr) {
+          backoffs->push_back(environment.elapsed() - before);
+        }
+        return result.has_value();
+      },
+      "a call with backoffs");
+  thread.join();
+  return result.Take("a call with backoffs");
+}
+
 using FactoryList = std::vector<
     std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>>;
 
@@ -163,21 +183,8 @@ class E2eTest : public ::testing::Test {
   // their end, and told of in backoffs_.
   template <typename Function>
   auto ThroughBackoffs(Function function) {
-    Slot<decltype(function())> result;
-    std::thread thread([&] { result.Put(function()); });
     backoffs_.clear();
-    WaitUntil(
-        [&] {
-          if (env_.pending_timers() > 0) {
-            const absl::Duration before = env_.elapsed();
-            env_.AdvanceToNextTimer();
-            backoffs_.push_back(env_.elapsed() - before);
-          }
-          return result.has_value();
-        },
-        "a call with backoffs");
-    thread.join();
-    return result.Take("a call with backoffs");
+    return e2e::ThroughBackoffs(env_, std::move(function), &backoffs_);
   }
 
   BreakerSnapshot Breaker(const std::string& method) {

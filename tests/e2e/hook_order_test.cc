@@ -54,12 +54,7 @@ class HookOrderTest : public E2eTest {
 
   FakeBatch Batch(std::set<Hook> hooks) { return {bare_, std::move(hooks)}; }
 
-  void Cancel(Interceptor& interceptor) {
-    FakeBatch cancel = Batch({Hook::PRE_SEND_CANCEL});
-    interceptor.Intercept(&cancel);
-    EXPECT_EQ(cancel.proceeds, 0);
-    EXPECT_EQ(cancel.hijacks, 0);
-  }
+  void Cancel(Interceptor& interceptor) { CancelAt(interceptor, bare_); }
 
   const std::shared_ptr<grpc::Channel> bare_ = BareChannel();
 };
@@ -324,6 +319,32 @@ ATTEMPTS_TEST_F(HookOrderTest, CallThatNobodyWaitsForDoesNothingAfterwards) {
   gone.Notify();
 
   EXPECT_FALSE(outlived);
+}
+
+// ---- What gRPC does not do
+
+TEST_F(HookOrderTest, ReceivesBeforeTheStartProceed) {
+  const auto call = Prepare();
+  FakeBatch receives = Batch(kUnaryReceives);
+
+  call->interceptor->Intercept(&receives);
+
+  EXPECT_EQ(receives.proceeds, 1);
+  EXPECT_EQ(receives.hijacks, 0);
+  EXPECT_EQ(server_.calls(), 0);
+}
+
+ATTEMPTS_TEST_F(HookOrderTest, ResultIsDeliveredOnce) {
+  server_.Push(Answer::Error(StatusCode::NOT_FOUND));
+  UnderWayCall call(*this);
+  call.receives.WaitUntilProceeded();
+  FakeBatch again = Batch(kUnaryReceives);
+
+  call.prepared->interceptor->Intercept(&again);
+
+  EXPECT_EQ(again.proceeds, 1);
+  EXPECT_TRUE(again.status.ok());  // As it was.
+  EXPECT_EQ(again.trailing.size(), 0u);
 }
 
 TEST_F(HookOrderTest, BatchWithoutHooksProceeds) {

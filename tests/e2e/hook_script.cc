@@ -128,11 +128,7 @@ class HookPlayer {
   }
   void Intercept(FakeBatch& batch) { call_->interceptor->Intercept(&batch); }
 
-  void Cancel() {
-    FakeBatch cancel(bare_, {Hook::PRE_SEND_CANCEL});
-    call_->interceptor->Intercept(&cancel);
-    EXPECT_EQ(cancel.proceeds + cancel.hijacks, 0);
-  }
+  void Cancel() { CancelAt(*call_->interceptor, bare_); }
 
   Script script_;
   ManualEnvironment environment_;
