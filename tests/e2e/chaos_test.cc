@@ -24,7 +24,6 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
@@ -56,11 +55,6 @@ uint64_t FromEnvironment(const char* name, uint64_t or_else) {
   return text != nullptr && absl::SimpleAtoi(text, &value) ? value : or_else;
 }
 
-// gRPC 1.51 may never end a call whose connection breaks, if it receives
-// initial metadata in a batch by themselves, and 1.83 the first write of a
-// corked reactor; both on bare channels as well (docs/limits.md).
-const bool kForgetsCalls = absl::StartsWith(grpc::Version(), "1.51.");
-
 const bool kBare = FromEnvironment("GRPC_BREAKER_CHAOS_BARE", 0) != 0;
 
 class Dice {
@@ -82,16 +76,6 @@ class Dice {
  private:
   std::mt19937_64 engine_;
 };
-
-std::vector<StreamFlavour> StreamFlavoursThatEnd() {
-  std::vector<StreamFlavour> flavours;
-  for (const StreamFlavour& flavour : AllStreamFlavours()) {
-    const bool corked_reactor =
-        flavour.corked && flavour.api == StreamApi::kReactor;
-    if (kForgetsCalls || !corked_reactor) flavours.push_back(flavour);
-  }
-  return flavours;
-}
 
 int64_t CountOf(const char* folder) {
   const std::filesystem::directory_iterator entries(folder);
@@ -165,7 +149,10 @@ class Activities {
       if (absl::Now() - activity.since < kWatchdog / 2) continue;
       // The watchdog is going to end the process.
       std::cerr << "hangs: " << activity.what << std::endl;
-      if (kForgetsCalls && activity.is_stream) {
+      // gRPC may never end a call whose connection breaks, if it receives
+      // initial metadata in a batch by themselves; on bare channels as well
+      // (docs/limits.md).
+      if (activity.is_stream) {
         std::cerr << "as gRPC forgets some: the test ends here" << std::endl;
         std::_Exit(::testing::Test::HasFailure() ? EXIT_FAILURE : EXIT_SUCCESS);
       }
@@ -267,7 +254,7 @@ class ChaosTest : public ::testing::Test {
       } else {
         const bool native = !own && number == kNativeChannel;
         const Flavour flavour =
-            dice.Of(native && kForgetsCalls ? one_batch_flavours_ : flavours_);
+            dice.Of(native ? one_batch_flavours_ : flavours_);
         activities_.Begin(caller, absl::StrCat(ToString(flavour), " ", how),
                           /*is_stream=*/false);
         RunACall(dice, flavour, std::move(channel), text, cancel, configure);
@@ -399,7 +386,7 @@ class ChaosTest : public ::testing::Test {
   std::vector<Flavour> one_batch_flavours_ = {
       Flavour::kSync,     Flavour::kQueue,           Flavour::kQueuePrepared,
       Flavour::kCallback, Flavour::kGenericCallback, Flavour::kGenericQueue};
-  std::vector<StreamFlavour> stream_flavours_ = StreamFlavoursThatEnd();
+  std::vector<StreamFlavour> stream_flavours_ = AllStreamFlavours();
   std::vector<Channel> channels_;
   std::atomic<bool> stop_{false};
   std::atomic<int64_t> ended_{0};
