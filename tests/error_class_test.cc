@@ -113,6 +113,60 @@ TEST(ErrorClassTest, AMessageThatIsTooLargeIsTheCallsFaultWhoeverSaysSo) {
   }
 }
 
+TEST(ErrorClassTest, EachImplementationHasItsOwnWordsForATooLargeMessage) {
+  for (absl::string_view message : {
+           "grpc: received message larger than max (5 vs. 4)",
+           "grpc: trying to send message larger than max (5 vs. 4)",
+           "grpc: received message after decompression larger than max 4",
+           "grpc: message after decompression larger than max (5 vs. 4)",
+           "Attempted to send message with a size larger than 4",
+           "Received message that decompresses to a size larger than 4",
+           "gRPC message exceeds maximum size 4: 5",
+           "Decompressed gRPC message exceeds maximum size 4",
+           "Sending message exceeds the maximum configured message size.",
+           "Error, decoded message length too large: found 5 bytes, the limit "
+           "is: 4 bytes",
+           "Error decompressing: size limit, of 4 bytes, exceeded while "
+           "decompressing message",
+           "Error encoding: size limit, of 4 bytes, exceeded while encoding "
+           "message",
+           "Message has exceeded the configured maximum payload length (max: "
+           "4, actual: 5)",
+           "message size 5 is larger than configured max 4",
+           "message size 5 is larger than configured readMaxBytes 4",
+           "message is larger than configured readMaxBytes 4 after "
+           "decompression",
+           "message size 5 is larger than configured writeMaxBytes 4",
+           "message size 5 exceeded sendMaxBytes 4",
+       }) {
+    EXPECT_EQ(Row(Code::kResourceExhausted, FromServer(), message),
+              "RESOURCE HIGH IGNORED")
+        << message;
+  }
+  for (absl::string_view message :
+       {"message quota exceeded, slow down", "too many messages",
+        "rate limit exceeded while sending messages",
+        "the largest number of messages a minute is exceeded"}) {
+    EXPECT_EQ(Row(Code::kResourceExhausted, FromServer(), message),
+              "RATE_LIMIT MEDIUM FAILURE retryable")
+        << message;
+  }
+}
+
+TEST(ErrorClassTest, ARequestThatIsTooLargeForAProxyIsTheCallsFault) {
+  for (const char* status : {"413", "431"}) {
+    EXPECT_EQ(Row(Code::kUnknown, FromServer(),
+                  absl::StrCat("Received http2 header with status: ", status)),
+              "RESOURCE HIGH IGNORED");
+  }
+  for (const char* status : {"400", "4130", "500"}) {
+    EXPECT_EQ(Row(Code::kUnknown, FromServer(),
+                  absl::StrCat("Received http2 header with status: ", status)),
+              "PERMANENT HIGH FAILURE");
+  }
+  EXPECT_EQ(Row(Code::kUnknown, FromServer(), "413"), "PERMANENT HIGH FAILURE");
+}
+
 TEST(ErrorClassTest, UnavailableIsNetworkWhereNoServerAnswered) {
   EXPECT_EQ(Row(Code::kUnavailable, MadeHere(), "whatever"),
             "NETWORK MEDIUM FAILURE retryable");

@@ -152,7 +152,9 @@ void AddProxies(std::vector<Situation>* all) {
   add(401, StatusCode::UNAUTHENTICATED, "PERMANENT MEDIUM SUCCESS");
   add(403, StatusCode::PERMISSION_DENIED, "PERMANENT MEDIUM SUCCESS");
   add(404, StatusCode::UNIMPLEMENTED, "PERMANENT HIGH SUCCESS");
+  add(413, StatusCode::UNKNOWN, kTooLarge);
   add(429, StatusCode::UNAVAILABLE, kBusy);
+  add(431, StatusCode::UNKNOWN, kTooLarge);
   add(502, StatusCode::UNAVAILABLE, kBusy);
   add(503, StatusCode::UNAVAILABLE, kBusy);
   add(504, StatusCode::UNAVAILABLE, kBusy);

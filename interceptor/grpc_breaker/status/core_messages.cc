@@ -11,6 +11,8 @@
 namespace grpc_breaker::internal {
 namespace {
 
+constexpr absl::string_view kHttpStatus = "Received http2 header with status: ";
+
 bool StartsWithAny(absl::string_view message,
                    std::initializer_list<absl::string_view> texts) {
   return std::any_of(texts.begin(), texts.end(), [&](absl::string_view text) {
@@ -55,7 +57,13 @@ bool SaysConnectionLost(absl::string_view message) {
 }
 
 bool SaysHttpStatus(absl::string_view message) {
-  return absl::StartsWith(message, "Received http2 header with status: ");
+  return absl::StartsWith(message, kHttpStatus);
+}
+
+bool SaysHttpTooLarge(absl::string_view message) {
+  // Content, or header fields: RFC 9110, 15.5.14, and RFC 6585, 5.
+  return absl::ConsumePrefix(&message, kHttpStatus) &&
+         (message == "413" || message == "431");
 }
 
 bool SaysNoCredentials(absl::string_view message) {
@@ -67,23 +75,36 @@ bool SaysNoCredentials(absl::string_view message) {
 }
 
 bool SaysTooLarge(absl::string_view message) {
+  // No single word of these: "message quota exceeded" is about a rate.
+  static constexpr absl::string_view kTexts[] = {
+      "message larger than",                      // C++, Go, Node.js
+      "message with a size larger than",          // Node.js
+      "message exceeds maximum size",             // Java
+      "message exceeds the maximum",              // .NET
+      "message length too large",                 // Rust
+      "exceeded the configured maximum payload",  // Swift
+      "is larger than configured readmaxbytes",   // Connect
+      "is larger than configured writemaxbytes",  // Connect
+      "message too large", "message is too large",
+      // What was small as long as it was compressed.
+      "message after decompression larger than",          // Go
+      "message that decompresses to a size larger than",  // Node.js
+      "exceeded while decompressing message",             // Rust
+      "exceeded while encoding message",                  // Rust
+      // Metadata.
+      "metadata size exceeds",  // C++
+      "header list size",       // Go
+      "header size exceeded",   // Java
+  };
   const std::string lower = absl::AsciiStrToLower(message);
   const auto contains = [&lower](absl::string_view text) {
     return absl::StrContains(lower, text);
   };
-  // No single word of these: "message quota exceeded" is about a rate.
-  return contains("message larger than") ||              // C++, Go, Node.js
-         contains("message with a size larger than") ||  // Node.js
-         contains("message exceeds maximum size") ||     // Java
-         contains("message exceeds the maximum") ||      // .NET
-         contains("message length too large") ||         // Rust
-         contains("message too large") || contains("message is too large") ||
-         (contains("message size") &&  // Connect
+  return std::any_of(std::begin(kTexts), std::end(kTexts), contains) ||
+         // Connect, with the size in between.
+         (contains("message size") &&
           (contains("larger than configured max") ||
-           contains("exceeded sendmaxbytes") || contains("exceeds"))) ||
-         contains("metadata size exceeds") ||  // C++
-         contains("header list size") ||       // Go
-         contains("header size exceeded");     // Java
+           contains("exceeded sendmaxbytes") || contains("exceeds")));
 }
 
 }  // namespace grpc_breaker::internal

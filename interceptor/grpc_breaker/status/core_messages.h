@@ -28,12 +28,15 @@ GRPC_BREAKER_EXPORT bool SaysConnectionLost(absl::string_view message);
 // An HTTP server, or a proxy, has answered that does not speak gRPC.
 GRPC_BREAKER_EXPORT bool SaysHttpStatus(absl::string_view message);
 
+// The same, because the request, or its metadata, are larger than it accepts.
+GRPC_BREAKER_EXPORT bool SaysHttpTooLarge(absl::string_view message);
+
 // This process could not make the call's credentials, so that nothing was sent.
 GRPC_BREAKER_EXPORT bool SaysNoCredentials(absl::string_view message);
 
 // A message, or metadata, are larger than the limit that one of the sides has
-// set; in the words of gRPC for C++, Java, Go, .NET, Node.js and Rust, and of
-// Connect.
+// set; in the words of gRPC for C++, Java, Go, .NET, Node.js, Rust and Swift,
+// and of Connect.
 GRPC_BREAKER_EXPORT bool SaysTooLarge(absl::string_view message);
 
 }  // namespace grpc_breaker::internal

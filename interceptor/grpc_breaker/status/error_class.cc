@@ -82,8 +82,13 @@ ErrorClass ClassifyCode(absl::StatusCode code, absl::string_view message,
       set(ErrorCategory::kPermanent, ErrorSeverity::kCritical,
           Outcome::kFailure);
       break;
-    case absl::StatusCode::kInternal:
     case absl::StatusCode::kUnknown:
+      if (internal::SaysHttpTooLarge(message)) {
+        set(ErrorCategory::kResource, ErrorSeverity::kHigh, Outcome::kIgnored);
+        break;
+      }
+      [[fallthrough]];
+    case absl::StatusCode::kInternal:
     default:
       set(ErrorCategory::kPermanent, ErrorSeverity::kHigh, Outcome::kFailure);
       break;
