@@ -315,6 +315,19 @@ TEST_F(WithRetryAsyncTest, AnAttemptThatThrowsHasFailed) {
   }
 }
 
+TEST_F(WithRetryAsyncTest, EndsWithAFailureThatRefineThrowsAt) {
+  options_.refine = [](const absl::Status&, ErrorClass&) {
+    throw std::runtime_error("no memory");
+  };
+  for (const bool at_once : {true, false}) {
+    done_.clear();
+    Start(at_once ? Inline(Script({Down(), absl::OkStatus()})) : Manual());
+    if (!at_once) callback_(Down());
+    EXPECT_THAT(done_, ElementsAre(Down()));
+    EXPECT_EQ(env_.pending_timers(), 0u);
+  }
+}
+
 TEST_F(WithRetryAsyncTest, CancelInABackoffEndsTheCallAtOnce) {
   auto call = Start(Manual());
   callback_(Down());

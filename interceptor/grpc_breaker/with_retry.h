@@ -191,9 +191,12 @@ class AsyncRetryLoop final
       if (done_ == nullptr || !in_attempt_ || attempt != attempt_) return;
       in_attempt_ = false;
     }
-    const RetryDecision decision =
-        session_.Next(StatusTraits<Result>::ToStatus(result),
-                      StatusTraits<Result>::Classify(result));
+    // There is no other attempt if `refine` throws.
+    RetryDecision decision;
+    static_cast<void>(RetrySession::Call([&] {
+      decision = session_.Next(StatusTraits<Result>::ToStatus(result),
+                               StatusTraits<Result>::Classify(result));
+    }));
     {
       internal::MutexLock lock(mutex_);
       if (done_ == nullptr) return;
@@ -229,7 +232,7 @@ class AsyncRetryLoop final
 // attempt's callback or of Cancel, possibly before this function returns.
 // Backoffs block no thread: after each, `start` runs on a thread of the
 // environment. A `start` that throws has failed with UNKNOWN, and is not
-// repeated.
+// repeated; nor is one whose failure `refine` throws at.
 //
 //   WithRetryAsync<absl::Status>(options, start, done);
 template <typename Result>
