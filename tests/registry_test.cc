@@ -128,7 +128,7 @@ TEST_F(RegistryTest, AMethodWithAPolicyOfItsOwnAlwaysHasItsEntry) {
   EXPECT_EQ(registry->FindOrCreate("/pkg.S/M").name(), "/pkg.S/M");
 }
 
-TEST_F(RegistryTest, PeekSeesWhatWasCalledOrHasAPolicyAndMakesNothing) {
+TEST_F(RegistryTest, FindSeesWhatWasCalledOrHasAPolicyAndMakesNothing) {
   options_.methods["/pkg.S/M"];
   auto registry = Make();
   EXPECT_NE(registry->Find("/pkg.S/M"), nullptr);

@@ -1,6 +1,6 @@
 // What a policy promises, on each of the ways that a call can go: hijacked, so
 // that the library makes the attempts, or observed, as a unary call or as a
-// stream that runs natively.
+// stream that runs natively, or as a stream that may be retried.
 
 #include <atomic>
 #include <chrono>
@@ -26,7 +26,7 @@ using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-enum class Way { kHijacked, kNativeFirst, kNative, kStream };
+enum class Way { kHijacked, kNativeFirst, kNative, kStream, kRetriedStream };
 
 std::string ToString(Way way) {
   switch (way) {
@@ -38,8 +38,14 @@ std::string ToString(Way way) {
       return "Native";
     case Way::kStream:
       return "Stream";
+    case Way::kRetriedStream:
+      return "RetriedStream";
   }
   return "?";
+}
+
+bool IsStream(Way way) {
+  return way == Way::kStream || way == Way::kRetriedStream;
 }
 
 Configure DeadlineIn(absl::Duration duration) {
@@ -87,10 +93,16 @@ class PolicyEffectsTest : public E2eTest {
       policy().fallback.on_not_retryable = false;
       policy().fallback.on_rejection = false;
     }
+    if (way == Way::kRetriedStream) {
+      // What a server may have seen is not repeated, but might be.
+      policy().stream_retry.enabled = true;
+      policy().retry.max_retries = 1;
+      policy().idempotency = Idempotency::kAsDeclared;
+    }
   }
 
   std::string method() const {
-    return way_ == Way::kStream ? MethodOf(StreamKind::kBidi) : kUnary;
+    return IsStream(way_) ? MethodOf(StreamKind::kBidi) : kUnary;
   }
   BreakerSnapshot breaker() { return Breaker(method()); }
 
@@ -113,7 +125,7 @@ class PolicyEffectsTest : public E2eTest {
    public:
     Running(Way way, const std::shared_ptr<grpc::Channel>& channel,
             const Configure& configure) {
-      if (way == Way::kStream) {
+      if (IsStream(way)) {
         stream_ = StartStream({StreamKind::kBidi, StreamApi::kSync}, channel,
                               configure);
         stream_->Write("hello", /*last=*/true);
@@ -169,7 +181,8 @@ class EveryWayTest : public PolicyEffectsTest,
 
 INSTANTIATE_TEST_SUITE_P(Ways, EveryWayTest,
                          ::testing::Values(Way::kHijacked, Way::kNativeFirst,
-                                           Way::kNative, Way::kStream),
+                                           Way::kNative, Way::kStream,
+                                           Way::kRetriedStream),
                          [](const auto& info) { return ToString(info.param); });
 
 class RetriedTest : public PolicyEffectsTest {

@@ -321,6 +321,32 @@ ATTEMPTS_TEST_F(ParentTest, WhoseDeadlinePassesEndsABackoffAtOnce) {
   EXPECT_EQ(env_.pending_timers(), 0u);
 }
 
+ATTEMPTS_TEST_F(ParentTest, ThatEndsEndsTheBackoffOfAStreamAtOnce) {
+  policy().stream_retry.enabled = true;
+  const auto channel = MakeChannel();
+  Answer answer;
+  answer.handler = [&](grpc::ServerContext& server_context) {
+    const auto context = grpc::ClientContext::FromServerContext(server_context);
+    const auto reader =
+        TestService::NewStub(channel)->ServerStream(context.get(), Request());
+    Reply reply;
+    EXPECT_FALSE(reader->Read(&reply));
+    inner_.Put(reader->Finish());
+    return grpc::Status::OK;
+  };
+  middle_.SetDefault(answer);
+  server_.SetDefault(Answer::ErrorAtOnce(StatusCode::UNAVAILABLE));
+  auto call = StartOuter();
+  WaitUntil([&] { return env_.pending_timers() == 1; }, "a backoff");
+
+  call->Cancel();
+
+  EXPECT_EQ(inner_.Take("the inner call").error_code(), StatusCode::CANCELLED);
+  EXPECT_EQ(call->Wait().status.error_code(), StatusCode::CANCELLED);
+  EXPECT_EQ(env_.pending_timers(), 0u);
+  EXPECT_EQ(server_.calls(), 1);
+}
+
 ATTEMPTS_TEST_F(ParentTest, ThatGoesOnLetsBackoffsEnd) {
   server_.SetDefault(Answer());
   server_.Push(2, Answer::Error(StatusCode::UNAVAILABLE));
