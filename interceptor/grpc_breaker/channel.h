@@ -59,8 +59,10 @@ MakeInterceptorFactory(std::shared_ptr<Registry> registry);
 
 // For the factories of the application's own interceptors, and only while gRPC
 // asks them for one: whether `info` is of an attempt that the library makes.
-// Its messages are grpc::ByteBuffers, whatever those of the application's stub
-// are.
+// Its reply is a grpc::ByteBuffer, whatever that of the application's stub is.
+// Its request is bytes, too, and so is that of the application's call to
+// interceptors after ours, if it may be retried: GetSerializedSendMessage() has
+// them, GetSendMessage() is null.
 GRPC_BREAKER_EXPORT bool IsAttempt(grpc::experimental::ClientRpcInfo* info);
 
 // Takes retry policies out of the service config in `arguments`, if there is

@@ -598,6 +598,29 @@ ATTEMPTS_TEST_F(InterceptorTest, OneThatBlocksHoldsUpNoOtherCall) {
   }
 }
 
+// As bytes alone: gRPC lets go of a message when it is serialized, and a
+// request that may be repeated is so beforehand.
+ATTEMPTS_TEST_F(InterceptorTest, RequestsOfAttemptsAreBytesToThoseAfterOurs) {
+  int messages = 0;
+  std::vector<std::string> bytes;
+  const auto channel = MakeChannelWith([&](InterceptorBatchMethods* batch) {
+    if (!batch->QueryInterceptionHookPoint(Hook::PRE_SEND_MESSAGE)) return;
+    messages += batch->GetSendMessage() != nullptr;
+    grpc::Slice slice;
+    EXPECT_TRUE(
+        batch->GetSerializedSendMessage()->DumpToSingleSlice(&slice).ok());
+    bytes.emplace_back(reinterpret_cast<const char*>(slice.begin()),
+                       slice.size());
+  });
+  server_.Push(Answer::Error(StatusCode::UNAVAILABLE));
+  auto call = StartCall(Flavour::kQueue, channel, "hello");
+  FinishBackoff();
+
+  EXPECT_TRUE(call->Wait().status.ok());
+  EXPECT_EQ(messages, 0);
+  EXPECT_THAT(bytes, ElementsAre(Hello(), Hello()));
+}
+
 ATTEMPTS_TEST_F(InterceptorTest,
                 FirstAttemptOfASynchronousCallIsMadeByItsThread) {
   policy().attempt_timeout = absl::Hours(1);
