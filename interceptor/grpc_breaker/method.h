@@ -9,19 +9,18 @@
 // Thread-safe. No lock is held while a listener runs.
 
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/string_view.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "grpc_breaker/breaker_events.h"
 #include "grpc_breaker/circuit_breaker.h"
 #include "grpc_breaker/environment.h"
 #include "grpc_breaker/error_class.h"
 #include "grpc_breaker/export.h"
+#include "grpc_breaker/mutex_lock.h"
 #include "grpc_breaker/policy.h"
 #include "grpc_breaker/retry_budget.h"
 #include "grpcpp/support/status.h"
@@ -102,11 +101,9 @@ class GRPC_BREAKER_EXPORT Method {
   Events events_{*this};
   std::unique_ptr<CircuitBreaker>
       breaker_;  // Set before others see the method.
-  // Not absl::Mutex, which Debian builds with its search for deadlocks: every
-  // call takes it.
-  mutable std::mutex policy_mutex_;
-  std::shared_ptr<const Policy> policy_;  // Under policy_mutex_.
-  mutable absl::Mutex mutex_;
+  mutable internal::Mutex policy_mutex_;
+  std::shared_ptr<const Policy> policy_ ABSL_GUARDED_BY(policy_mutex_);
+  mutable internal::Mutex mutex_;
   std::optional<LastError> last_error_ ABSL_GUARDED_BY(mutex_);
 };
 

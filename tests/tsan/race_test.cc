@@ -1,5 +1,5 @@
 // Proves that the ThreadSanitizer build sees a race where there is one, and
-// none where an absl::Mutex guards.
+// none where a mutex guards.
 
 #include <cstdlib>
 #include <thread>
@@ -24,6 +24,17 @@ int CountWithTwoThreads(const int& counter, Increment increment) {
 
 TEST(RaceTest, IsNotReportedUnderAnAbseilMutex) {
   absl::Mutex mutex;
+  int counter = 0;
+  EXPECT_EQ(CountWithTwoThreads(counter,
+                                [&] {
+                                  grpc_breaker::internal::MutexLock lock(mutex);
+                                  ++counter;
+                                }),
+            2000);
+}
+
+TEST(RaceTest, IsNotReportedUnderAMutexOfOurs) {
+  grpc_breaker::internal::Mutex mutex;
   int counter = 0;
   EXPECT_EQ(CountWithTwoThreads(counter,
                                 [&] {

@@ -30,7 +30,7 @@ Method::Method(Registry& registry, absl::string_view name,
 Method::~Method() = default;
 
 std::shared_ptr<const Policy> Method::policy() const {
-  std::lock_guard<std::mutex> lock(policy_mutex_);
+  internal::MutexLock lock(policy_mutex_);
   return policy_;
 }
 
@@ -52,7 +52,7 @@ void Method::FollowPolicies() {
   for (;;) {
     const std::shared_ptr<const Policy> policy = PolicyFor(table, name_);
     {
-      std::lock_guard<std::mutex> lock(policy_mutex_);
+      internal::MutexLock lock(policy_mutex_);
       policy_ = policy;
     }
     if (breaker_->options() != policy->breaker) {

@@ -14,9 +14,9 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
-#include "absl/synchronization/mutex.h"
 #include "grpc/grpc.h"
 #include "grpc_breaker/environment.h"
+#include "grpc_breaker/mutex_lock.h"
 #include "grpc_breaker/rpc/attempt_queue.h"
 #include "grpc_breaker/rpc/context_access.h"
 #include "grpc_breaker/rpc/parent_watch.h"
@@ -54,7 +54,7 @@ class BackoffWait final : public std::enable_shared_from_this<BackoffWait> {
 
   Environment& environment_;
   std::atomic<bool> over_{false};
-  absl::Mutex mutex_;
+  Mutex mutex_;
   bool started_ ABSL_GUARDED_BY(mutex_) = false;
   // What ended it before it had started.
   std::optional<End> too_early_ ABSL_GUARDED_BY(mutex_);

@@ -193,7 +193,7 @@ StopReason ObservingInterceptor::Record(grpc::Status& status, bool cancelled,
   bool enough;
   {
     // The first message of a stream may be noted on another thread.
-    const absl::MutexLockMaybe lock(server_streams() ? &mutex_ : nullptr);
+    MutexLock lock(mutex_);
     permit = std::exchange(permit_, {});
     answered = AnsweredAt();
     // A reader that has seen enough says nothing against the server.

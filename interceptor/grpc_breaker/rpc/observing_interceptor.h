@@ -12,10 +12,10 @@
 #include <optional>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "grpc_breaker/call_history.h"
 #include "grpc_breaker/circuit_breaker.h"
 #include "grpc_breaker/environment.h"
+#include "grpc_breaker/mutex_lock.h"
 #include "grpc_breaker/rpc/added_trailers.h"
 #include "grpc_breaker/rpc/batch_access.h"
 #include "grpc_breaker/rpc/call_info.h"
@@ -88,7 +88,7 @@ class ObservingInterceptor final : public grpc::experimental::Interceptor {
   MonotonicTime started_;
   CircuitBreaker::Permit permit_;
   std::optional<CallTimeout> timeout_;
-  absl::Mutex mutex_;
+  Mutex mutex_;
   std::optional<MonotonicTime> metadata_at_;
 
   // Set before phase_ says kRejected.

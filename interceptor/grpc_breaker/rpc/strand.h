@@ -15,7 +15,6 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
-#include "absl/synchronization/mutex.h"
 #include "grpc_breaker/mutex_lock.h"
 
 namespace grpc_breaker::internal {
@@ -58,7 +57,7 @@ class Strand {
     return running_;
   }
 
-  mutable absl::Mutex mutex_;
+  mutable Mutex mutex_;
   bool running_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread::id runner_ ABSL_GUARDED_BY(mutex_);
   std::vector<Step> waiting_ ABSL_GUARDED_BY(mutex_);

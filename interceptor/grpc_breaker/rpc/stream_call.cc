@@ -79,6 +79,7 @@ void StreamCall::NoteMetadata() {
 }
 
 void StreamCall::NoteMessage() {
+  if (answered()) return;
   MutexLock lock(mutex_);
   if (answered_.exchange(true, std::memory_order_relaxed)) return;
   permit_.NoteResponse(environment_.Now());

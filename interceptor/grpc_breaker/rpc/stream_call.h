@@ -23,10 +23,10 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
-#include "absl/synchronization/mutex.h"
 #include "grpc_breaker/call_history.h"
 #include "grpc_breaker/circuit_breaker.h"
 #include "grpc_breaker/environment.h"
+#include "grpc_breaker/mutex_lock.h"
 #include "grpc_breaker/retry_policy.h"
 #include "grpc_breaker/rpc/added_trailers.h"
 #include "grpc_breaker/rpc/backoff_wait.h"
@@ -122,7 +122,7 @@ class StreamCall final : public std::enable_shared_from_this<StreamCall> {
   std::atomic<bool> cancelled_{false};
   std::atomic<bool> answered_{false};
 
-  absl::Mutex mutex_;
+  Mutex mutex_;
   // What Cancel has to stop: an attempt of the library's, or a backoff.
   std::shared_ptr<StreamAttempt> attempt_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<BackoffWait> wait_ ABSL_GUARDED_BY(mutex_);

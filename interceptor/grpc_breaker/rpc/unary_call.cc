@@ -5,6 +5,7 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "grpc_breaker/base/user_code.h"
 #include "grpc_breaker/error_origin.h"
 #include "grpc_breaker/grpc_status.h"
@@ -156,8 +157,9 @@ void UnaryCall::Abandon() {
     if (!done()) Finish(StopReason::kCancelled, Cancelled());
   });
   if (strand_.IsRunningHere()) return;
-  MutexLock lock(mutex_);
-  mutex_.Await(absl::Condition(&done_));
+  absl::Notification finished;
+  WhenDone([&finished] { finished.Notify(); });
+  finished.WaitForNotification();
 }
 
 void UnaryCall::TryOn(bool callers_thread) {

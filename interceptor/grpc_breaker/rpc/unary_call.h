@@ -32,11 +32,11 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/functional/any_invocable.h"
-#include "absl/synchronization/mutex.h"
 #include "grpc_breaker/call_history.h"
 #include "grpc_breaker/circuit_breaker.h"
 #include "grpc_breaker/environment.h"
 #include "grpc_breaker/error_class.h"
+#include "grpc_breaker/mutex_lock.h"
 #include "grpc_breaker/registry.h"
 #include "grpc_breaker/retry_policy.h"
 #include "grpc_breaker/rpc/added_trailers.h"
@@ -224,7 +224,7 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
   std::optional<Rejection> rejection_;
   CallHistory history_;  // Until it is the result's.
 
-  mutable absl::Mutex mutex_;
+  mutable Mutex mutex_;
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
   // What Cancel has to stop.
   Trials under_way_ ABSL_GUARDED_BY(mutex_);
