@@ -45,11 +45,11 @@ void StreamAttempt::Run(grpc::internal::CallOpSetInterface& operations) {
   operations.FillOps(&call);
 }
 
-void StreamAttempt::Begin(const ReplayBuffer::Entry* entry, bool more,
-                          void* tag) {
+void StreamAttempt::Begin(const std::optional<ReplayBuffer::Entry>& entry,
+                          bool more, void* tag) {
   send_ops_.emplace();
   send_ops_->SendInitialMetadata(&metadata_, metadata_flags_);
-  if (entry != nullptr) return Send(*entry, more, tag);
+  if (entry.has_value()) return Send(*entry, more, tag);
   send_ops_->set_core_cq_tag(tag);
   Run(*send_ops_);
 }

@@ -55,8 +55,10 @@ class StreamAttempt {
   const grpc::internal::Call& call() const { return call_; }
   void Cancel() { context_->TryCancel(); }
 
-  // Sends the first entry with the initial metadata; these alone if it is null.
-  void Begin(const ReplayBuffer::Entry* entry, bool more, void* tag);
+  // Sends the first entry with the initial metadata; these alone if there is
+  // none.
+  void Begin(const std::optional<ReplayBuffer::Entry>& entry, bool more,
+             void* tag);
   // `more`: another one follows at once.
   void Send(const ReplayBuffer::Entry& entry, bool more, void* tag);
   void FinishSend();

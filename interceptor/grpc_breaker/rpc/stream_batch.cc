@@ -10,7 +10,6 @@ namespace grpc_breaker::internal {
 #if GRPC_BREAKER_HAS_PRIVATE_ACCESS
 namespace {
 
-using grpc::internal::CallOpClientRecvStatus;
 using grpc::internal::CallOpGenericRecvMessage;
 using grpc::internal::CallOpRecvInitialMetadata;
 using grpc::internal::CallOpSendMessage;
@@ -61,11 +60,11 @@ StreamBatch::StreamBatch(Batch* batch) : batch_(batch) {
   if (typeid(*batch) != typeid(Methods)) return;
   methods_ = static_cast<Methods*>(batch);
   operations_ = methods_->*Get(grpc_breaker::internal::Operations());
-  if (operations_ == nullptr) return;
-  ok_ = FindOkOfWrite(operations_);
-  if (ok_ != nullptr) return;
-  can_receive_ = true;
-  ok_ = FindOkOfMetadata(operations_);
+}
+
+bool* StreamBatch::FindOk() const {
+  bool* ok = FindOkOfWrite(operations_);
+  return ok != nullptr ? ok : FindOkOfMetadata(operations_);
 }
 
 bool StreamBatch::has_run() const { return methods_->*Get(HasRun()); }
@@ -75,13 +74,12 @@ bool StreamBatch::hijacked() const {
 }
 
 bool StreamBatch::CanReceiveMetadata() const {
-  return can_receive_ &&
+  return FindOkOfWrite(operations_) == nullptr &&
          dynamic_cast<CallOpRecvInitialMetadata*>(operations_) != nullptr;
 }
 
 bool StreamBatch::ReceivesStatus() const {
-  return can_receive_ && ok_ == nullptr &&
-         dynamic_cast<CallOpClientRecvStatus*>(operations_) != nullptr;
+  return methods_->GetRecvStatus() != nullptr;
 }
 
 bool StreamBatch::IsReactors() const {
@@ -89,7 +87,7 @@ bool StreamBatch::IsReactors() const {
 }
 
 void StreamBatch::SetOk(bool ok) {
-  if (ok_ != nullptr) *ok_ = ok;
+  if (bool* told = FindOk()) *told = ok;
   auto* message = dynamic_cast<CallOpSendMessage*>(operations_);
   if (message != nullptr) message->*Get(MessageFailed()) = !ok;
 }
@@ -154,6 +152,7 @@ bool StreamBatch::hijacked() const { return false; }
 bool StreamBatch::CanReceiveMetadata() const { return false; }
 bool StreamBatch::ReceivesStatus() const { return false; }
 bool StreamBatch::IsReactors() const { return false; }
+bool* StreamBatch::FindOk() const { return nullptr; }
 void StreamBatch::SetOk(bool /*ok*/) {}
 grpc::internal::Call StreamBatch::call() const { return {}; }
 void StreamBatch::SetCall(const grpc::internal::Call& /*call*/) {}

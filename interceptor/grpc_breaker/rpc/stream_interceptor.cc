@@ -84,20 +84,17 @@ void StreamInterceptor::Pass(Batch* batch) {
 // --- A batch that has not run ---
 
 void StreamInterceptor::Before(StreamBatch batch) {
-  auto operation = std::make_unique<Operation>(batch);
+  Operation operation(batch);
   Batch* const methods = batch.batch();
   const bool begins = Has(methods, HookPoint::PRE_SEND_INITIAL_METADATA);
   const bool message = Has(methods, HookPoint::PRE_SEND_MESSAGE);
-  const bool closes = Has(methods, HookPoint::PRE_SEND_CLOSE);
-  operation->sends = begins || message || closes;
-  operation->ends = batch.ReceivesStatus();
-  operation->message = methods->GetRecvMessage();
+  operation.closes = Has(methods, HookPoint::PRE_SEND_CLOSE);
+  operation.sends = begins || message || operation.closes;
+  operation.ends = batch.ReceivesStatus();
+  operation.message = methods->GetRecvMessage();
   if (begins && !Start(batch)) return;
-  if ((message || closes) && !committed_.load(std::memory_order_relaxed)) {
-    ReplayBuffer::Entry& entry = operation->sent.emplace();
-    if (message) entry.message = *methods->GetSerializedSendMessage();
-    entry.options = batch.message_options();
-    entry.last = closes;
+  if (message && !committed_.load(std::memory_order_relaxed)) {
+    operation.sent = methods->GetSerializedSendMessage();
   }
   RunOrHold(std::move(operation));
 }
@@ -140,22 +137,36 @@ bool StreamInterceptor::Start(const StreamBatch& batch) {
   return true;
 }
 
-void StreamInterceptor::RunOrHold(std::unique_ptr<Operation> operation) {
-  Operation& running = *operation;
+void StreamInterceptor::RunOrHold(Operation operation) {
+  Operation* running;
   bool ended;
   {
     MutexLock lock(mutex_);
-    First(running.batch);
-    const bool waits = MustWait(running);
-    operations_.push_back(std::move(operation));
+    First(operation.batch);
+    const bool waits = MustWait(operation);
+    running = &Register(std::move(operation));
     if (waits) {
-      running.step = Step::kHeldBefore;
+      running->step = Step::kHeldBefore;
       return;
     }
     ended = phase_ == Phase::kEnded;
-    if (!ended) Prepare(running);
+    if (!ended) Prepare(*running);
   }
-  ended ? TellEnd(running) : Run(running);
+  ended ? TellEnd(*running) : Run(*running);
+}
+
+StreamInterceptor::Operation& StreamInterceptor::Register(Operation operation) {
+  if (spare_.empty()) return operations_.emplace_back(std::move(operation));
+  spare_.front() = std::move(operation);
+  operations_.splice(operations_.end(), spare_, spare_.begin());
+  return operations_.back();
+}
+
+StreamInterceptor::Operation StreamInterceptor::Unregister(
+    Operations::iterator place) {
+  Operation taken = std::move(*place);
+  spare_.splice(spare_.begin(), operations_, place);
+  return taken;
 }
 
 bool StreamInterceptor::MustWait(const Operation& operation) const {
@@ -168,12 +179,13 @@ bool StreamInterceptor::MustWait(const Operation& operation) const {
 void StreamInterceptor::Prepare(Operation& operation) {
   operation.step = Step::kRunning;
   operation.attempt = attempt_;
-  if (operation.sent.has_value() && !committed_) {
-    if (!sent_.Add(*std::move(operation.sent))) Commit();
+  if ((operation.sent != nullptr || operation.closes) && !committed_ &&
+      !sent_.Add(operation.sent, operation.batch.message_options(),
+                 operation.closes)) {
+    Commit();
   }
-  operation.sent.reset();
   // Every batch that can asks for them until one has.
-  if (operation.batch.CanReceiveMetadata() && !metadata_asked_for_) {
+  if (!metadata_asked_for_ && operation.batch.CanReceiveMetadata()) {
     metadata_asked_for_ = true;
     operation.metadata = true;
     if (attempt_->metadata_asked_for) {
@@ -214,21 +226,25 @@ void StreamInterceptor::After(StreamBatch batch) {
   StreamAttempt* attempt = nullptr;
   bool ended;
   bool sent = false;
+  std::shared_ptr<StreamAttempt> ran_on;
   {
     MutexLock lock(mutex_);
     ended = phase_ == Phase::kEnded;
     const auto place = Find(batch);
     if (place != operations_.end()) {
-      operation = place->get();
+      operation = &*place;
       batch.SetCall(first_->call());
       attempt = operation->step == Step::kReplays ? attempt_.get()
                                                   : operation->attempt.get();
       sent = !operation->came_back && operation->step == Step::kRunning &&
              operation->OnlySends() && batch.ok();
-      if (sent) operations_.erase(place);
+      if (sent) ran_on = Unregister(place).attempt;
     }
   }
-  if (sent) return batch.batch()->Proceed();
+  if (sent) {
+    ran_on.reset();
+    return batch.batch()->Proceed();
+  }
   if (operation == nullptr) {
     // Its call has settled meanwhile, or all that there is to tell is there.
     return ended ? batch.batch()->Proceed() : Pass(batch.batch());
@@ -236,9 +252,9 @@ void StreamInterceptor::After(StreamBatch batch) {
   if (!operation->came_back) {
     operation->came_back = true;
     operation->hooks = batch.hooks();
-    operation->ok = batch.ok();
     operation->reads =
         !operation->ends && Has(batch.batch(), HookPoint::POST_RECV_MESSAGE);
+    operation->ok = operation->reads || operation->ends || batch.ok();
   }
   switch (operation->step) {
     case Step::kGetsMetadata:
@@ -264,8 +280,8 @@ void StreamInterceptor::After(StreamBatch batch) {
 StreamInterceptor::Operations::iterator StreamInterceptor::Find(
     const StreamBatch& batch) {
   return std::find_if(operations_.begin(), operations_.end(),
-                      [&](const std::unique_ptr<Operation>& operation) {
-                        return operation->batch.batch() == batch.batch();
+                      [&](const Operation& operation) {
+                        return operation.batch.batch() == batch.batch();
                       });
 }
 
@@ -324,8 +340,8 @@ void StreamInterceptor::OnFailed(Operation& operation) {
     } else if (phase_ == Phase::kOpen || phase_ == Phase::kWaiting) {
       phase_ = Phase::kWaiting;
       bool answer_comes = false;
-      for (const std::unique_ptr<Operation>& other : operations_) {
-        answer_comes |= other.get() != &operation && BringsAnswer(*other);
+      for (const Operation& other : operations_) {
+        answer_comes |= &other != &operation && BringsAnswer(other);
       }
       if (!attempt_->status_asked_for &&
           !(operation.OnlySends() && answer_comes)) {
@@ -405,8 +421,8 @@ void StreamInterceptor::EndIfAllIsIn() {
   {
     MutexLock lock(mutex_);
     if (!ending_.has_value()) return;
-    for (const std::unique_ptr<Operation>& operation : operations_) {
-      if (BringsAnswer(*operation)) return;
+    for (const Operation& operation : operations_) {
+      if (BringsAnswer(operation)) return;
     }
     ending = *std::exchange(ending_, std::nullopt);
     retries = !committed_ && !(ending.operation->reads &&
@@ -448,16 +464,16 @@ void StreamInterceptor::Replay(Operation& driver,
     phase_ = Phase::kReplaying;
     replayed_ = 0;
     driver.step = Step::kReplays;
-    for (const std::unique_ptr<Operation>& operation : operations_) {
-      if (!operation->held() || operation->ends || operation->OnlySends()) {
+    for (Operation& operation : operations_) {
+      if (!operation.held() || operation.ends || operation.OnlySends()) {
         continue;
       }
-      if (operation->step == Step::kHeldBefore) {
-        Prepare(*operation);
-        before.push_back(operation.get());
+      if (operation.step == Step::kHeldBefore) {
+        Prepare(operation);
+        before.push_back(&operation);
       } else {
-        Assign(*operation);
-        after.push_back(operation.get());
+        Assign(operation);
+        after.push_back(&operation);
       }
     }
   }
@@ -469,19 +485,18 @@ void StreamInterceptor::Replay(Operation& driver,
 
 void StreamInterceptor::SendNext(Operation& driver, bool first) {
   StreamAttempt* attempt;
-  const ReplayBuffer::Entry* entry = nullptr;
+  std::optional<ReplayBuffer::Entry> entry;
   bool more = false;
   {
     MutexLock lock(mutex_);
     attempt = attempt_.get();
-    // Nothing is added to it, or taken from it, meanwhile.
     if (replayed_ < sent_.size()) {
-      entry = &sent_.at(replayed_++);
+      entry = sent_.at(replayed_++);
       more = replayed_ < sent_.size();
     }
   }
   if (first) return attempt->Begin(entry, more, driver.batch.tag());
-  if (entry == nullptr) return Reopen(driver);
+  if (!entry.has_value()) return Reopen(driver);
   attempt->Send(*entry, more, driver.batch.tag());
 }
 
@@ -505,22 +520,22 @@ StreamInterceptor::Operation* StreamInterceptor::NextOrOpen(
     Operation& driver, std::vector<Operation*>& after,
     std::vector<Operation*>& before) {
   MutexLock lock(mutex_);
-  for (const std::unique_ptr<Operation>& operation : operations_) {
-    if (operation->step == Step::kHeldBefore && operation->sends) {
-      Prepare(*operation);
-      return operation.get();
+  for (Operation& operation : operations_) {
+    if (operation.step == Step::kHeldBefore && operation.sends) {
+      Prepare(operation);
+      return &operation;
     }
   }
   phase_ = Phase::kOpen;
   if (committed_) sent_.Clear();
   Assign(driver);
-  for (const std::unique_ptr<Operation>& operation : operations_) {
-    if (operation->step == Step::kHeldAfter) {
-      Assign(*operation);
-      after.push_back(operation.get());
-    } else if (operation->step == Step::kHeldBefore) {
-      Prepare(*operation);
-      before.push_back(operation.get());
+  for (Operation& operation : operations_) {
+    if (operation.step == Step::kHeldAfter) {
+      Assign(operation);
+      after.push_back(&operation);
+    } else if (operation.step == Step::kHeldBefore) {
+      Prepare(operation);
+      before.push_back(&operation);
     }
   }
   return nullptr;
@@ -568,11 +583,10 @@ void StreamInterceptor::Commit() {
   committed_ = true;
   // What is being replayed is needed to its end.
   if (phase_ != Phase::kReplaying) sent_.Clear();
-  const bool all_run =
-      std::all_of(operations_.begin(), operations_.end(),
-                  [](const std::unique_ptr<Operation>& operation) {
-                    return operation->step == Step::kRunning;
-                  });
+  const bool all_run = std::all_of(operations_.begin(), operations_.end(),
+                                   [](const Operation& operation) {
+                                     return operation.step == Step::kRunning;
+                                   });
   if (phase_ == Phase::kOpen && attempt_->first() && all_run &&
       attempt_->metadata_asked_for == metadata_asked_for_) {
     mode_.store(Mode::kSettled, std::memory_order_release);
@@ -589,6 +603,7 @@ void StreamInterceptor::Settle() {
 // Who waits for the reason of a failure that is not to be retried is told of
 // the failure itself.
 void StreamInterceptor::CommitAndRelease() {
+  if (committed_.load(std::memory_order_relaxed)) return;
   std::vector<Operation*> before;
   std::vector<Operation*> after;
   {
@@ -598,19 +613,19 @@ void StreamInterceptor::CommitAndRelease() {
     const bool status_comes =
         ending_.has_value() ||
         std::any_of(operations_.begin(), operations_.end(),
-                    [](const std::unique_ptr<Operation>& operation) {
-                      return operation->step == Step::kGetsEnd &&
-                             !operation->ends;
+                    [](const Operation& operation) {
+                      return operation.step == Step::kGetsEnd &&
+                             !operation.ends;
                     });
     if (phase_ != Phase::kWaiting || status_comes) return;
     phase_ = Phase::kOpen;
-    for (const std::unique_ptr<Operation>& operation : operations_) {
-      if (operation->step == Step::kHeldBefore) {
-        Prepare(*operation);
-        before.push_back(operation.get());
-      } else if (operation->step == Step::kHeldAfter) {
-        operation->step = Step::kRunning;
-        after.push_back(operation.get());
+    for (Operation& operation : operations_) {
+      if (operation.step == Step::kHeldBefore) {
+        Prepare(operation);
+        before.push_back(&operation);
+      } else if (operation.step == Step::kHeldAfter) {
+        operation.step = Step::kRunning;
+        after.push_back(&operation);
       }
     }
   }
@@ -624,8 +639,8 @@ void StreamInterceptor::End() {
     MutexLock lock(mutex_);
     phase_ = Phase::kEnded;
     sent_.Clear();
-    for (const std::unique_ptr<Operation>& operation : operations_) {
-      if (operation->held()) held.push_back(operation.get());
+    for (Operation& operation : operations_) {
+      if (operation.held()) held.push_back(&operation);
     }
   }
   // The last one may be the end of this object.
@@ -648,28 +663,29 @@ void StreamInterceptor::TellEnd(Operation& operation) {
                        MayHaveAnswer(result.status, result.attempt->context()));
     return Tell(operation, told);
   }
-  std::unique_ptr<Operation> owned = Take(operation);
-  StreamBatch batch = owned->batch;
-  bool received_otherwise = false;
-  if (batch.CanReceiveMetadata()) {
-    MutexLock lock(mutex_);
-    if (!metadata_asked_for_) {
-      metadata_asked_for_ = true;
-      owned->metadata = true;
-      received_otherwise = first_->metadata_asked_for;
-      first_->metadata_asked_for = true;
+  StreamBatch batch = operation.batch;
+  {
+    Operation owned = Take(operation);
+    bool received_otherwise = false;
+    if (batch.CanReceiveMetadata()) {
+      MutexLock lock(mutex_);
+      if (!metadata_asked_for_) {
+        metadata_asked_for_ = true;
+        owned.metadata = true;
+        received_otherwise = first_->metadata_asked_for;
+        first_->metadata_asked_for = true;
+      }
     }
+    owned.attempt = result.attempt;
+    if (owned.ends) {
+      batch.ShareDeserializer(&deserializer_);
+      batch.Hijack();
+      FillEnd(owned);
+    } else if (received_otherwise) {
+      batch.SkipMetadata();
+    }
+    if (owned.ends || received_otherwise) FillMetadata(owned);
   }
-  owned->attempt = result.attempt;
-  if (owned->ends) {
-    batch.ShareDeserializer(&deserializer_);
-    batch.Hijack();
-    FillEnd(*owned);
-  } else if (received_otherwise) {
-    batch.SkipMetadata();
-  }
-  if (owned->ends || received_otherwise) FillMetadata(*owned);
-  owned.reset();
   // On the application's call, which is over.
   batch.batch()->Proceed();
 }
@@ -710,24 +726,24 @@ void StreamInterceptor::Tell(Operation& operation) {
 }
 
 void StreamInterceptor::Tell(Operation& operation, bool ok) {
-  std::unique_ptr<Operation> owned = Take(operation);
-  // While this batch is still held, and this object there.
-  EndIfAllIsIn();
-  FillMetadata(*owned);
-  StreamBatch batch = owned->batch;
-  if (batch.ok() != ok) batch.SetOk(ok);
-  batch.RestoreHooks(owned->hooks);
-  owned.reset();
+  StreamBatch batch = operation.batch;
+  {
+    bool status_waits;
+    const Operation owned = Take(operation, &status_waits);
+    // While this batch is still held, and this object there.
+    if (status_waits) EndIfAllIsIn();
+    FillMetadata(owned);
+    if (!owned.reads && !owned.ends && batch.ok() != ok) batch.SetOk(ok);
+    batch.RestoreHooks(owned.hooks);
+  }
   batch.batch()->Proceed();
 }
 
-std::unique_ptr<StreamInterceptor::Operation> StreamInterceptor::Take(
-    Operation& operation) {
+StreamInterceptor::Operation StreamInterceptor::Take(Operation& operation,
+                                                     bool* status_waits) {
   MutexLock lock(mutex_);
-  const auto place = Find(operation.batch);
-  std::unique_ptr<Operation> owned = std::move(*place);
-  operations_.erase(place);
-  return owned;
+  if (status_waits != nullptr) *status_waits = ending_.has_value();
+  return Unregister(Find(operation.batch));
 }
 
 }  // namespace grpc_breaker::internal

@@ -36,12 +36,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
+#include "grpc_breaker/mutex_lock.h"
 #include "grpc_breaker/rpc/batch_access.h"
 #include "grpc_breaker/rpc/call_info.h"
 #include "grpc_breaker/rpc/observing_interceptor.h"
@@ -89,8 +90,10 @@ class StreamInterceptor final : public grpc::experimental::Interceptor {
     StreamBatch batch;
     Step step = Step::kRunning;
     std::shared_ptr<StreamAttempt> attempt;  // That it ran on.
-    std::optional<ReplayBuffer::Entry> sent;
-    bool sends = false;     // Initial metadata, a message, the half-close.
+    bool sends = false;  // Initial metadata, a message, the half-close.
+    // Before it runs: the message, as bytes, if there is one.
+    const grpc::ByteBuffer* sent = nullptr;
+    bool closes = false;
     bool metadata = false;  // Receives the initial metadata.
     bool ends = false;      // Receives the status, and a reply if there is one.
     void* message = nullptr;
@@ -103,7 +106,7 @@ class StreamInterceptor final : public grpc::experimental::Interceptor {
     bool with_metadata = false;
   };
   using Step = Operation::Step;
-  using Operations = std::vector<std::unique_ptr<Operation>>;
+  using Operations = std::list<Operation>;
 
   const CallInfo& info() const { return call_->info(); }
   bool client_streams_only() const {
@@ -121,8 +124,13 @@ class StreamInterceptor final : public grpc::experimental::Interceptor {
   const std::shared_ptr<StreamAttempt>& First(const StreamBatch& batch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Start(const StreamBatch& batch) ABSL_LOCKS_EXCLUDED(mutex_);
-  void RunOrHold(std::unique_ptr<Operation> operation)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  void RunOrHold(Operation operation) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Operations have places, which are used again, so that a message takes no
+  // memory of its own.
+  Operation& Register(Operation operation)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Operation Unregister(Operations::iterator place)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool MustWait(const Operation& operation) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Prepare(Operation& operation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -168,14 +176,15 @@ class StreamInterceptor final : public grpc::experimental::Interceptor {
   // What is told: as it came, or `ok`. It may be the end of this object.
   void Tell(Operation& operation) ABSL_LOCKS_EXCLUDED(mutex_);
   void Tell(Operation& operation, bool ok) ABSL_LOCKS_EXCLUDED(mutex_);
-  std::unique_ptr<Operation> Take(Operation& operation)
+  // `status_waits`: whether one does for what the server had sent before.
+  Operation Take(Operation& operation, bool* status_waits = nullptr)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   const std::shared_ptr<StreamCall> call_;
   std::atomic<Mode> mode_{Mode::kRetried};
   std::unique_ptr<ObservingInterceptor> native_;  // Set before mode_ is.
 
-  absl::Mutex mutex_;
+  Mutex mutex_;
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kIdle;
   std::atomic<bool> committed_{false};  // Set under mutex_.
   // A batch of the application's has asked for the initial metadata.
@@ -183,6 +192,7 @@ class StreamInterceptor final : public grpc::experimental::Interceptor {
   std::shared_ptr<StreamAttempt> first_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<StreamAttempt> attempt_ ABSL_GUARDED_BY(mutex_);
   Operations operations_ ABSL_GUARDED_BY(mutex_);
+  Operations spare_ ABSL_GUARDED_BY(mutex_);
   ReplayBuffer sent_ ABSL_GUARDED_BY(mutex_);
   size_t replayed_ ABSL_GUARDED_BY(mutex_) = 0;
 
