@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Counts the instructions of one operation on each path of the breaker with
-# callgrind, which gives the same number on a busy machine as on a quiet one.
+# Counts the instructions of one operation on each path of a program -- of the
+# breaker, a call, a message of a stream -- with callgrind, which gives the same
+# number on a busy machine as on a quiet one.
 #
-# Usage: instructions.sh BREAKER_PATHS FILE [--write]
+# Usage: instructions.sh PROGRAM FILE [--write]
 #
 # Compares with FILE and fails if a path takes more than 5 % more than there;
 # --write writes FILE anew.

@@ -163,7 +163,7 @@ GRPC_BREAKER_PRIVATE_MEMBER(Operations, InterceptorBatchMethodsImpl, ops_,
 GRPC_BREAKER_PRIVATE_MEMBER(Deserializer,
                             grpc::internal::CallOpGenericRecvMessage,
                             deserialize_, std::unique_ptr<DeserializeFunc>);
-// To take from a buffer what that has taken over.
+// The core's buffer, whose parts are kept for another attempt.
 GRPC_BREAKER_PRIVATE_MEMBER(Buffer, grpc::ByteBuffer, buffer_,
                             grpc_byte_buffer*);
 // To say of a hijacked call that there are no initial metadata.

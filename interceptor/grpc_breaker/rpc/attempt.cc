@@ -15,16 +15,13 @@ void Attempt::Start(grpc::GenericStub* stub, AttemptQueue* queue,
   StartOn(queue->queue(), stub, method, request);
 }
 
-void Attempt::Run(grpc::GenericStub* stub, const std::string& method,
-                  const grpc::ByteBuffer& request) {
-  grpc::CompletionQueue queue;
-  StartOn(&queue, stub, method, request);
+void Attempt::Run(grpc::GenericStub* stub, grpc::CompletionQueue* queue,
+                  const std::string& method, const grpc::ByteBuffer& request) {
+  StartOn(queue, stub, method, request);
   void* tag;
   bool ok;
-  queue.Next(&tag, &ok);
+  queue->Next(&tag, &ok);
   TakeStatus();
-  queue.Shutdown();
-  queue.Next(&tag, &ok);  // A queue is destroyed when it is empty.
 }
 
 void Attempt::StartOn(grpc::CompletionQueue* queue, grpc::GenericStub* stub,
@@ -34,7 +31,8 @@ void Attempt::StartOn(grpc::CompletionQueue* queue, grpc::GenericStub* stub,
   // In one batch: gRPC 1.51 sometimes never tells of initial metadata by
   // themselves when a proxy answers with a page of HTML.
   reader_->StartCall();
-  reader_->Finish(&reply_, &status_, static_cast<Completion*>(this));
+  reader_->Finish(reply_.mutable_buffer(), &status_,
+                  static_cast<Completion*>(this));
 }
 
 void Attempt::Complete(bool /*ok*/) {
@@ -45,7 +43,7 @@ void Attempt::Complete(bool /*ok*/) {
 }
 
 void Attempt::TakeStatus() {
-  lacks_reply_ = status_.ok() && !reply_.Valid();
+  lacks_reply_ = status_.ok() && !reply_.buffer().Valid();
   if (lacks_reply_) status_ = NoMessageReturned();
   NormalizeReceived(&status_);
 }

@@ -5,9 +5,11 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/functional/any_invocable.h"
 #include "grpc_breaker/rpc/attempt_queue.h"
+#include "grpc_breaker/rpc/shared_bytes.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/support/byte_buffer.h"
@@ -34,9 +36,9 @@ class Attempt final : public std::enable_shared_from_this<Attempt>,
              Done done);
 
   // Returns when the attempt is over; the calling thread does all the waiting
-  // and polling.
-  void Run(grpc::GenericStub* stub, const std::string& method,
-           const grpc::ByteBuffer& request);
+  // and polling, on the queue, which is its own meanwhile.
+  void Run(grpc::GenericStub* stub, grpc::CompletionQueue* queue,
+           const std::string& method, const grpc::ByteBuffer& request);
 
   // Its status becomes CANCELLED, unless it has one already.
   void Cancel() { context_.TryCancel(); }
@@ -44,7 +46,7 @@ class Attempt final : public std::enable_shared_from_this<Attempt>,
   // After completion. The status is never OK without a reply.
   const grpc::ClientContext& context() const { return context_; }
   const grpc::Status& status() const { return status_; }
-  const grpc::ByteBuffer& reply() const { return reply_; }
+  SharedBytes TakeReply() { return std::move(reply_); }
   // The server said OK, but sent none.
   bool lacks_reply() const { return lacks_reply_; }
 
@@ -56,7 +58,7 @@ class Attempt final : public std::enable_shared_from_this<Attempt>,
 
   grpc::ClientContext context_;
   std::unique_ptr<grpc::GenericClientAsyncResponseReader> reader_;
-  grpc::ByteBuffer reply_;
+  SharedBytes reply_;
   grpc::Status status_;
   bool lacks_reply_ = false;
   // From Start to completion.

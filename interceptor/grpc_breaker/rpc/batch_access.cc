@@ -36,6 +36,17 @@ CallOpSetInterface* OperationsOf(InterceptorBatchMethods* batch) {
   return impl != nullptr ? impl->*Get(Operations()) : nullptr;
 }
 
+// Null where the reply is of another type.
+CallOpRecvMessage<MessageLite>* FindMessage(CallOpSetInterface* operations) {
+  if (typeid(*operations) == typeid(DirectUnary)) {
+    return static_cast<DirectUnary*>(operations);
+  }
+  if (typeid(*operations) == typeid(QueuedUnary)) {
+    return static_cast<QueuedUnary*>(operations);
+  }
+  return dynamic_cast<CallOpRecvMessage<MessageLite>*>(operations);
+}
+
 // For what looks at the batch from now on, gRPC's synchronous stub included.
 bool NoteMessage(InterceptorBatchMethods* batch, void* message,
                  bool* got_message) {
@@ -52,24 +63,18 @@ bool NoteMessage(InterceptorBatchMethods* batch, void* message,
 bool CanFillReply(InterceptorBatchMethods* batch) {
   CallOpSetInterface* operations = OperationsOf(batch);
   if (operations == nullptr) return false;
-  if (typeid(*operations) == typeid(DirectUnary) ||
-      typeid(*operations) == typeid(QueuedUnary)) {
-    return true;
-  }
-  return dynamic_cast<CallOpRecvMessage<MessageLite>*>(operations) != nullptr ||
+  return FindMessage(operations) != nullptr ||
          dynamic_cast<CallOpRecvMessage<grpc::ByteBuffer>*>(operations) !=
              nullptr ||
          IsReactorStart(batch);
 }
 
 bool FillReply(InterceptorBatchMethods* batch, void* message,
-               grpc::ByteBuffer reply) {
-  if (message == nullptr) return false;
+               const grpc::ByteBuffer& reply) {
   CallOpSetInterface* operations = OperationsOf(batch);
-  if (auto* receives =
-          dynamic_cast<CallOpRecvMessage<MessageLite>*>(operations)) {
-    return ParseMessage(std::move(reply), static_cast<MessageLite*>(message))
-               .ok() &&
+  if (message == nullptr || operations == nullptr) return false;
+  if (CallOpRecvMessage<MessageLite>* receives = FindMessage(operations)) {
+    return ParseMessage(reply, static_cast<MessageLite*>(message)).ok() &&
            NoteMessage(batch, message, &receives->got_message);
   }
   if (auto* receives =
@@ -79,8 +84,10 @@ bool FillReply(InterceptorBatchMethods* batch, void* message,
   }
   auto* erased = dynamic_cast<CallOpGenericRecvMessage*>(operations);
   if (erased == nullptr) return false;
-  const bool parsed = (erased->*Get(Deserializer()))->Deserialize(&reply).ok();
-  reply.*Get(Buffer()) = nullptr;  // It was taken over, as gRPC assumes, too.
+  grpc::ByteBuffer parsing = reply;
+  const bool parsed =
+      (erased->*Get(Deserializer()))->Deserialize(&parsing).ok();
+  parsing.Release();  // It was taken over, as gRPC assumes, too.
   return parsed;
 }
 
@@ -88,8 +95,8 @@ bool FillReply(InterceptorBatchMethods* batch, void* message,
 // queue has is of another class.
 bool IsSynchronous(InterceptorBatchMethods* batch) {
   CallOpSetInterface* operations = OperationsOf(batch);
-  auto* waited_for = dynamic_cast<DirectUnary*>(operations);
-  return waited_for != nullptr && waited_for->core_cq_tag() == operations;
+  return operations != nullptr && typeid(*operations) == typeid(DirectUnary) &&
+         operations->core_cq_tag() == operations;
 }
 
 void FinishOk(InterceptorBatchMethods* batch) {
@@ -114,7 +121,7 @@ void FailInitialMetadata(InterceptorBatchMethods* batch, grpc_call* call) {
 bool CanFillReply(InterceptorBatchMethods* /*batch*/) { return false; }
 
 bool FillReply(InterceptorBatchMethods* /*batch*/, void* /*message*/,
-               grpc::ByteBuffer /*reply*/) {
+               const grpc::ByteBuffer& /*reply*/) {
   return false;
 }
 

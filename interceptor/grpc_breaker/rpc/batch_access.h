@@ -54,7 +54,7 @@ bool CanFillReply(Batch* batch);
 // Puts `reply` into `message`, which is the application's. Of a hijacked batch,
 // or of one that got no reply, and then has got this one. False if it does not
 // parse.
-bool FillReply(Batch* batch, void* message, grpc::ByteBuffer reply);
+bool FillReply(Batch* batch, void* message, const grpc::ByteBuffer& reply);
 
 // Of the first batch of a call: that a thread does nothing but wait for its
 // end, that of a synchronous stub.

@@ -17,8 +17,8 @@ class InterceptorFactory final
     : public grpc::experimental::ClientInterceptorFactoryInterface {
  public:
   explicit InterceptorFactory(std::shared_ptr<Registry> registry)
-      : channel_(std::make_shared<internal::ChannelContext>(
-            internal::ChannelContext{std::move(registry)})) {}
+      : channel_(
+            std::make_shared<internal::ChannelContext>(std::move(registry))) {}
 
   grpc::experimental::Interceptor* CreateClientInterceptor(
       grpc::experimental::ClientRpcInfo* info) override {

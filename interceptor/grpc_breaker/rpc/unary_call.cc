@@ -74,8 +74,8 @@ const ChannelContext* AttemptScope::ChannelOf(
 }
 
 void UnaryCall::Start(std::unique_ptr<grpc::ChannelInterface> channel,
-                      UnaryRequest request, std::optional<Rejection> rejection,
-                      bool waits) {
+                      UnaryRequest&& request,
+                      std::optional<Rejection> rejection, bool waits) {
   Prepare(std::move(channel), std::move(request));
   Enter([&] {
     if (rejection.has_value()) {
@@ -89,7 +89,7 @@ void UnaryCall::Start(std::unique_ptr<grpc::ChannelInterface> channel,
 
 void UnaryCall::StartAfter(NativeAttempt first,
                            std::unique_ptr<grpc::ChannelInterface> channel,
-                           UnaryRequest request) {
+                           UnaryRequest&& request) {
   Prepare(std::move(channel), std::move(request));
   Enter([&] {
     attempts_ = 1;
@@ -104,7 +104,7 @@ void UnaryCall::StartAfter(NativeAttempt first,
 }
 
 void UnaryCall::Prepare(std::unique_ptr<grpc::ChannelInterface> channel,
-                        UnaryRequest request) {
+                        UnaryRequest&& request) {
   stub_.emplace(std::move(channel));
   request_.emplace(std::move(request));
   call_deadline_ = CallDeadline(request_->deadline, info_.policy());
@@ -207,16 +207,19 @@ void UnaryCall::Launch(CircuitBreaker::Permit permit, MonotonicTime now,
   // What it is if another one is answered first.
   history_.attempts.push_back({grpc::StatusCode::CANCELLED, delay});
   if (callers_thread) {
+    IdleQueues::Queue queue = info_.channel->idle_queues.Take();
     {
       AttemptScope scope(info_.channel.get(), attempt->mutable_context());
-      attempt->Run(&*stub_, info_.name, request_->message);
+      attempt->Run(&*stub_, queue.get(), info_.name,
+                   request_->message.buffer());
     }
+    info_.channel->idle_queues.GiveBack(std::move(queue));
     return OnAttemptDone(*attempt);
   }
   {
     AttemptScope scope(info_.channel.get(), attempt->mutable_context());
     attempt->Start(&*stub_, info_.channel->attempts.get(), info_.name,
-                   request_->message,
+                   request_->message.buffer(),
                    [self = shared_from_this()](Attempt& attempt) {
                      self->Enter([&self = *self, &attempt] {
                        self.OnAttemptDone(attempt);
@@ -485,7 +488,7 @@ void UnaryCall::Finish(StopReason stopped, grpc::Status status) {
     result.attempt = std::move(last_.attempt);
   }
   if (stopped == StopReason::kSucceeded) {
-    result.reply = result.attempt->reply();
+    result.reply = result.attempt->TakeReply();
   } else if (stopped != StopReason::kCancelled) {
     OnFinalFailure(&result);
   }
@@ -525,7 +528,7 @@ void UnaryCall::OnFinalFailure(UnaryResult* result) {
 
   FailedCall call;
   call.method = info_.name;
-  call.request = &request_->message;
+  call.request = &request_->message.buffer();
   call.status = result->status;
   call.attempts = attempts_;
   call.rejected = result->history.stopped == StopReason::kBreakerOpen;
@@ -537,7 +540,7 @@ void UnaryCall::OnFinalFailure(UnaryResult* result) {
   if (!CallUserCode([&] { answer = policy.fallback.function(call); })) return;
   result->status = std::move(answer.status);
   grpc::Slice reply(answer.reply);
-  result->reply = grpc::ByteBuffer(&reply, 1);
+  result->reply = SharedBytes(grpc::ByteBuffer(&reply, 1));
 }
 
 }  // namespace grpc_breaker::internal

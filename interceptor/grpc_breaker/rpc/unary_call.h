@@ -47,16 +47,16 @@
 #include "grpc_breaker/rpc/channel_context.h"
 #include "grpc_breaker/rpc/context_access.h"
 #include "grpc_breaker/rpc/deadline.h"
+#include "grpc_breaker/rpc/shared_bytes.h"
 #include "grpc_breaker/rpc/strand.h"
 #include "grpcpp/generic/generic_stub.h"
-#include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/status.h"
 
 namespace grpc_breaker::internal {
 
 // What the application asked for.
 struct UnaryRequest {
-  grpc::ByteBuffer message;
+  SharedBytes message;
   std::multimap<std::string, std::string> metadata;
   ContextSettings settings;
   Deadline deadline;  // The caller's.
@@ -66,7 +66,7 @@ struct UnaryRequest {
 
 struct UnaryResult {
   grpc::Status status;
-  grpc::ByteBuffer reply;  // Valid if the status is OK.
+  SharedBytes reply;  // Valid if the status is OK.
   // The last attempt, for its metadata; null if there was none. Where that was
   // the application's own call, there is none either, and its metadata stay.
   std::shared_ptr<Attempt> attempt;
@@ -102,11 +102,11 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
   // the calling thread has nothing to do but wait for the call, so that the
   // first attempt can be made on it.
   void Start(std::unique_ptr<grpc::ChannelInterface> channel,
-             UnaryRequest request, std::optional<Rejection> rejection,
+             UnaryRequest&& request, std::optional<Rejection> rejection,
              bool waits);
   void StartAfter(NativeAttempt first,
                   std::unique_ptr<grpc::ChannelInterface> channel,
-                  UnaryRequest request);
+                  UnaryRequest&& request);
 
   // Never finishes the call itself, so that it may be called under the locks of
   // the application's context. Also before Start.
@@ -158,7 +158,7 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
   }
 
   void Prepare(std::unique_ptr<grpc::ChannelInterface> channel,
-               UnaryRequest request);
+               UnaryRequest&& request);
 
   // All below are steps, or parts of one.
 

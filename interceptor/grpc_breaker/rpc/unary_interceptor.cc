@@ -98,7 +98,7 @@ void UnaryInterceptor::StartNatively(Batch* batch) {
   if (!permit_.admitted()) return Hijack(batch, permit_.rejection());
   way_ = Way::kNativeFirst;
   // Both are gone, or changed by other interceptors, when the call has failed.
-  request_ = *batch->GetSerializedSendMessage();
+  request_ = SharedBytes(*batch->GetSerializedSendMessage());
   metadata_ = *batch->GetSendInitialMetadata();
   reply_ = batch->GetRecvMessage();
   batch->Proceed();
@@ -136,8 +136,9 @@ void UnaryInterceptor::Hijack(Batch* batch,
                               std::optional<Rejection> rejection) {
   way_ = Way::kHijacked;
   UnaryCall& call = MakeCall();
-  UnaryRequest request = RequestOf(*batch->GetSerializedSendMessage(),
-                                   *batch->GetSendInitialMetadata());
+  UnaryRequest request =
+      RequestOf(SharedBytes(*batch->GetSerializedSendMessage()),
+                *batch->GetSendInitialMetadata());
   std::unique_ptr<grpc::ChannelInterface> channel =
       batch->GetInterceptedChannel();
   const std::shared_ptr<UnaryCall> keeps_call = call_owner_;
@@ -157,8 +158,7 @@ UnaryCall& UnaryInterceptor::MakeCall() {
 }
 
 UnaryRequest UnaryInterceptor::RequestOf(
-    grpc::ByteBuffer message,
-    std::multimap<std::string, std::string> metadata) {
+    SharedBytes message, std::multimap<std::string, std::string> metadata) {
   UnaryRequest request{
       std::move(message), std::move(metadata), ContextSettings(info_.context),
       Deadline::Of(info_.context), CoreChannelOf(info_.channel_interface)};
@@ -195,9 +195,11 @@ void UnaryInterceptor::DeliverReply(Batch* batch) {
     if (hijacked) batch->FailHijackedRecvMessage();
   };
   if (!call.result().status.ok()) return fail();
-  if (FillReply(batch, message, call.result().reply)) return call.AcceptReply();
+  if (FillReply(batch, message, call.result().reply.buffer()))
+    return call.AcceptReply();
   UnaryResult refused = call.RefuseReply();
-  if (refused.status.ok() && !FillReply(batch, message, refused.reply)) {
+  if (refused.status.ok() &&
+      !FillReply(batch, message, refused.reply.buffer())) {
     refused.status = grpc::Status(
         grpc::StatusCode::INTERNAL,
         absl::StrCat(info_.name, ": the fallback's reply does not parse"));

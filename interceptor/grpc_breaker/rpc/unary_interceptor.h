@@ -35,8 +35,8 @@
 #include "grpc_breaker/rpc/batch_access.h"
 #include "grpc_breaker/rpc/call_info.h"
 #include "grpc_breaker/rpc/observing_interceptor.h"
+#include "grpc_breaker/rpc/shared_bytes.h"
 #include "grpc_breaker/rpc/unary_call.h"
-#include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/client_interceptor.h"
 
 namespace grpc_breaker::internal {
@@ -70,7 +70,7 @@ class UnaryInterceptor final : public grpc::experimental::Interceptor {
 
   // Lets Cancel see the call from now on.
   UnaryCall& MakeCall();
-  UnaryRequest RequestOf(grpc::ByteBuffer message,
+  UnaryRequest RequestOf(SharedBytes message,
                          std::multimap<std::string, std::string> metadata);
   void Deliver(Batch* batch);
   void DeliverReply(Batch* batch);
@@ -88,7 +88,7 @@ class UnaryInterceptor final : public grpc::experimental::Interceptor {
   // Of a first attempt that runs natively; set before its batch goes on.
   CircuitBreaker::Permit permit_;
   MonotonicTime started_;
-  grpc::ByteBuffer request_;
+  SharedBytes request_;
   std::multimap<std::string, std::string> metadata_;
   void* reply_ = nullptr;
 
