@@ -1259,6 +1259,7 @@ TEST_F(CircuitBreakerTest, RefusesBadManualStatesByNameAndValue) {
   EXPECT_EQ(
       breaker_
           ->SetManualState({BreakerState::kOpen, "", ""}, environment_.Now())
+          .status()
           .message(),
       "manual.state: must be FORCED_OPEN, FORCED_CLOSED or METRICS_ONLY, "
       "got OPEN");
@@ -1266,12 +1267,14 @@ TEST_F(CircuitBreakerTest, RefusesBadManualStatesByNameAndValue) {
                 ->SetManualState(
                     {BreakerState::kForcedOpen, "", "", absl::ZeroDuration()},
                     environment_.Now())
+                .status()
                 .message(),
             "manual.time_to_live: must be at least 1ms, got 0");
   EXPECT_THAT(breaker_
                   ->SetManualState(
                       {BreakerState::kForcedOpen, std::string(257, 'x'), ""},
                       environment_.Now())
+                  .status()
                   .message(),
               HasSubstr("manual.reason: must have at most 256 bytes"));
   EXPECT_EQ(state(), BreakerState::kClosed);
@@ -1293,9 +1296,78 @@ TEST_F(CircuitBreakerTest, AResetOfAClosedBreakerIsNoEventButEmptiesIt) {
   EXPECT_EQ(Snapshot().counts.calls(), 0);
   EXPECT_EQ(Snapshot().consecutive_failures, 0);
   EXPECT_THAT(recorder_.events, IsEmpty());
-  EXPECT_THAT(breaker_->History(), IsEmpty());
   EXPECT_EQ(Snapshot().transitions, 0u);
   EXPECT_EQ(Snapshot().since, environment_.Now());
+}
+
+TEST_F(CircuitBreakerTest, TheHistoryHasWhatWasDoneByHandThoughTheStateStays) {
+  Make({});
+  Play("SFFF");
+  breaker_->Reset("just in case", "ann");
+  ASSERT_TRUE(
+      breaker_->SetManualState({BreakerState::kForcedOpen, "drill", "ann"})
+          .ok());
+  Advance(absl::Seconds(1));
+  ASSERT_TRUE(
+      breaker_->SetManualState({BreakerState::kForcedOpen, "longer", "bob"})
+          .ok());
+  const std::vector<BreakerTransition> history = breaker_->History();
+  ASSERT_EQ(history.size(), 3u);
+  EXPECT_EQ(history[0].from, BreakerState::kClosed);
+  EXPECT_EQ(history[0].to, BreakerState::kClosed);
+  EXPECT_EQ(history[0].cause, "reset manually by ann: just in case");
+  EXPECT_EQ(history[0].counts.calls(), 4);
+  EXPECT_EQ(history[2].from, BreakerState::kForcedOpen);
+  EXPECT_EQ(history[2].to, BreakerState::kForcedOpen);
+  EXPECT_EQ(history[2].cause, "set manually by bob: longer");
+  EXPECT_EQ(history[2].at, environment_.Now());
+  EXPECT_EQ(Snapshot().transitions, 1u) << "those that are changes of state";
+}
+
+TEST_F(CircuitBreakerTest, TheHistoryOfAShadowHasNothingThatNobodyDid) {
+  BreakerOptions options;
+  options.consecutive_failures = 1;
+  Make(options);
+  ASSERT_TRUE(
+      breaker_->SetManualState({BreakerState::kMetricsOnly, "", ""}).ok());
+  Play("F");
+  EXPECT_EQ(Snapshot().shadow_state, BreakerState::kOpen);
+  EXPECT_EQ(breaker_->History().size(), 1u);
+}
+
+// Before its caller could ask for a snapshot, another may have changed the
+// breaker again; here a listener does.
+TEST_F(CircuitBreakerTest, AChangeByHandReturnsTheBreakerAsItLeftIt) {
+  struct Meddler : BreakerListener {
+    void OnTransition(const BreakerTransition& transition) override {
+      if (transition.to == BreakerState::kForcedOpen) {
+        breaker->Reset("", "meddler");
+      } else if (transition.from == BreakerState::kForcedClosed) {
+        ASSERT_TRUE(
+            breaker->SetManualState({BreakerState::kMetricsOnly, "", ""}).ok());
+      }
+    }
+    CircuitBreaker* breaker = nullptr;
+  } meddler;
+  auto breaker =
+      *CircuitBreaker::Create("b", BreakerOptions(), environment_, &meddler);
+  meddler.breaker = breaker.get();
+  const absl::StatusOr<BreakerSnapshot> held = breaker->SetManualState(
+      {BreakerState::kForcedOpen, "drill", "ann", absl::Seconds(9)});
+  ASSERT_TRUE(held.ok());
+  EXPECT_EQ(breaker->Snapshot().state, BreakerState::kClosed);
+  EXPECT_EQ(held->state, BreakerState::kForcedOpen);
+  EXPECT_EQ(held->transitions, 1u);
+  ASSERT_TRUE(held->manual.has_value());
+  EXPECT_EQ(held->manual->reason, "drill");
+  EXPECT_EQ(held->manual->time_to_live, absl::Seconds(9));
+
+  ASSERT_TRUE(
+      breaker->SetManualState({BreakerState::kForcedClosed, "", ""}).ok());
+  const BreakerSnapshot reset = breaker->Reset("over", "ann");
+  EXPECT_EQ(breaker->Snapshot().state, BreakerState::kMetricsOnly);
+  EXPECT_EQ(reset.state, BreakerState::kClosed);
+  EXPECT_FALSE(reset.manual.has_value());
 }
 
 TEST_F(CircuitBreakerTest, AManualStateThatIsSetAnewIsNoEvent) {

@@ -258,25 +258,28 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
   virtual BreakerSnapshot Snapshot(MonotonicTime now) const = 0;
   BreakerSnapshot Snapshot() const { return Snapshot(Now()); }
 
-  // The last 32 changes of state, the oldest first.
+  // The last 32 changes of state, the oldest first. Among them is what was done
+  // by hand and left the state as it was: `from` and `to` are equal there.
   virtual std::vector<BreakerTransition> History() const = 0;
 
-  // Fails with InvalidArgument, naming the field. Replaces an earlier manual
-  // state; no event comes of it if that is the same but for reason, actor and
-  // time. Every manual state starts with an empty window and ends with one.
-  virtual absl::Status SetManualState(ManualState manual,
-                                      MonotonicTime now) = 0;
-  absl::Status SetManualState(ManualState manual) {
+  // Returns the breaker as the change has left it, before anything else has
+  // happened to it. Fails with InvalidArgument, naming the field. Replaces an
+  // earlier manual state; no event comes of it if that is the same but for
+  // reason, actor and time. Every manual state starts with an empty window and
+  // ends with one.
+  virtual absl::StatusOr<BreakerSnapshot> SetManualState(ManualState manual,
+                                                         MonotonicTime now) = 0;
+  absl::StatusOr<BreakerSnapshot> SetManualState(ManualState manual) {
     return SetManualState(std::move(manual), Now());
   }
 
   // Ends a manual state and anything else: CLOSED, with an empty window. The
   // totals and the history stay. Texts are cut at 256 bytes. No event comes of
-  // it if the breaker is CLOSED already.
-  virtual void Reset(std::string reason, std::string actor,
-                     MonotonicTime now) = 0;
-  void Reset(std::string reason, std::string actor) {
-    Reset(std::move(reason), std::move(actor), Now());
+  // it if the breaker is CLOSED already. Returns what SetManualState does.
+  virtual BreakerSnapshot Reset(std::string reason, std::string actor,
+                                MonotonicTime now) = 0;
+  BreakerSnapshot Reset(std::string reason, std::string actor) {
+    return Reset(std::move(reason), std::move(actor), Now());
   }
 
   // Changes the options of a live breaker; fails with InvalidArgument if they

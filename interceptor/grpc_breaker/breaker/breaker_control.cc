@@ -32,8 +32,8 @@ void BreakerImpl::EndManual(StateWord from, int64_t now_ns) {
         Cause::Of(Cause::Kind::kManualOver), moment);
 }
 
-absl::Status BreakerImpl::SetManualState(ManualState manual,
-                                         MonotonicTime now) {
+absl::StatusOr<BreakerSnapshot> BreakerImpl::SetManualState(ManualState manual,
+                                                            MonotonicTime now) {
   absl::Status status = ValidateManualState(manual);
   if (!status.ok()) return status;
   const int64_t now_ns = Nanoseconds(now);
@@ -45,31 +45,36 @@ absl::Status BreakerImpl::SetManualState(ManualState manual,
       Cause::ByHand(Cause::Kind::kManual, manual.reason, manual.actor);
   EndManualIfOver(now_ns);
   const Moment moment = ReadMoment(BreakerState::kClosed, now_ns);
+  BreakerSnapshot after;
   {
     MutexLock lock(mutex_);
     manual_.Set(std::move(manual), ends_ns);
     Enter(to, shadow, cause, moment);
+    after = SnapshotLocked(now_ns);
   }
   UpdateManualTimer();
   DeliverEvents();
-  return absl::OkStatus();
+  return after;
 }
 
-void BreakerImpl::Reset(std::string reason, std::string actor,
-                        MonotonicTime now) {
+BreakerSnapshot BreakerImpl::Reset(std::string reason, std::string actor,
+                                   MonotonicTime now) {
   reason.resize(std::min(reason.size(), kMaxManualTextBytes));
   actor.resize(std::min(actor.size(), kMaxManualTextBytes));
   const int64_t now_ns = Nanoseconds(now);
   EndManualIfOver(now_ns);
   const Moment moment = ReadMoment(BreakerState::kClosed, now_ns);
+  BreakerSnapshot after;
   {
     MutexLock lock(mutex_);
     manual_.Clear();
     Enter(InitialState(compiled().options), false,
           Cause::ByHand(Cause::Kind::kReset, reason, actor), moment);
+    after = SnapshotLocked(now_ns);
   }
   UpdateManualTimer();
   DeliverEvents();
+  return after;
 }
 
 // The timer may ring when nobody calls, and while the breaker is destroyed.
@@ -144,12 +149,16 @@ const CompiledOptions* BreakerImpl::Install(
 BreakerSnapshot BreakerImpl::Snapshot(MonotonicTime now) const {
   const int64_t now_ns = Nanoseconds(now);
   MutexLock lock(mutex_);
+  return SnapshotLocked(now_ns);
+}
+
+BreakerSnapshot BreakerImpl::SnapshotLocked(int64_t now_ns) const {
   return MakeSnapshot(
       {LoadState(), compiled(), window_, gate_, bulkhead_, run_, totals_,
        events_.get(), manual_.Get(now_ns), manual_.ends_ns(),
        state_ends_ns_.load(std::memory_order_relaxed),
        ramp_began_ns_.load(std::memory_order_relaxed), since_, since_wall_,
-       counts_at_change_, log_.total()},
+       counts_at_change_, log_.transitions()},
       now_ns);
 }
 

@@ -503,12 +503,16 @@ void BreakerImpl::NotifyTransition(StateWord from, StateWord to,
     events_->Push(
         BreakerThreshold{name_, "", cause.rule, counts_at_change_, at});
   }
-  // A move in the shadow, a reset of a CLOSED breaker, a manual state that is
-  // set anew.
-  if (from.shown() == to.shown()) return;
+  // Not so for a move in the shadow, a reset of a CLOSED breaker, and a manual
+  // state that is set anew.
+  const bool changed = from.shown() != to.shown();
+  if (changed || cause.by_hand()) {
+    log_.Add(from.shown(), to.shown(), cause, counts_at_change_, at,
+             moment.wall);
+  }
+  if (!changed) return;
   since_ = at;
   since_wall_ = moment.wall;
-  log_.Add(from.shown(), to.shown(), cause, counts_at_change_, at, moment.wall);
   if (events_ != nullptr) events_->Push(log_.Last(name_));
 }
 

@@ -24,6 +24,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "grpc_breaker/breaker/cause.h"
@@ -54,8 +55,10 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   bool ProbeEarly(MonotonicTime now) override ABSL_LOCKS_EXCLUDED(mutex_);
   BreakerSnapshot Snapshot(MonotonicTime now) const override;
   std::vector<BreakerTransition> History() const override;
-  absl::Status SetManualState(ManualState manual, MonotonicTime now) override;
-  void Reset(std::string reason, std::string actor, MonotonicTime now) override;
+  absl::StatusOr<BreakerSnapshot> SetManualState(ManualState manual,
+                                                 MonotonicTime now) override;
+  BreakerSnapshot Reset(std::string reason, std::string actor,
+                        MonotonicTime now) override;
   absl::Status Reconfigure(const BreakerOptions& options,
                            MonotonicTime now) override;
   BreakerOptions options() const override { return compiled().options; }
@@ -150,6 +153,9 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   const CompiledOptions* Install(
       std::unique_ptr<const CompiledOptions> compiled)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  BreakerSnapshot SnapshotLocked(int64_t now_ns) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // --- Manual states ---

@@ -40,6 +40,8 @@ struct Cause {
   static Cause ByHand(Kind kind, const std::string& reason,
                       const std::string& actor);
 
+  bool by_hand() const { return kind == Kind::kManual || kind == Kind::kReset; }
+
   std::string ToString(const WindowCounts& counts) const;
 };
 

@@ -2,7 +2,8 @@
 #define GRPC_BREAKER_BREAKER_TRANSITION_LOG_H_
 
 // The last kTransitions changes of state, in a compact form: it grows as they
-// happen, up to some 1.7 KiB.
+// happen, up to some 1.7 KiB. What was done by hand is an entry also where the
+// state stays the same.
 //
 // Thread-compatible.
 
@@ -35,17 +36,18 @@ class TransitionLog {
   void Add(BreakerState from, BreakerState to, const Cause& cause,
            const WindowCounts& counts, MonotonicTime at, absl::Time wall_time);
 
-  // Since construction.
-  uint64_t total() const { return total_; }
+  // Changes of state since construction.
+  uint64_t transitions() const { return transitions_; }
 
   // The oldest first.
   std::vector<BreakerTransition> Get(const std::string& breaker) const;
-  // Only if total() > 0.
+  // Only if there is one.
   BreakerTransition Last(const std::string& breaker) const;
 
  private:
   std::vector<Entry> entries_;  // Entry number n is at n % kTransitions.
   uint64_t total_ = 0;
+  uint64_t transitions_ = 0;
 };
 
 }  // namespace grpc_breaker::internal
