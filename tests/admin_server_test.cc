@@ -49,6 +49,7 @@ class AdminServerTest : public ::testing::Test {
   AdminServerTest() {
     std::string name = "/tmp/admin_server_test.XXXXXX";
     if (mkdtemp(&name[0]) != nullptr) path_ = name;
+    options_.directory = &directory_;
   }
   ~AdminServerTest() override { std::filesystem::remove_all(path_); }
 
@@ -86,11 +87,12 @@ class AdminServerTest : public ::testing::Test {
 
   std::string path_;
   Directory directory_;
+  AdminServerOptions options_;
 };
 
 TEST_F(AdminServerTest, ServesOnASocketThatOnlyThisUserMayOpen) {
   const mode_t old_mask = umask(0);
-  auto server = AdminServer::Start(SocketAddress(), directory_);
+  auto server = AdminServer::Start(SocketAddress(), options_);
   umask(old_mask);
   ASSERT_TRUE(server.ok()) << server.status();
   EXPECT_EQ((*server)->address(), SocketAddress());
@@ -103,13 +105,13 @@ TEST_F(AdminServerTest, ServesOnASocketThatOnlyThisUserMayOpen) {
 }
 
 TEST_F(AdminServerTest, RemovesItsSocketAtTheEnd) {
-  ASSERT_TRUE(AdminServer::Start(SocketAddress(), directory_).ok());
+  ASSERT_TRUE(AdminServer::Start(SocketAddress(), options_).ok());
   EXPECT_THAT(FilesLeft(), IsEmpty());
 }
 
 TEST_F(AdminServerTest, ReplacesTheSocketOfAServerThatHasDied) {
   LeaveSocket();
-  auto server = AdminServer::Start(SocketAddress(), directory_);
+  auto server = AdminServer::Start(SocketAddress(), options_);
   ASSERT_TRUE(server.ok()) << server.status();
   EXPECT_TRUE(List(SocketAddress()).ok());
 }
@@ -123,7 +125,7 @@ TEST_F(AdminServerTest, OfTwoThatReplaceASocketOneServes) {
   before_unlink = [&](const std::string& path) {
     if (path != SocketPath() || thread.joinable()) return;
     thread = std::thread([&] {
-      const auto server = AdminServer::Start(SocketAddress(), directory_);
+      const auto server = AdminServer::Start(SocketAddress(), options_);
       second = server.status();
       second_is_done.Notify();
       // If it believed to serve, it would have served on.
@@ -131,7 +133,7 @@ TEST_F(AdminServerTest, OfTwoThatReplaceASocketOneServes) {
     // Goes as far as it can.
     second_is_done.WaitForNotificationWithTimeout(absl::Milliseconds(300));
   };
-  const auto first = AdminServer::Start(SocketAddress(), directory_);
+  const auto first = AdminServer::Start(SocketAddress(), options_);
   thread.join();
   before_unlink = nullptr;
   EXPECT_TRUE(first.ok()) << first.status();
@@ -147,7 +149,7 @@ TEST_F(AdminServerTest, OfManyThatReplaceASocketAtOnceOneServes) {
     std::vector<std::thread> threads;
     for (auto& server : servers) {
       threads.emplace_back([this, &server] {
-        server = AdminServer::Start(SocketAddress(), directory_);
+        server = AdminServer::Start(SocketAddress(), options_);
       });
     }
     for (std::thread& thread : threads) thread.join();
@@ -163,11 +165,11 @@ TEST_F(AdminServerTest, OfManyThatReplaceASocketAtOnceOneServes) {
 }
 
 TEST_F(AdminServerTest, RefusesPathsThatGrpcWouldReadAsOthers) {
-  auto living = AdminServer::Start(SocketAddress(), directory_);
+  auto living = AdminServer::Start(SocketAddress(), options_);
   ASSERT_TRUE(living.ok()) << living.status();
   for (const char* suffix : {"#2", "?x", "%", "%41"}) {
     const absl::Status status =
-        AdminServer::Start(SocketAddress() + suffix, directory_).status();
+        AdminServer::Start(SocketAddress() + suffix, options_).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     EXPECT_EQ(std::string(status.message()),
               absl::StrCat("address: the path of a socket must not have the "
@@ -185,7 +187,7 @@ TEST_F(AdminServerTest, ServesOnPathsWithAllOtherCharacters) {
   for (const char* name :
        {"a b", "caf\xC3\xA9", "a:b[1]@c&d=e;f+g", "\"<>^`{|}\\"}) {
     auto server =
-        AdminServer::Start(absl::StrCat("unix:", path_, "/", name), directory_);
+        AdminServer::Start(absl::StrCat("unix:", path_, "/", name), options_);
     ASSERT_TRUE(server.ok()) << server.status();
     EXPECT_TRUE(List((*server)->address()).ok()) << name;
     EXPECT_THAT(FilesLeft(), ElementsAre(name));
@@ -193,14 +195,13 @@ TEST_F(AdminServerTest, ServesOnPathsWithAllOtherCharacters) {
 }
 
 TEST_F(AdminServerTest, ServesOnAnAbsolutePathInTheLongForm) {
-  auto server = AdminServer::Start("unix://" + SocketPath(), directory_);
+  auto server = AdminServer::Start("unix://" + SocketPath(), options_);
   ASSERT_TRUE(server.ok()) << server.status();
   EXPECT_EQ((*server)->address(), SocketAddress());
   EXPECT_TRUE(List("unix://" + SocketPath()).ok());
   for (const std::string address :
        {"unix://", "unix://relative", "unix:////two"}) {
-    const absl::Status status =
-        AdminServer::Start(address, directory_).status();
+    const absl::Status status = AdminServer::Start(address, options_).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     EXPECT_EQ(std::string(status.message()),
               "address: unix:// must be followed by an absolute path, as in "
@@ -210,9 +211,9 @@ TEST_F(AdminServerTest, ServesOnAnAbsolutePathInTheLongForm) {
 }
 
 TEST_F(AdminServerTest, LeavesTheSocketOfALivingServerAlone) {
-  auto first = AdminServer::Start(SocketAddress(), directory_);
+  auto first = AdminServer::Start(SocketAddress(), options_);
   ASSERT_TRUE(first.ok()) << first.status();
-  auto second = AdminServer::Start(SocketAddress(), directory_);
+  auto second = AdminServer::Start(SocketAddress(), options_);
   EXPECT_EQ(second.status().code(), absl::StatusCode::kAlreadyExists);
   EXPECT_EQ(std::string(second.status().message()),
             "address: another server listens on " + SocketPath());
@@ -224,7 +225,7 @@ TEST_F(AdminServerTest, LeavesAFileThatIsNoSocketAlone) {
   std::ofstream(SocketPath()) << "precious";
   EXPECT_EQ(
       std::string(
-          AdminServer::Start(SocketAddress(), directory_).status().message()),
+          AdminServer::Start(SocketAddress(), options_).status().message()),
       "address: " + SocketPath() + " exists and is not a socket");
   std::string content;
   std::ifstream(SocketPath()) >> content;
@@ -233,13 +234,13 @@ TEST_F(AdminServerTest, LeavesAFileThatIsNoSocketAlone) {
 
 TEST_F(AdminServerTest, DoesNotFollowALink) {
   std::filesystem::create_symlink(path_ + "/elsewhere", SocketPath());
-  EXPECT_EQ(AdminServer::Start(SocketAddress(), directory_).status().code(),
+  EXPECT_EQ(AdminServer::Start(SocketAddress(), options_).status().code(),
             absl::StatusCode::kAlreadyExists);
 }
 
 TEST_F(AdminServerTest, SaysWhyThereCannotBeASocket) {
   const absl::Status status =
-      AdminServer::Start("unix:" + path_ + "/missing/admin.sock", directory_)
+      AdminServer::Start("unix:" + path_ + "/missing/admin.sock", options_)
           .status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(status.message()),
@@ -247,17 +248,17 @@ TEST_F(AdminServerTest, SaysWhyThereCannotBeASocket) {
 }
 
 TEST_F(AdminServerTest, LeavesTheSocketOfItsSuccessorAlone) {
-  auto first = AdminServer::Start(SocketAddress(), directory_);
+  auto first = AdminServer::Start(SocketAddress(), options_);
   ASSERT_TRUE(first.ok()) << first.status();
   std::filesystem::remove(SocketPath());
-  auto second = AdminServer::Start(SocketAddress(), directory_);
+  auto second = AdminServer::Start(SocketAddress(), options_);
   ASSERT_TRUE(second.ok()) << second.status();
   first->reset();
   EXPECT_TRUE(List(SocketAddress()).ok());
 }
 
 TEST_F(AdminServerTest, ServesOnALoopbackPort) {
-  auto server = AdminServer::Start("127.0.0.1:0", directory_);
+  auto server = AdminServer::Start("127.0.0.1:0", options_);
   ASSERT_TRUE(server.ok()) << server.status();
   EXPECT_THAT((*server)->address(), StartsWith("127.0.0.1:"));
   EXPECT_NE((*server)->address(), "127.0.0.1:0");
@@ -265,10 +266,10 @@ TEST_F(AdminServerTest, ServesOnALoopbackPort) {
 }
 
 TEST_F(AdminServerTest, DoesNotShareItsPort) {
-  auto first = AdminServer::Start("127.0.0.1:0", directory_);
+  auto first = AdminServer::Start("127.0.0.1:0", options_);
   ASSERT_TRUE(first.ok()) << first.status();
   const absl::Status status =
-      AdminServer::Start((*first)->address(), directory_).status();
+      AdminServer::Start((*first)->address(), options_).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(std::string(status.message()),
             "address: cannot listen on " + (*first)->address());
@@ -280,8 +281,7 @@ TEST_F(AdminServerTest, RefusesEveryOtherAddress) {
         "127.0.0.1:http", "0.0.0.0:0", "[::]:0", "[::1:0", "192.0.2.1:8089",
         "localhost:0", "example.com:80", ":8089", "dns:///127.0.0.1:0",
         "unix-abstract:admin", "/run/admin.sock", "127.0.0.1:0,0.0.0.0:0"}) {
-    const absl::Status status =
-        AdminServer::Start(address, directory_).status();
+    const absl::Status status = AdminServer::Start(address, options_).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << address;
     EXPECT_THAT(std::string(status.message()),
                 ::testing::EndsWith(absl::StrCat("got \"", address, "\"")));
@@ -292,7 +292,7 @@ TEST_F(AdminServerTest, RefusesPathsThatDoNotFitIntoASocketAddress) {
   for (const std::string& path :
        {std::string(), std::string(200, 'x'), std::string("a\0b", 3)}) {
     const absl::Status status =
-        AdminServer::Start("unix:" + path, directory_).status();
+        AdminServer::Start("unix:" + path, options_).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(status.message()),
                 ::testing::EndsWith(absl::StrCat("got ", path.size())));
@@ -300,7 +300,7 @@ TEST_F(AdminServerTest, RefusesPathsThatDoNotFitIntoASocketAddress) {
 }
 
 TEST_F(AdminServerTest, EndsOpenWatches) {
-  auto server = AdminServer::Start(SocketAddress(), directory_);
+  auto server = AdminServer::Start(SocketAddress(), options_);
   ASSERT_TRUE(server.ok()) << server.status();
   auto stub = admin::v1::CircuitBreakerAdmin::NewStub(
       grpc::CreateChannel(SocketAddress(), grpc::InsecureChannelCredentials()));
@@ -319,7 +319,7 @@ TEST_F(AdminServerTest, EndsOpenWatches) {
 // no stub in the system's packages; "\x3A\x00" is field 7, list_services, of
 // its request, and the answer has the names of the services in plain text.
 TEST_F(AdminServerTest, AnswersServerReflection) {
-  auto server = AdminServer::Start(SocketAddress(), directory_);
+  auto server = AdminServer::Start(SocketAddress(), options_);
   ASSERT_TRUE(server.ok()) << server.status();
   grpc::GenericStub stub(
       grpc::CreateChannel(SocketAddress(), grpc::InsecureChannelCredentials()));

@@ -11,9 +11,9 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "grpc_breaker/admin/v1/admin.grpc.pb.h"
-#include "grpc_breaker/testing/manual_environment.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "tests/admin_fixture.h"
 #include "tests/environments.h"
 
 namespace grpc_breaker {
@@ -25,42 +25,10 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 
 using admin::v1::Breaker;
-using admin::v1::CircuitBreakerAdmin;
 
-// Far longer than anything here takes: ends a test that would hang.
-void GiveUpLater(grpc::ClientContext* context) {
-  context->set_deadline(std::chrono::system_clock::now() +
-                        std::chrono::seconds(60));
-}
-
-// The service in a server of the application's own.
-class AdminServiceTest : public ::testing::Test {
+class AdminServiceTest : public AdminFixture {
  protected:
-  AdminServiceTest() : service_(MakeAdminService(directory_)) {
-    grpc::ServerBuilder builder;
-    int port = 0;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
-                             &port);
-    builder.RegisterService(service_.get());
-    server_ = builder.BuildAndStart();
-    stub_ = CircuitBreakerAdmin::NewStub(grpc::CreateChannel(
-        absl::StrCat("127.0.0.1:", port), grpc::InsecureChannelCredentials()));
-  }
-
-  std::shared_ptr<Registry> MakeChannel(const std::string& name,
-                                        Options options = {}) {
-    options.channel_name = name;
-    options.directory = &directory_;
-    options.environment = &environment_;
-    options.default_policy.breaker.consecutive_failures = 1;
-    return *Registry::Create(options);
-  }
-
-  void Open(Method& method) {
-    method.breaker()
-        .TryAcquire(environment_.Now())
-        .Record(Outcome::kFailure, environment_.Now());
-  }
+  AdminServiceTest() { Serve(); }
 
   grpc::Status List(const admin::v1::ListBreakersRequest& request,
                     admin::v1::ListBreakersResponse* response) {
@@ -105,12 +73,6 @@ class AdminServiceTest : public ::testing::Test {
     request.set_channel(channel);
     return stub_->GetBreaker(&context, request, breaker);
   }
-
-  ManualEnvironment environment_;
-  Directory directory_;
-  std::unique_ptr<grpc::Service> service_;
-  std::unique_ptr<grpc::Server> server_;
-  std::unique_ptr<CircuitBreakerAdmin::Stub> stub_;
 };
 
 TEST_F(AdminServiceTest, ListsNothingWhereThereIsNothing) {

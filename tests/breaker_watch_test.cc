@@ -104,8 +104,13 @@ class BreakerWatchTest : public ::testing::Test {
   }
 
   std::unique_ptr<FakeCall> Watch(const admin::v1::BreakerFilter& filter = {}) {
-    return std::make_unique<FakeCall>(
-        BreakerWatch::Start(hub_, *BreakerFilter::Parse(filter)));
+    Violations violations;
+    auto* watch =
+        new BreakerWatch(hub_, BreakerFilter::Parse(filter, violations));
+    EXPECT_TRUE(violations.ToStatus().ok());
+    auto call = std::make_unique<FakeCall>(watch);
+    watch->Start();
+    return call;
   }
 
   void Record(Method& method, Outcome outcome) {

@@ -171,8 +171,15 @@ class BreakerctlTest : public ::testing::Test {
   BreakerctlTest() {
     std::string name = "/tmp/breakerctl_test.XXXXXX";
     if (mkdtemp(&name[0]) != nullptr) path_ = name;
-    server_ = *AdminServer::Start("unix:" + path_ + "/s", directory_);
+    server_ = Serve("unix:" + path_ + "/s");
   }
+
+  std::unique_ptr<AdminServer> Serve(const std::string& address) {
+    AdminServerOptions options;
+    options.directory = &directory_;
+    return *AdminServer::Start(address, std::move(options));
+  }
+
   ~BreakerctlTest() override {
     server_.reset();
     std::filesystem::remove_all(path_);
@@ -415,9 +422,8 @@ TEST_F(BreakerctlTest, OnlyWhatIsElsewhereGoesByTheProxy) {
     return connection >= 0;
   };
 
-  auto on_port = AdminServer::Start("127.0.0.1:0", directory_);
-  ASSERT_TRUE(on_port.ok()) << on_port.status();
-  const std::string& target = (*on_port)->address();
+  auto on_port = Serve("127.0.0.1:0");
+  const std::string& target = on_port->address();
   const std::string port = target.substr(target.rfind(':'));
   for (const std::string& local :
        {server_->address(), target, "ipv4:" + target, "dns:" + target,

@@ -12,7 +12,7 @@
 // the process: gRPC's reflection library cannot be had otherwise. Where that is
 // not wanted, link to admin_service.h's library only.
 //
-// Lifetime: the directory outlives the server.
+// Lifetime: directory and environment outlive the server.
 //
 // Thread-safe.
 
@@ -20,10 +20,13 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "grpc_breaker/admin_service.h"
 #include "grpc_breaker/export.h"
-#include "grpc_breaker/registry.h"
 
 namespace grpc_breaker {
+
+// What the service is told, for the one of this server.
+struct AdminServerOptions : AdminServiceOptions {};
 
 class GRPC_BREAKER_EXPORT AdminServer {
  public:
@@ -38,7 +41,8 @@ class GRPC_BREAKER_EXPORT AdminServer {
   // refuses is an UnavailableError: among that, to open the directory of the
   // socket for reading, which is locked meanwhile.
   static absl::StatusOr<std::unique_ptr<AdminServer>> Start(
-      const std::string& address, Directory& directory = Directory::Default());
+      const std::string& address,
+      AdminServerOptions options = AdminServerOptions());
 
   // Stops the server, ends open watches, and removes the socket.
   virtual ~AdminServer() = default;

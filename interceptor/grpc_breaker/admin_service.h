@@ -1,7 +1,8 @@
 #ifndef GRPC_BREAKER_ADMIN_SERVICE_H_
 #define GRPC_BREAKER_ADMIN_SERVICE_H_
 
-// The admin service: shows the breakers of a process over gRPC, read-only.
+// The admin service: shows the breakers of a process over gRPC, and changes
+// them for those whom the application's authorizer allows to.
 //
 //   auto admin = grpc_breaker::MakeAdminService();
 //   builder.RegisterService(admin.get());
@@ -10,25 +11,53 @@
 // opens no port by itself; admin_server.h opens one when asked.
 //
 // Who can reach the server can read names of methods, policies and the messages
-// of errors: do not add the service to a server that is open to the public.
+// of errors: do not add the service to a server that is open to the public, or
+// let the authorizer guard what is read, too.
 //
 // An open WatchBreakers ends when its caller cancels. grpc::Server::Shutdown
 // waits for it as for any stream: give it a deadline.
 //
-// Lifetime: directory and service outlive the server.
+// Lifetime: directory, environment and service outlive the server.
 //
-// Thread-safe.
+// Thread-safe. No lock is held while the authorizer or a listener runs.
 
 #include <memory>
+#include <vector>
 
+#include "grpc_breaker/admin_authorizer.h"
+#include "grpc_breaker/breaker_events.h"
+#include "grpc_breaker/directory.h"
+#include "grpc_breaker/environment.h"
 #include "grpc_breaker/export.h"
-#include "grpc_breaker/registry.h"
 #include "grpcpp/impl/service_type.h"
 
 namespace grpc_breaker {
 
+struct GRPC_BREAKER_EXPORT AdminServiceOptions {
+  AdminServiceOptions();  // directory and environment are the process-wide
+                          // ones.
+
+  // Whose channels are shown. Not null.
+  Directory* directory;
+
+  // The clock of audits, and whose threads authorizer and listeners run on. Not
+  // null.
+  Environment* environment;
+
+  // Who may change breakers. Empty: nobody.
+  AdminAuthorizer authorizer;
+
+  // Whether the authorizer is asked about what is only read as well; without
+  // one that is refused then, too. A watch is asked about once, when it begins.
+  bool authorize_reads = false;
+
+  // Hear of the changes that were asked for (BreakerListener::OnAudit), and of
+  // nothing else; they live as long as the service.
+  std::vector<std::shared_ptr<BreakerListener>> listeners;
+};
+
 GRPC_BREAKER_EXPORT std::unique_ptr<grpc::Service> MakeAdminService(
-    Directory& directory = Directory::Default());
+    AdminServiceOptions options = AdminServiceOptions());
 
 }  // namespace grpc_breaker
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "grpc_breaker/breaker_state.h"
@@ -103,6 +104,27 @@ struct PolicyWarning {
   absl::Time wall_time;
 };
 
+// A change of breakers that somebody has asked the admin service for, whether
+// it was made or refused. Texts from outside have at most 256 bytes each, which
+// may be any, and names of methods and channels as many as those have.
+struct BreakerAudit {
+  std::string rpc;  // "ForceOpen", ...
+  // Of which breakers: one of the first two is set; an empty channel is all.
+  std::string method;
+  std::string method_prefix;
+  std::string channel;
+  std::string reason;
+  std::string actor;
+  // The authorizer has said that it was the actor; else the request has.
+  bool authenticated = false;
+  std::string peer;  // Where it came from: "ipv4:10.1.2.3:40000", "unix:", ...
+  absl::Duration time_to_live = absl::InfiniteDuration();
+  absl::Status status;  // OK: made; else why not.
+  int changed = 0;      // So many breakers.
+  MonotonicTime at;
+  absl::Time wall_time;
+};
+
 // Hears what breakers do: one event at a time per breaker and in their order,
 // after all locks are released. May call the breaker, and destroy it.
 //
@@ -123,6 +145,9 @@ class GRPC_BREAKER_EXPORT BreakerListener {
   virtual void OnThreshold(const BreakerThreshold& /*threshold*/) {}
   virtual void OnEventsDropped(const BreakerEventsDropped& /*dropped*/) {}
   virtual void OnPolicyWarning(const PolicyWarning& /*warning*/) {}
+  // For listeners of an admin service (AdminServiceOptions): before the answer,
+  // on a thread of the environment; several may come at the same time.
+  virtual void OnAudit(const BreakerAudit& /*audit*/) {}
 };
 
 // "CONSECUTIVE_FAILURES", ...

@@ -222,8 +222,8 @@ std::optional<File> FileAt(const std::string& path) {
 
 class Server : public AdminServer {
  public:
-  explicit Server(Directory& directory)
-      : service_(MakeAdminService(directory)) {}
+  explicit Server(AdminServerOptions options)
+      : service_(MakeAdminService(std::move(options))) {}
 
   ~Server() override {
     if (!path_.empty()) RemoveSocket();
@@ -304,8 +304,8 @@ class Server : public AdminServer {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<AdminServer>> AdminServer::Start(
-    const std::string& address, Directory& directory) {
-  auto server = std::make_unique<Server>(directory);
+    const std::string& address, AdminServerOptions options) {
+  auto server = std::make_unique<Server>(std::move(options));
   absl::Status status;
   if (absl::StartsWith(address, kUnixScheme)) {
     const absl::StatusOr<std::string> path = SocketPath(address);

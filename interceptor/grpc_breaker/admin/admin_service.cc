@@ -1,24 +1,27 @@
 #include "grpc_breaker/admin_service.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "grpc_breaker/admin/admin_guard.h"
+#include "grpc_breaker/admin/breaker_commands.h"
 #include "grpc_breaker/admin/breaker_filter.h"
 #include "grpc_breaker/admin/breaker_message.h"
 #include "grpc_breaker/admin/breaker_watch.h"
+#include "grpc_breaker/admin/event_log.h"
 #include "grpc_breaker/admin/v1/admin.grpc.pb.h"
+#include "grpc_breaker/admin/violations.h"
 #include "grpc_breaker/admin/watch_hub.h"
-#include "grpc_breaker/grpc_status.h"
-#include "grpc_breaker/registry/method_name.h"
+#include "grpc_breaker/registry.h"
 
 namespace grpc_breaker {
 namespace {
@@ -26,17 +29,22 @@ namespace {
 using admin::v1::Breaker;
 using internal::BreakerFilter;
 using internal::BreakerName;
+using internal::Command;
 using internal::Quoted;
+using internal::Violations;
 
 constexpr int kDefaultPageSize = 100;
 constexpr int kMaxPageSize = 1000;
 // For one page, however few of them match.
 constexpr int kMostLookedAt = 10000;
 
-grpc::Status Invalid(absl::string_view field, absl::string_view rule,
-                     absl::string_view value) {
-  return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
-                      absl::StrCat(field, ": must be ", rule, ", got ", value));
+// What a request asks for that shows something by pages.
+size_t PageSize(int page_size, Violations& violations) {
+  if (page_size < 0) {
+    violations.Add("page_size", "at least 0", absl::StrCat(page_size));
+  }
+  return static_cast<size_t>(
+      page_size <= 0 ? kDefaultPageSize : std::min(page_size, kMaxPageSize));
 }
 
 // A page token is the name of the last breaker that its page saw, so that it
@@ -57,7 +65,7 @@ std::optional<BreakerName> FromToken(const std::string& token) {
 // Fills a page with the matching breakers after `after`. A message is built for
 // those on the page only.
 void FillPage(const Directory& directory, const BreakerFilter& filter,
-              const BreakerName& after, int page_size,
+              const BreakerName& after, size_t page_size,
               admin::v1::ListBreakersResponse* response) {
   int looked_at = 0;
   std::string last_looked_at;  // As a token, once there were enough.
@@ -71,8 +79,8 @@ void FillPage(const Directory& directory, const BreakerFilter& filter,
         const MonotonicTime now = registry->environment().Now();
         const BreakerSnapshot snapshot = method.breaker().Snapshot(now);
         if (filter.MatchesState(internal::ToMessage(snapshot.state))) {
-          if (response->breakers_size() == page_size) {
-            const Breaker& last = response->breakers(page_size - 1);
+          if (static_cast<size_t>(response->breakers_size()) == page_size) {
+            const Breaker& last = *response->breakers().rbegin();
             response->set_next_page_token(
                 ToToken(last.channel(), last.method()));
             return false;
@@ -90,75 +98,196 @@ void FillPage(const Directory& directory, const BreakerFilter& filter,
 class AdminService final
     : public admin::v1::CircuitBreakerAdmin::CallbackService {
  public:
-  explicit AdminService(Directory& directory)
-      : directory_(directory),
-        hub_(internal::WatchHub::Create(directory, Environment::Default())) {}
+  explicit AdminService(AdminServiceOptions options)
+      : directory_(*options.directory),
+        environment_(*options.environment),
+        guard_(std::move(options.authorizer), options.authorize_reads),
+        log_(directory_, environment_),
+        commands_(directory_, environment_, guard_, log_,
+                  std::move(options.listeners)),
+        hub_(internal::WatchHub::Create(directory_, environment_)) {}
 
   grpc::ServerUnaryReactor* ListBreakers(
       grpc::CallbackServerContext* context,
       const admin::v1::ListBreakersRequest* request,
       admin::v1::ListBreakersResponse* response) override {
-    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    reactor->Finish(List(*request, response));
-    return reactor;
+    Violations violations;
+    const BreakerFilter filter =
+        BreakerFilter::Parse(request->filter(), violations);
+    const size_t page_size = PageSize(request->page_size(), violations);
+    const std::optional<BreakerName> after =
+        request->page_token().empty() ? BreakerName()
+                                      : FromToken(request->page_token());
+    if (!after) {
+      violations.Add("page_token", "one that ListBreakers gave out",
+                     Quoted(request->page_token()));
+    }
+    return Read(context, violations, OfFilter("ListBreakers", filter),
+                [this, filter, after, page_size, response] {
+                  FillPage(directory_, filter, *after, page_size, response);
+                  return grpc::Status::OK;
+                });
   }
 
   grpc::ServerUnaryReactor* GetBreaker(
       grpc::CallbackServerContext* context,
       const admin::v1::GetBreakerRequest* request, Breaker* response) override {
-    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    reactor->Finish(Get(*request, response));
-    return reactor;
+    Violations violations;
+    internal::CheckMethod("method", request->method(), violations);
+    AdminRequest asked;
+    asked.rpc = "GetBreaker";
+    asked.method = request->method();
+    asked.channel = request->channel();
+    return Read(context, violations, std::move(asked),
+                [this, request, response] { return Get(*request, response); });
   }
 
   grpc::ServerWriteReactor<admin::v1::WatchBreakersResponse>* WatchBreakers(
-      grpc::CallbackServerContext* /*context*/,
+      grpc::CallbackServerContext* context,
       const admin::v1::WatchBreakersRequest* request) override {
-    absl::StatusOr<BreakerFilter> filter =
-        BreakerFilter::Parse(request->filter());
-    if (!filter.ok()) return new Refusal(ToGrpcStatus(filter.status()));
-    return internal::BreakerWatch::Start(hub_, *std::move(filter));
+    Violations violations;
+    BreakerFilter filter = BreakerFilter::Parse(request->filter(), violations);
+    AdminRequest asked = OfFilter("WatchBreakers", filter);
+    auto* watch = new internal::BreakerWatch(hub_, std::move(filter));
+    if (grpc::Status status = violations.ToStatus(); !status.ok()) {
+      watch->Refuse(std::move(status));
+    } else if (!guard_.guards_reads()) {
+      watch->Start();
+    } else {
+      environment_.Run([this, watch, asked = From(*context, std::move(asked))] {
+        grpc::Status decided = guard_.Check(asked).status;
+        decided.ok() ? watch->Start() : watch->Refuse(std::move(decided));
+      });
+    }
+    return watch;
+  }
+
+  grpc::ServerUnaryReactor* ListEvents(
+      grpc::CallbackServerContext* context,
+      const admin::v1::ListEventsRequest* request,
+      admin::v1::ListEventsResponse* response) override {
+    Violations violations;
+    const BreakerFilter filter =
+        BreakerFilter::Parse(request->filter(), violations);
+    const size_t page_size = PageSize(request->page_size(), violations);
+    return Read(context, violations, OfFilter("ListEvents", filter),
+                [this, request, response, filter, page_size] {
+                  *response = log_.List(request->token(), filter, page_size);
+                  return grpc::Status::OK;
+                });
+  }
+
+  grpc::ServerUnaryReactor* ForceOpen(
+      grpc::CallbackServerContext* context,
+      const admin::v1::HoldRequest* request,
+      admin::v1::ChangeResponse* response) override {
+    return Hold(context, "ForceOpen", BreakerState::kForcedOpen, *request,
+                response);
+  }
+
+  grpc::ServerUnaryReactor* ForceClose(
+      grpc::CallbackServerContext* context,
+      const admin::v1::HoldRequest* request,
+      admin::v1::ChangeResponse* response) override {
+    return Hold(context, "ForceClose", BreakerState::kForcedClosed, *request,
+                response);
+  }
+
+  grpc::ServerUnaryReactor* SetMetricsOnly(
+      grpc::CallbackServerContext* context,
+      const admin::v1::HoldRequest* request,
+      admin::v1::ChangeResponse* response) override {
+    return Hold(context, "SetMetricsOnly", BreakerState::kMetricsOnly, *request,
+                response);
+  }
+
+  grpc::ServerUnaryReactor* Reset(
+      grpc::CallbackServerContext* context,
+      const admin::v1::ResetRequest* request,
+      admin::v1::ChangeResponse* response) override {
+    Violations violations;
+    return Change(context, Command::Reset(*request, violations), violations,
+                  response);
   }
 
  private:
-  class Refusal
-      : public grpc::ServerWriteReactor<admin::v1::WatchBreakersResponse> {
-   public:
-    explicit Refusal(grpc::Status status) { Finish(std::move(status)); }
-    void OnDone() override { delete this; }
-  };
+  static AdminRequest OfFilter(std::string rpc, const BreakerFilter& filter) {
+    AdminRequest request;
+    request.rpc = std::move(rpc);
+    request.method_prefix = filter.method_prefix();
+    request.channel = filter.channel();
+    return request;
+  }
 
-  grpc::Status List(const admin::v1::ListBreakersRequest& request,
-                    admin::v1::ListBreakersResponse* response) const {
-    absl::StatusOr<BreakerFilter> filter =
-        BreakerFilter::Parse(request.filter());
-    if (!filter.ok()) return ToGrpcStatus(filter.status());
-    if (request.page_size() < 0) {
-      return Invalid("page_size", "at least 0",
-                     absl::StrCat(request.page_size()));
+  static AdminRequest From(const grpc::CallbackServerContext& context,
+                           AdminRequest request) {
+    request.peer = context.peer();
+    request.auth_context = context.auth_context();
+    request.metadata = &context.client_metadata();
+    return request;
+  }
+
+  static grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* context,
+                                          grpc::Status status) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(std::move(status));
+    return reactor;
+  }
+
+  // Answers by `read`, if nothing is wrong with the request and it is allowed.
+  template <typename Function>
+  grpc::ServerUnaryReactor* Read(grpc::CallbackServerContext* context,
+                                 const Violations& violations,
+                                 AdminRequest request, Function read) {
+    if (grpc::Status status = violations.ToStatus(); !status.ok()) {
+      return Finish(context, std::move(status));
     }
-    const std::optional<BreakerName> after =
-        request.page_token().empty() ? BreakerName()
-                                     : FromToken(request.page_token());
-    if (!after) {
-      return Invalid("page_token", "one that ListBreakers gave out",
-                     Quoted(request.page_token()));
+    if (!guard_.guards_reads()) return Finish(context, read());
+    return Later(context, [this, read = std::move(read),
+                           request = From(*context, std::move(request))] {
+      const grpc::Status status = guard_.Check(request).status;
+      return status.ok() ? read() : status;
+    });
+  }
+
+  grpc::ServerUnaryReactor* Hold(grpc::CallbackServerContext* context,
+                                 std::string rpc, BreakerState state,
+                                 const admin::v1::HoldRequest& request,
+                                 admin::v1::ChangeResponse* response) {
+    Violations violations;
+    Command command = Command::Hold(std::move(rpc), state, request, violations);
+    return Change(context, std::move(command), violations, response);
+  }
+
+  grpc::ServerUnaryReactor* Change(grpc::CallbackServerContext* context,
+                                   Command command,
+                                   const Violations& violations,
+                                   admin::v1::ChangeResponse* response) {
+    if (grpc::Status status = violations.ToStatus(); !status.ok()) {
+      return Finish(context, std::move(status));
     }
-    FillPage(directory_, *filter, *after,
-             request.page_size() == 0
-                 ? kDefaultPageSize
-                 : std::min(request.page_size(), kMaxPageSize),
-             response);
-    return grpc::Status::OK;
+    return Later(context,
+                 [this, context, response, command = std::move(command)] {
+                   return commands_.Run(
+                       command, From(*context, AdminRequest()),
+                       [context] { return context->IsCancelled(); }, response);
+                 });
+  }
+
+  // Answers by `function`, which may run code of the application's: on a thread
+  // that may block, as those of gRPC must not.
+  template <typename Function>
+  grpc::ServerUnaryReactor* Later(grpc::CallbackServerContext* context,
+                                  Function function) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    environment_.Run([reactor, function = std::move(function)] {
+      reactor->Finish(function());
+    });
+    return reactor;
   }
 
   grpc::Status Get(const admin::v1::GetBreakerRequest& request,
                    Breaker* response) const {
-    if (request.method() != internal::kOtherMethods &&
-        internal::FormOf(request.method()) != internal::NameForm::kMethod) {
-      return Invalid("method", "of the form /package.Service/Method, or _other",
-                     Quoted(request.method()));
-    }
     bool channel_exists = request.channel().empty();
     std::vector<std::string> candidates;
     const auto look = [&](const std::shared_ptr<Registry>& registry) {
@@ -204,13 +333,20 @@ class AdminService final
   }
 
   Directory& directory_;
+  Environment& environment_;
+  const internal::AdminGuard guard_;
+  internal::EventLog log_;
+  internal::BreakerCommands commands_;
   const std::shared_ptr<internal::WatchHub> hub_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeAdminService(Directory& directory) {
-  return std::make_unique<AdminService>(directory);
+AdminServiceOptions::AdminServiceOptions()
+    : directory(&Directory::Default()), environment(&Environment::Default()) {}
+
+std::unique_ptr<grpc::Service> MakeAdminService(AdminServiceOptions options) {
+  return std::make_unique<AdminService>(std::move(options));
 }
 
 }  // namespace grpc_breaker

@@ -5,7 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "grpc_breaker/registry/method_name.h"
@@ -23,24 +22,19 @@ std::string Successor(absl::string_view name) {
 
 }  // namespace
 
-absl::StatusOr<BreakerFilter> BreakerFilter::Parse(
-    const admin::v1::BreakerFilter& message) {
-  const std::string& prefix = message.method_prefix();
-  if (!prefix.empty() && prefix != kOtherMethods &&
-      FormOf(prefix) == NameForm::kMalformed) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("filter.method_prefix: must be the beginning of "
-                     "/package.Service/Method, or _other, got ",
-                     Quoted(prefix)));
+BreakerFilter BreakerFilter::Parse(const admin::v1::BreakerFilter& message,
+                                   Violations& violations) {
+  BreakerFilter filter(message.channel(), message.method_prefix());
+  if (!filter.method_prefix_.empty()) {
+    CheckMethodPrefix("filter.method_prefix", filter.method_prefix_,
+                      violations);
   }
-  BreakerFilter filter;
-  filter.channel_ = message.channel();
-  filter.method_prefix_ = prefix;
   for (const int state : message.states()) {
     if (state == admin::v1::STATE_UNSPECIFIED ||
         !admin::v1::State_IsValid(state)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "filter.states: must be states that there are, got ", state));
+      violations.Add("filter.states", "states that there are",
+                     absl::StrCat(state));
+      break;  // However many there are.
     }
     filter.states_.insert(state);
   }
@@ -103,10 +97,18 @@ void VisitBreakers(
   VisitRegistries(directory, filter.channel(), after.channel, visit_registry);
 }
 
-std::string Quoted(absl::string_view value) {
-  constexpr size_t kLongest = 100;
-  return absl::StrCat("\"", absl::CHexEscape(value.substr(0, kLongest)), "\"",
-                      value.size() > kLongest ? "..." : "");
+void CheckMethod(absl::string_view field, absl::string_view value,
+                 Violations& violations) {
+  if (value == kOtherMethods || FormOf(value) == NameForm::kMethod) return;
+  violations.Add(field, "of the form /package.Service/Method, or _other",
+                 Quoted(value));
+}
+
+void CheckMethodPrefix(absl::string_view field, absl::string_view value,
+                       Violations& violations) {
+  if (value == kOtherMethods || FormOf(value) != NameForm::kMalformed) return;
+  violations.Add(field, "the beginning of /package.Service/Method, or _other",
+                 Quoted(value));
 }
 
 }  // namespace grpc_breaker::internal

@@ -11,20 +11,26 @@
 #include <set>
 #include <string>
 #include <tuple>
+#include <utility>
 
 #include "absl/functional/function_ref.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "grpc_breaker/admin/v1/admin.pb.h"
+#include "grpc_breaker/admin/violations.h"
 #include "grpc_breaker/registry.h"
 
 namespace grpc_breaker::internal {
 
 class BreakerFilter {
  public:
-  // InvalidArgument, naming field and value, if it could match nothing.
-  static absl::StatusOr<BreakerFilter> Parse(
-      const admin::v1::BreakerFilter& message);
+  BreakerFilter(std::string channel, std::string method_prefix)
+      : channel_(std::move(channel)),
+        method_prefix_(std::move(method_prefix)) {}
+
+  // Of the field `filter` of a request. It is a violation if it could match
+  // nothing.
+  static BreakerFilter Parse(const admin::v1::BreakerFilter& message,
+                             Violations& violations);
 
   bool MatchesChannel(absl::string_view channel) const;
   bool MatchesMethod(absl::string_view method) const;
@@ -32,6 +38,7 @@ class BreakerFilter {
 
   const std::string& channel() const { return channel_; }
   const std::string& method_prefix() const { return method_prefix_; }
+  bool of_all_states() const { return states_.empty(); }
 
  private:
   std::string channel_;  // Empty: all.
@@ -64,8 +71,12 @@ void VisitBreakers(
     absl::FunctionRef<bool(const std::shared_ptr<Registry>&, const Method&)>
         visit);
 
-// "\"value\"", cut short and without control characters, for messages.
-std::string Quoted(absl::string_view value);
+// Adds a violation to `violations` unless the value is the whole name of a
+// method, or the beginning of one.
+void CheckMethod(absl::string_view field, absl::string_view value,
+                 Violations& violations);
+void CheckMethodPrefix(absl::string_view field, absl::string_view value,
+                       Violations& violations);
 
 }  // namespace grpc_breaker::internal
 

@@ -54,18 +54,52 @@ admin::v1::State ToMessage(BreakerState state) {
   return Named<admin::v1::State>(state);
 }
 
-admin::v1::Transition ToMessage(const Registry& registry, const Method& method,
-                                const BreakerTransition& transition,
-                                MonotonicTime now) {
+admin::v1::Transition ToMessage(const BreakerTransition& transition,
+                                absl::Duration age) {
   admin::v1::Transition message;
-  message.set_channel(registry.channel_name());
-  message.set_method(method.name());
+  message.set_channel(transition.channel);
+  message.set_method(transition.breaker);
   message.set_from(ToMessage(transition.from));
   message.set_to(ToMessage(transition.to));
   message.set_cause(ToUtf8(transition.cause));
   SetWindow(transition.counts, message.mutable_window());
   *message.mutable_time() = ToMessage(transition.wall_time);
-  *message.mutable_age() = ToMessage(Elapsed(transition.at, now));
+  *message.mutable_age() = ToMessage(std::max(age, absl::ZeroDuration()));
+  return message;
+}
+
+admin::v1::Transition ToMessage(const Registry& registry, const Method& method,
+                                const BreakerTransition& transition,
+                                MonotonicTime now) {
+  admin::v1::Transition message =
+      ToMessage(transition, Elapsed(transition.at, now));
+  message.set_channel(registry.channel_name());
+  message.set_method(method.name());
+  return message;
+}
+
+admin::v1::Audit ToMessage(const BreakerAudit& audit, absl::Duration age) {
+  admin::v1::Audit message;
+  message.set_rpc(audit.rpc);
+  admin::v1::Target& target = *message.mutable_target();
+  if (audit.method.empty()) {
+    target.set_method_prefix(ToUtf8(audit.method_prefix));
+  } else {
+    target.set_method(ToUtf8(audit.method));
+  }
+  target.set_channel(ToUtf8(audit.channel));
+  message.set_reason(ToUtf8(audit.reason));
+  message.set_actor(ToUtf8(audit.actor));
+  message.set_authenticated(audit.authenticated);
+  message.set_peer(ToUtf8(audit.peer));
+  if (audit.time_to_live != absl::InfiniteDuration()) {
+    *message.mutable_ttl() = ToMessage(audit.time_to_live);
+  }
+  message.set_code(static_cast<int>(audit.status.code()));
+  message.set_message(ToUtf8(audit.status.message()));
+  message.set_count(audit.changed);
+  *message.mutable_time() = ToMessage(audit.wall_time);
+  *message.mutable_age() = ToMessage(std::max(age, absl::ZeroDuration()));
   return message;
 }
 

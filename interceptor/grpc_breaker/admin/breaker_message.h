@@ -5,12 +5,19 @@
 //
 // Thread-safe: pure functions, over values that may change meanwhile.
 
+#include "absl/time/time.h"
 #include "grpc_breaker/admin/v1/admin.pb.h"
+#include "grpc_breaker/breaker_events.h"
 #include "grpc_breaker/registry.h"
 
 namespace grpc_breaker::internal {
 
 admin::v1::State ToMessage(BreakerState state);
+
+// `age`: how long ago it was; a negative one is shown as 0.
+admin::v1::Transition ToMessage(const BreakerTransition& transition,
+                                absl::Duration age);
+admin::v1::Audit ToMessage(const BreakerAudit& audit, absl::Duration age);
 
 // A transition of `method`, which is one of `registry`.
 admin::v1::Transition ToMessage(const Registry& registry, const Method& method,

@@ -10,14 +10,14 @@
 
 namespace grpc_breaker::internal {
 
-BreakerWatch* BreakerWatch::Start(std::shared_ptr<WatchHub> hub,
-                                  BreakerFilter filter) {
-  auto* watch = new BreakerWatch(std::move(hub), std::move(filter));
-  watch->hub_->Add(*watch);
-  watch->EnqueueSnapshot();
-  watch->StartNext();
-  return watch;
+void BreakerWatch::Start() {
+  hub_->Add(*this);
+  EnqueueSnapshot();
+  StartNext();
 }
+
+// The claim is held for good, so nothing else is started.
+void BreakerWatch::Refuse(grpc::Status status) { Finish(std::move(status)); }
 
 void BreakerWatch::OnWriteDone(bool ok) {
   if (!ok) {

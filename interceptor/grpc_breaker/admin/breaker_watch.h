@@ -33,8 +33,12 @@ class BreakerWatch
     : public grpc::ServerWriteReactor<admin::v1::WatchBreakersResponse>,
       private WatchHub::Watcher {
  public:
-  static BreakerWatch* Start(std::shared_ptr<WatchHub> hub,
-                             BreakerFilter filter);
+  BreakerWatch(std::shared_ptr<WatchHub> hub, BreakerFilter filter)
+      : hub_(std::move(hub)), filter_(std::move(filter)) {}
+
+  // One of these two, once. gRPC may have been given the watch before.
+  void Start() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Refuse(grpc::Status status);
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
@@ -60,8 +64,6 @@ class BreakerWatch
   // gone has no method.
   using Entries = std::map<BreakerName, Entry>;
 
-  BreakerWatch(std::shared_ptr<WatchHub> hub, BreakerFilter filter)
-      : hub_(std::move(hub)), filter_(std::move(filter)) {}
   ~BreakerWatch() override = default;
 
   void OnChanges(const std::vector<BreakerChange>& changes) override;

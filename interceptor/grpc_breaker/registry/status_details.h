@@ -33,11 +33,11 @@ absl::string_view TypeName(absl::string_view type_url);
 absl::Duration FromProto(const google::protobuf::Duration& duration);
 void ToProto(absl::Duration duration, google::protobuf::Duration* proto);
 
-void AddDetail(absl::string_view type_url,
+GRPC_BREAKER_EXPORT void AddDetail(absl::string_view type_url,
                const google::protobuf::MessageLite& message,
                v1::RpcStatus* details);
 
-grpc::Status MakeStatus(grpc::StatusCode code, absl::string_view message,
+GRPC_BREAKER_EXPORT grpc::Status MakeStatus(grpc::StatusCode code, absl::string_view message,
                         v1::RpcStatus details);
 
 // Puts `history` among the details of a status that is not OK, in place of one

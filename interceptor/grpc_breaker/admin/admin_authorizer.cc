@@ -1,0 +1,86 @@
+#include "grpc_breaker/admin_authorizer.h"
+
+#include <cstddef>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+
+namespace grpc_breaker {
+namespace {
+
+constexpr size_t kLeastTokenBytes = 16;
+constexpr size_t kMostTokenBytes = 4096;
+
+// In a time that depends on the length of `presented` only.
+bool SameToken(absl::string_view presented, absl::string_view expected) {
+  // Volatile, so that no compiler leaves the loop early.
+  volatile unsigned different = presented.size() != expected.size();
+  for (size_t i = 0; i < presented.size(); ++i) {
+    different =
+        different | (static_cast<unsigned char>(presented[i]) ^
+                     static_cast<unsigned char>(expected[i % expected.size()]));
+  }
+  return different == 0;
+}
+
+// Nothing if the file holds none.
+std::optional<std::string> ReadToken(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string token(kMostTokenBytes + 1, '\0');
+  file.read(&token[0], static_cast<std::streamsize>(token.size()));
+  token.resize(static_cast<size_t>(file.gcount()));
+  if (token.size() > kMostTokenBytes) return std::nullopt;
+  absl::StripAsciiWhitespace(&token);
+  if (token.size() < kLeastTokenBytes) return std::nullopt;
+  return token;
+}
+
+// Nothing if there is none, or more than one.
+std::optional<absl::string_view> PresentedToken(
+    const AdminRequest::Metadata& metadata) {
+  const auto [first, last] = metadata.equal_range("authorization");
+  if (first == last || std::next(first) != last) return std::nullopt;
+  absl::string_view value(first->second.data(), first->second.size());
+  constexpr absl::string_view kScheme = "Bearer ";
+  if (!absl::StartsWithIgnoreCase(value, kScheme)) return std::nullopt;
+  return absl::StripAsciiWhitespace(value.substr(kScheme.size()));
+}
+
+}  // namespace
+
+AdminAuthorizer AllowUnixSockets() {
+  return [](const AdminRequest& request) {
+    return absl::StartsWith(request.peer, "unix:")
+               ? AdminDecision::Allow()
+               : AdminDecision::Deny("not by a unix socket");
+  };
+}
+
+AdminAuthorizer AllowBearerTokens(
+    std::map<std::string, std::string> file_by_identity) {
+  return [files = std::move(file_by_identity)](const AdminRequest& request) {
+    const std::optional<absl::string_view> presented =
+        PresentedToken(*request.metadata);
+    if (!presented) {
+      return AdminDecision{
+          grpc::Status(grpc::StatusCode::UNAUTHENTICATED,
+                       "authorization: must be one bearer token"),
+          ""};
+    }
+    std::optional<std::string> found;
+    for (const auto& [identity, path] : files) {  // All, in the same time.
+      const std::optional<std::string> token = ReadToken(path);
+      if (token && SameToken(*presented, *token)) found = identity;
+    }
+    return found ? AdminDecision::Allow(*std::move(found))
+                 : AdminDecision::Deny("authorization: the token is not known");
+  };
+}
+
+}  // namespace grpc_breaker

@@ -1,0 +1,193 @@
+#include "grpc_breaker/admin/breaker_commands.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "google/protobuf/duration.pb.h"
+#include "grpc_breaker/admin/breaker_message.h"
+#include "grpc_breaker/base/user_code.h"
+#include "grpc_breaker/grpc_status.h"
+#include "grpc_breaker/registry/method_name.h"
+
+namespace grpc_breaker::internal {
+namespace {
+
+constexpr size_t kMostReasonBytes = 256;
+// So that there is room for the mark behind it.
+constexpr size_t kMostActorBytes = 128;
+constexpr absl::string_view kClaimed = " (claimed)";
+constexpr int kMostShown = 1000;
+
+void CheckLength(absl::string_view field, const std::string& text, size_t most,
+                 Violations& violations) {
+  if (text.size() <= most) return;
+  violations.Add(field, absl::StrCat("at most ", most, " bytes"),
+                 absl::StrCat(text.size()));
+}
+
+absl::Duration ParseTimeToLive(const google::protobuf::Duration& message,
+                               Violations& violations) {
+  constexpr int64_t kMostSeconds = 315'576'000'000;  // Of a Duration.
+  constexpr int32_t kMostNanos = 999'999'999;
+  const int64_t seconds = message.seconds();
+  const int32_t nanos = message.nanos();
+  if (seconds == 0 && nanos == 0) return absl::InfiniteDuration();
+  if (seconds < 0 || seconds > kMostSeconds || nanos < 0 ||
+      nanos > kMostNanos) {
+    violations.Add("ttl", "at least 1ms, or 0, and well-formed",
+                   absl::StrCat(seconds, " seconds and ", nanos, " nanos"));
+    return absl::InfiniteDuration();
+  }
+  const absl::Duration time_to_live =
+      absl::Seconds(seconds) + absl::Nanoseconds(nanos);
+  if (time_to_live < absl::Milliseconds(1)) {
+    violations.Add("ttl", "at least 1ms, or 0",
+                   absl::FormatDuration(time_to_live));
+  }
+  return time_to_live;
+}
+
+// What all requests for a change have.
+template <typename Request>
+Command MakeCommand(std::string rpc, const Request& request,
+                    Violations& violations) {
+  Command command;
+  command.rpc = std::move(rpc);
+  command.target = BreakerTarget::Parse(request.target(), violations);
+  command.reason = request.reason();
+  command.actor = request.actor();
+  command.dry_run = request.dry_run();
+  CheckLength("reason", command.reason, kMostReasonBytes, violations);
+  CheckLength("actor", command.actor, kMostActorBytes, violations);
+  return command;
+}
+
+// Nobody can claim to be an actor that was checked: what is claimed has a mark.
+std::string Actor(const Command& command, const AdminDecision& decision) {
+  if (!decision.identity.empty()) {
+    return decision.identity.substr(0, kMostReasonBytes);
+  }
+  return command.actor.empty() ? "" : absl::StrCat(command.actor, kClaimed);
+}
+
+void Fill(const Command& command, const std::vector<FoundBreaker>& found,
+          AdminRequest& request) {
+  request.rpc = command.rpc;
+  request.is_change = true;
+  request.dry_run = command.dry_run;
+  request.actor = command.actor;
+  request.reason = command.reason;
+  request.method = command.target.method();
+  request.method_prefix = command.target.method_prefix();
+  request.channel = command.target.channel();
+  for (const FoundBreaker& breaker : found) {
+    request.breakers.push_back(
+        {breaker.registry->channel_name(), breaker.method->name()});
+  }
+}
+
+}  // namespace
+
+Command Command::Hold(std::string rpc, BreakerState state,
+                      const admin::v1::HoldRequest& request,
+                      Violations& violations) {
+  Command command = MakeCommand(std::move(rpc), request, violations);
+  command.time_to_live = ParseTimeToLive(request.ttl(), violations);
+  command.change = [state, reason = command.reason,
+                    time_to_live = command.time_to_live](
+                       CircuitBreaker& breaker, const std::string& actor,
+                       MonotonicTime now) {
+    return breaker.SetManualState({state, reason, actor, time_to_live}, now);
+  };
+  return command;
+}
+
+Command Command::Reset(const admin::v1::ResetRequest& request,
+                       Violations& violations) {
+  Command command = MakeCommand("Reset", request, violations);
+  command.change = [reason = command.reason](CircuitBreaker& breaker,
+                                             const std::string& actor,
+                                             MonotonicTime now) {
+    return breaker.Reset(reason, actor, now);
+  };
+  return command;
+}
+
+BreakerCommands::BreakerCommands(Directory& directory, Environment& environment,
+                                 const AdminGuard& guard, EventLog& log,
+                                 Listeners listeners)
+    : directory_(directory),
+      environment_(environment),
+      guard_(guard),
+      log_(log),
+      listeners_(std::move(listeners)) {}
+
+grpc::Status BreakerCommands::Run(const Command& command, AdminRequest request,
+                                  const std::function<bool()>& is_cancelled,
+                                  admin::v1::ChangeResponse* response) {
+  const std::vector<FoundBreaker> found = command.target.Find(directory_);
+  Fill(command, found, request);
+  const AdminDecision decision = guard_.Check(request);
+  grpc::Status status = decision.status;
+  // Only who may change them learns which there are.
+  if (status.ok()) status = command.target.CheckCount(found);
+  if (status.ok() && is_cancelled()) {
+    status = grpc::Status(grpc::StatusCode::CANCELLED,
+                          "the caller has gone before it was done");
+  }
+  const std::string actor = Actor(command, decision);
+  int changed = 0;
+  for (const FoundBreaker& breaker : found) {
+    if (!status.ok()) break;
+    const MonotonicTime now = breaker.registry->environment().Now();
+    const absl::StatusOr<BreakerSnapshot> after =
+        command.dry_run ? breaker.method->breaker().Snapshot(now)
+                        : command.change(breaker.method->breaker(), actor, now);
+    if (!after.ok()) {
+      status = ToGrpcStatus(after.status());
+      break;
+    }
+    if (changed++ < kMostShown) {
+      *response->add_breakers() =
+          ToMessage(*breaker.registry, *breaker.method, *after, now);
+    }
+  }
+  response->set_count(changed);
+  if (!command.dry_run || !status.ok()) {
+    Audit(command, request, decision, status, command.dry_run ? 0 : changed);
+  }
+  return status;
+}
+
+void BreakerCommands::Audit(const Command& command, const AdminRequest& request,
+                            const AdminDecision& decision,
+                            const grpc::Status& status, int changed) {
+  constexpr size_t kMostTextBytes = 256;
+  BreakerAudit audit;
+  audit.rpc = command.rpc;
+  audit.method = command.target.method();
+  audit.method_prefix = command.target.method_prefix();
+  // A request may have any.
+  audit.channel = command.target.channel().substr(0, kMaxNameLength);
+  audit.reason = command.reason;
+  audit.actor = Actor(command, decision);
+  audit.authenticated = !decision.identity.empty();
+  audit.peer = request.peer.substr(0, kMostTextBytes);
+  audit.time_to_live = command.time_to_live;
+  audit.status =
+      absl::Status(static_cast<absl::StatusCode>(status.error_code()),
+                   status.error_message().substr(0, kMostTextBytes));
+  audit.changed = changed;
+  audit.at = environment_.Now();
+  audit.wall_time = environment_.WallNow();
+  log_.Add(audit);
+  for (const auto& listener : listeners_) {
+    CallUserCode([&] { listener->OnAudit(audit); });
+  }
+}
+
+}  // namespace grpc_breaker::internal

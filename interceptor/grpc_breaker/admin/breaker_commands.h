@@ -1,0 +1,82 @@
+#ifndef GRPC_BREAKER_ADMIN_BREAKER_COMMANDS_H_
+#define GRPC_BREAKER_ADMIN_BREAKER_COMMANDS_H_
+
+// Changes that the admin service is asked for: what they are, and how they are
+// carried out. Exactly those breakers are changed that were found at first and
+// that the authorizer was shown, and what is answered is what was done to each.
+//
+// Thread-safe: BreakerCommands; Command is Thread-compatible. No lock is held
+// while a breaker, the authorizer or a listener is called.
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "grpc_breaker/admin/admin_guard.h"
+#include "grpc_breaker/admin/breaker_target.h"
+#include "grpc_breaker/admin/event_log.h"
+#include "grpc_breaker/admin/v1/admin.pb.h"
+#include "grpc_breaker/admin/violations.h"
+#include "grpc_breaker/breaker_events.h"
+#include "grpc_breaker/circuit_breaker.h"
+#include "grpc_breaker/directory.h"
+#include "grpc_breaker/environment.h"
+#include "grpcpp/support/status.h"
+
+namespace grpc_breaker::internal {
+
+// What a request asks for. If anything of it is wrong, it is not to be run.
+struct Command {
+  // FORCED_OPEN, FORCED_CLOSED or METRICS_ONLY.
+  static Command Hold(std::string rpc, BreakerState state,
+                      const admin::v1::HoldRequest& request,
+                      Violations& violations);
+  static Command Reset(const admin::v1::ResetRequest& request,
+                       Violations& violations);
+
+  std::string rpc;
+  BreakerTarget target;
+  std::string reason;
+  std::string actor;  // As it is claimed.
+  absl::Duration time_to_live = absl::InfiniteDuration();
+  bool dry_run = false;
+  // Changes one breaker, and returns it as that left it.
+  std::function<absl::StatusOr<BreakerSnapshot>(
+      CircuitBreaker& breaker, const std::string& actor, MonotonicTime now)>
+      change;
+};
+
+class BreakerCommands {
+ public:
+  using Listeners = std::vector<std::shared_ptr<BreakerListener>>;
+
+  // `guard` and `log` outlive it.
+  BreakerCommands(Directory& directory, Environment& environment,
+                  const AdminGuard& guard, EventLog& log, Listeners listeners);
+
+  // `request` has where it comes from; what it asks for is filled in here.
+  // `is_cancelled` tells whether the caller has gone: then nothing is changed
+  // any more. May block.
+  grpc::Status Run(const Command& command, AdminRequest request,
+                   const std::function<bool()>& is_cancelled,
+                   admin::v1::ChangeResponse* response);
+
+ private:
+  // Notes what came of a command, and tells.
+  void Audit(const Command& command, const AdminRequest& request,
+             const AdminDecision& decision, const grpc::Status& status,
+             int changed);
+
+  Directory& directory_;
+  Environment& environment_;
+  const AdminGuard& guard_;
+  EventLog& log_;
+  const Listeners listeners_;
+};
+
+}  // namespace grpc_breaker::internal
+
+#endif  // GRPC_BREAKER_ADMIN_BREAKER_COMMANDS_H_

@@ -1,0 +1,41 @@
+#include "grpc_breaker/admin/violations.h"
+
+#include <cstddef>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "grpc_breaker/registry/status_details.h"
+#include "grpc_breaker/v1/rpc_details.pb.h"
+
+namespace grpc_breaker::internal {
+
+void Violations::Add(absl::string_view field, absl::string_view rule,
+                     absl::string_view value) {
+  violations_.push_back(
+      {std::string(field), absl::StrCat("must be ", rule, ", got ", value)});
+}
+
+grpc::Status Violations::ToStatus() const {
+  if (violations_.empty()) return grpc::Status::OK;
+  std::string message;
+  v1::BadRequest bad_request;
+  for (const Violation& violation : violations_) {
+    absl::StrAppend(&message, message.empty() ? "" : "; ", violation.field,
+                    ": ", violation.description);
+    v1::BadRequest::FieldViolation& added = *bad_request.add_field_violations();
+    added.set_field(violation.field);
+    added.set_description(violation.description);
+  }
+  v1::RpcStatus details;
+  AddDetail("type.googleapis.com/google.rpc.BadRequest", bad_request, &details);
+  return MakeStatus(grpc::StatusCode::INVALID_ARGUMENT, message,
+                    std::move(details));
+}
+
+std::string Quoted(absl::string_view value) {
+  constexpr size_t kLongest = 100;
+  return absl::StrCat("\"", absl::CHexEscape(value.substr(0, kLongest)), "\"",
+                      value.size() > kLongest ? "..." : "");
+}
+
+}  // namespace grpc_breaker::internal

@@ -1,0 +1,83 @@
+#ifndef GRPC_BREAKER_TESTS_ADMIN_FIXTURE_H_
+#define GRPC_BREAKER_TESTS_ADMIN_FIXTURE_H_
+
+// The admin service in a server of the application's own, and channels that it
+// shows, on a manual clock.
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "grpc_breaker/admin/v1/admin.grpc.pb.h"
+#include "grpc_breaker/admin_service.h"
+#include "grpc_breaker/registry.h"
+#include "grpc_breaker/testing/manual_environment.h"
+#include "grpcpp/grpcpp.h"
+#include "gtest/gtest.h"
+
+namespace grpc_breaker {
+
+// Far longer than anything here takes: ends a test that would hang.
+inline void GiveUpLater(grpc::ClientContext* context) {
+  context->set_deadline(std::chrono::system_clock::now() +
+                        std::chrono::seconds(60));
+}
+
+class AdminFixture : public ::testing::Test {
+ protected:
+  using Stub = admin::v1::CircuitBreakerAdmin::Stub;
+
+  ~AdminFixture() override { Stop(); }
+
+  void Serve(AdminServiceOptions options = AdminServiceOptions(),
+             const std::string& address = "127.0.0.1:0") {
+    options.directory = &directory_;
+    Stop();
+    service_ = MakeAdminService(std::move(options));
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(service_.get());
+    server_ = builder.BuildAndStart();
+    ASSERT_NE(server_, nullptr);
+    stub_ = admin::v1::CircuitBreakerAdmin::NewStub(grpc::CreateChannel(
+        address == "127.0.0.1:0" ? absl::StrCat("127.0.0.1:", port) : address,
+        grpc::InsecureChannelCredentials()));
+  }
+
+  // Ends the calls that are under way.
+  void Stop() {
+    if (server_ == nullptr) return;
+    server_->Shutdown(std::chrono::system_clock::now());
+    server_->Wait();
+    server_.reset();
+    service_.reset();
+  }
+
+  std::shared_ptr<Registry> MakeChannel(const std::string& name,
+                                        Options options = {}) {
+    options.channel_name = name;
+    options.directory = &directory_;
+    options.environment = &environment_;
+    options.default_policy.breaker.consecutive_failures = 1;
+    return *Registry::Create(options);
+  }
+
+  void Open(Method& method) {
+    method.breaker()
+        .TryAcquire(environment_.Now())
+        .Record(Outcome::kFailure, environment_.Now());
+  }
+
+  ManualEnvironment environment_;
+  Directory directory_;
+  std::unique_ptr<grpc::Service> service_;
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<Stub> stub_;
+};
+
+}  // namespace grpc_breaker
+
+#endif  // GRPC_BREAKER_TESTS_ADMIN_FIXTURE_H_
