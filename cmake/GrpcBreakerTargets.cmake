@@ -213,7 +213,7 @@ function(grpc_breaker_test name)
     beyond_core
     EXCLUDE
     REGEX
-    "^(grpc_breaker::(core|testing|base|status|breaker|retry)|absl::.*|Threads::Threads)$"
+    "^(grpc_breaker::(core|testing|base|status|breaker|retry|stats)|absl::.*|Threads::Threads)$"
   )
   if(GRPC_BREAKER_CORE_ONLY AND beyond_core)
     return()

@@ -13,6 +13,7 @@
 #include "grpc_breaker/config/policy_message.h"
 #include "grpc_breaker/registry.h"
 #include "grpc_breaker/registry/policy_fields.h"
+#include "grpc_breaker/stats/call_records.h"
 #include "gtest/gtest.h"
 #include "tests/change_option.h"
 #include "tests/environments.h"
@@ -263,6 +264,47 @@ TEST_F(BreakerMessageTest, ShowsWhenAnOpenBreakerProbes) {
   EXPECT_EQ(message.next_probe_in(), TimeUtil::SecondsToDuration(40));
   EXPECT_EQ(message.rejections(), 1u);
   EXPECT_EQ(message.transitions(), 1u);
+}
+
+TEST_F(BreakerMessageTest, ShowsTheLastMinuteAndAllCalls) {
+  EXPECT_FALSE(ToMessage(*registry_, *method_).recent().has_p50());
+  for (int i = 0; i < 94; ++i) {
+    method_->records().AddSuccessAtOnce(absl::Milliseconds(2),
+                                        environment_.Now());
+  }
+  const auto fail = [&](StopReason stopped, size_t attempts,
+                        absl::Duration took) {
+    method_->records().AddCall(
+        {absl::StatusCode::kUnavailable, ErrorCategory::kTransient, stopped,
+         attempts, took},
+        environment_.Now());
+  };
+  for (int i = 0; i < 4; ++i) {
+    fail(StopReason::kExhausted, 4, absl::Milliseconds(50));
+  }
+  fail(StopReason::kExhausted, 4, absl::Seconds(1));
+  fail(StopReason::kExhausted, 4, absl::Seconds(1));
+  for (int i = 0; i < 20; ++i) {
+    fail(StopReason::kBreakerOpen, 0, absl::ZeroDuration());
+  }
+  environment_.Advance(absl::Seconds(40));
+
+  const admin::v1::Breaker message = ToMessage(*registry_, *method_);
+
+  EXPECT_EQ(message.calls(), 120u);
+  EXPECT_EQ(message.failed_calls(), 26u);
+  const admin::v1::RecentCalls& recent = message.recent();
+  EXPECT_EQ(recent.window(), TimeUtil::SecondsToDuration(40));
+  EXPECT_EQ(recent.calls(), 120u);
+  EXPECT_EQ(recent.failures(), 26u);
+  EXPECT_EQ(recent.rejected(), 20u);
+  EXPECT_EQ(recent.rate(), 3);
+  const auto milliseconds = [](const google::protobuf::Duration& duration) {
+    return TimeUtil::DurationToNanoseconds(duration) / 1e6;
+  };
+  EXPECT_NEAR(milliseconds(recent.p50()), 2, 2 * 0.0625);
+  EXPECT_NEAR(milliseconds(recent.p95()), 50, 50 * 0.0625);
+  EXPECT_NEAR(milliseconds(recent.p99()), 1000, 1000 * 0.0625);
 }
 
 TEST_F(BreakerMessageTest, ShowsTheLastError) {

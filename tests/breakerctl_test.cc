@@ -32,6 +32,7 @@
 #include "grpc_breaker/admin_server.h"
 #include "grpc_breaker/registry.h"
 #include "grpc_breaker/registry/policy_fields.h"
+#include "grpc_breaker/stats/call_records.h"
 #include "grpc_breaker/testing/manual_environment.h"
 #include "gtest/gtest.h"
 #include "tests/change_option.h"
@@ -555,6 +556,40 @@ TEST_F(BreakerctlTest, GetShowsEachFieldOfThePolicy) {
     if (name == "/pkg.S/rich") continue;
     EXPECT_NE(Rest(Run({"get", name})), before) << name;
   }
+}
+
+TEST_F(BreakerctlTest, GetShowsTheLastMinuteAndAllCalls) {
+  auto channel = MakeManualChannel("a", Policy());
+  Method& method = channel->FindOrCreate("/pkg.S/M");
+  EXPECT_EQ(Got("/pkg.S/M", "last minute"), "0 calls");
+  EXPECT_EQ(Got("/pkg.S/M", "calls"), "0, 0 failed");
+
+  const auto reject = [&] {
+    method.records().AddCall(
+        {absl::StatusCode::kUnavailable, ErrorCategory::kTransient,
+         StopReason::kBreakerOpen, /*attempts=*/0, absl::ZeroDuration()},
+        environment_.Now());
+  };
+  reject();
+  EXPECT_EQ(Got("/pkg.S/M", "last minute"),
+            "1 call, 1 a second; 1 failed, 1 rejected");
+  for (int i = 0; i < 98; ++i) {
+    method.records().AddSuccessAtOnce(absl::Milliseconds(1.22),
+                                      environment_.Now());
+  }
+  method.records().AddCall(
+      {absl::StatusCode::kInternal, ErrorCategory::kPermanent,
+       StopReason::kNotRetryable, /*attempts=*/1, absl::Seconds(3.05)},
+      environment_.Now());
+  environment_.Advance(absl::Seconds(8));
+  EXPECT_EQ(Got("/pkg.S/M", "last minute"),
+            "100 calls, 12.5 a second; 2 failed, 1 rejected; "
+            "50% took 1.25ms at most, 95% 1.25ms, 99% 3.12s");
+  EXPECT_EQ(Got("/pkg.S/M", "calls"), "100, 2 failed");
+
+  environment_.Advance(absl::Minutes(1));
+  EXPECT_EQ(Got("/pkg.S/M", "last minute"), "0 calls");
+  EXPECT_EQ(Got("/pkg.S/M", "calls"), "100, 2 failed");
 }
 
 TEST_F(BreakerctlTest, GetShowsTheRetryBudget) {

@@ -1,66 +1,19 @@
 // What a breaker takes of the heap, as the header states it.
 
-#include <atomic>
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <utility>
 
 #include "grpc_breaker/circuit_breaker.h"
 #include "grpc_breaker/testing/manual_environment.h"
 #include "gtest/gtest.h"
-
-namespace {
-
-// Bytes on the heap, by what was asked for.
-std::atomic<ptrdiff_t> in_use{0};
-std::atomic<int> allocations{0};
-
-// In front of each block: its size, in as much room as keeps it aligned.
-void* Allocate(size_t size, size_t alignment) {
-  alignment = alignment < sizeof(size_t) ? sizeof(size_t) : alignment;
-  const size_t rounded = (size + 2 * alignment - 1) / alignment * alignment;
-  char* block = static_cast<char*>(std::aligned_alloc(alignment, rounded));
-  if (block == nullptr) std::abort();
-  in_use += static_cast<ptrdiff_t>(size);
-  ++allocations;
-  void* user = block + alignment;
-  *reinterpret_cast<size_t*>(block) = size;
-  return user;
-}
-
-void Free(void* user, size_t alignment) {
-  if (user == nullptr) return;
-  alignment = alignment < sizeof(size_t) ? sizeof(size_t) : alignment;
-  char* block = static_cast<char*>(user) - alignment;
-  in_use -= static_cast<ptrdiff_t>(*reinterpret_cast<size_t*>(block));
-  std::free(block);
-}
-
-}  // namespace
-
-void* operator new(size_t size) {
-  return Allocate(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
-}
-void* operator new(size_t size, std::align_val_t alignment) {
-  return Allocate(size, static_cast<size_t>(alignment));
-}
-void operator delete(void* p) noexcept {
-  Free(p, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
-}
-void operator delete(void* p, size_t) noexcept {
-  Free(p, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
-}
-void operator delete(void* p, std::align_val_t alignment) noexcept {
-  Free(p, static_cast<size_t>(alignment));
-}
-void operator delete(void* p, size_t, std::align_val_t alignment) noexcept {
-  Free(p, static_cast<size_t>(alignment));
-}
+#include "tests/counted_heap.h"
 
 namespace grpc_breaker {
 namespace {
+
+using counted_heap::allocations;
+using counted_heap::in_use;
 
 TEST(CircuitBreakerMemoryTest, ABreakerWithAFullHistoryTakesAtMost4KiB) {
   ManualEnvironment environment;

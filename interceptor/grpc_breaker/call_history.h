@@ -11,31 +11,16 @@
 //
 // Thread-safe: values, and pure functions over them.
 
-#include <cstdint>
 #include <optional>
 #include <vector>
 
-#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "grpc_breaker/export.h"
+#include "grpc_breaker/stop_reason.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/support/status.h"
 
 namespace grpc_breaker {
-
-// Why there was no further attempt.
-enum class StopReason : uint8_t {
-  kSucceeded,
-  kExhausted,      // All attempts that there may be were made.
-  kBudget,         // The retry budget was empty.
-  kDeadline,       // Another one would not have ended before the deadline.
-  kPushback,       // The server asked not to retry.
-  kNotRetryable,   // Another one would not have helped.
-  kNotRepeatable,  // The server may have seen it, and repeating is not safe.
-  kBreakerOpen,    // The breaker refused.
-  kCommitted,      // The application had seen something of the answer.
-  kCancelled,      // By the application.
-};
 
 struct AttemptRecord {
   // UNIMPLEMENTED if the server said OK and sent no reply that parses.
@@ -67,9 +52,6 @@ GRPC_BREAKER_EXPORT std::optional<CallHistory> CallHistoryOf(
 // After the call. Nothing if it succeeded at once.
 GRPC_BREAKER_EXPORT std::optional<CallHistory> CallHistoryOf(
     const grpc::ClientContext& context);
-
-// "EXHAUSTED", "NOT_REPEATABLE", ...
-GRPC_BREAKER_EXPORT absl::string_view ToString(StopReason reason);
 
 }  // namespace grpc_breaker
 

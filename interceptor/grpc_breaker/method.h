@@ -1,8 +1,8 @@
 #ifndef GRPC_BREAKER_METHOD_H_
 #define GRPC_BREAKER_METHOD_H_
 
-// What one channel knows of one of its methods: policy, breaker, retry budget
-// and last error.
+// What one channel knows of one of its methods: policy, breaker, retry budget,
+// last error, and what its calls did.
 //
 // Lifetime: lives as long as its Registry, which calls hold by shared_ptr.
 //
@@ -16,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "grpc_breaker/breaker_events.h"
+#include "grpc_breaker/call_stats.h"
 #include "grpc_breaker/circuit_breaker.h"
 #include "grpc_breaker/environment.h"
 #include "grpc_breaker/error_class.h"
@@ -29,7 +30,7 @@ namespace grpc_breaker {
 
 class Registry;
 namespace internal {
-class RecentLatencies;
+class CallRecords;
 }
 
 // The last failure that a method saw.
@@ -62,8 +63,12 @@ class GRPC_BREAKER_EXPORT Method {
   void RecordError(LastError error);
   std::optional<LastError> last_error() const;
 
-  // How long the attempts of unary calls that succeeded took lately.
-  internal::RecentLatencies& latencies() const { return *latencies_; }
+  // What its calls did, without a lock; `now` is the environment's.
+  CallTotals call_totals() const;
+  CallCounts call_counts() const;
+  RecentCalls recent_calls(MonotonicTime now) const;
+  // Where calls record it.
+  internal::CallRecords& records() const { return *records_; }
 
   ~Method();
 
@@ -97,7 +102,7 @@ class GRPC_BREAKER_EXPORT Method {
   const std::string name_;
   const bool declared_idempotent_;
   RetryBudget* const retry_budget_;
-  const std::unique_ptr<internal::RecentLatencies> latencies_;
+  const std::unique_ptr<internal::CallRecords> records_;
   Events events_{*this};
   std::unique_ptr<CircuitBreaker>
       breaker_;  // Set before others see the method.

@@ -6,6 +6,7 @@
 //
 // Thread-safe: pure functions over values.
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -26,6 +27,7 @@ enum class RejectionReason : uint8_t {
   kRamp,           // Just closed, and not yet admitting all calls again.
   kBulkhead,       // As many calls as allowed are under way.
 };
+inline constexpr size_t kRejectionReasons = 6;
 
 struct Rejection {
   RejectionReason reason = RejectionReason::kOpen;

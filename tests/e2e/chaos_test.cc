@@ -23,6 +23,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -258,6 +259,7 @@ class ChaosTest : public ::testing::Test {
         activities_.Begin(caller, absl::StrCat(ToString(flavour), " ", how),
                           /*is_stream=*/false);
         RunACall(dice, flavour, std::move(channel), text, cancel, configure);
+        if (!own) ++unary_calls_;
       }
       activities_.End(caller);
       ++ended_;
@@ -378,6 +380,38 @@ class ChaosTest : public ::testing::Test {
     return true;
   }
 
+  // Of the shared channels. Corked streams that end before their first message
+  // do not count.
+  void ExpectEachCallWasCountedOnce() {
+    uint64_t unary_calls = 0;
+    for (const std::shared_ptr<Registry>& registry : directory_.Registries()) {
+      for (const Method* method : registry->Methods()) {
+        const uint64_t calls = method->call_counts().calls;
+        if (method->name() == kUnary) unary_calls += calls;
+        const CallTotals totals = method->call_totals();
+        EXPECT_EQ(
+            absl::c_accumulate(totals.stopped_at_once, uint64_t{0}) +
+                absl::c_accumulate(totals.stopped_after_retries, uint64_t{0}),
+            calls)
+            << method->name();
+        uint64_t attempts = 0;
+        for (const CallTotals::Series& series : totals.attempts) {
+          attempts += series.latency.count();
+        }
+        const BreakerSnapshot breaker = method->breaker().Snapshot();
+        // A permit may come back before the attempt is made.
+        EXPECT_LE(attempts, breaker.permits.issued) << method->name();
+        EXPECT_GE(attempts, breaker.permits.issued - breaker.permits.returned)
+            << method->name();
+        EXPECT_EQ(absl::c_accumulate(totals.rejections, uint64_t{0}),
+                  breaker.rejections)
+            << method->name();
+      }
+    }
+    EXPECT_TRUE(unary_calls == unary_calls_ || kBare)
+        << unary_calls << " of " << unary_calls_;
+  }
+
   Directory directory_;
   const uint64_t seed_ =
       FromEnvironment("GRPC_BREAKER_CHAOS_SEED", std::random_device()());
@@ -390,6 +424,7 @@ class ChaosTest : public ::testing::Test {
   std::vector<Channel> channels_;
   std::atomic<bool> stop_{false};
   std::atomic<int64_t> ended_{0};
+  std::atomic<uint64_t> unary_calls_{0};  // On shared channels.
   Activities activities_;
   std::map<const Method*, BreakerSnapshot> seen_;
   int64_t looks_while_open_ = 0;
@@ -446,10 +481,14 @@ TEST_F(ChaosTest, WhateverHappensEachCallEndsAndNothingIsLost) {
   backend_.BecomeWell();
   for (const Channel& channel : channels_) {
     WaitUntil(
-        [&] { return Call(Flavour::kSync, channel, "hello").text == "hello"; },
+        [&] {
+          ++unary_calls_;
+          return Call(Flavour::kSync, channel, "hello").text == "hello";
+        },
         "a breaker to close again");
   }
   WaitUntil([this] { return PermitsAddUp(); }, "permits to come back");
+  ExpectEachCallWasCountedOnce();
   EXPECT_GT(ended_, kCallers);
   EXPECT_TRUE(looks_while_open_ > 0 || kBare);
   // Connections, and the threads that wait for them, come and go.

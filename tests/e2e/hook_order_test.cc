@@ -4,13 +4,17 @@
 
 #include <memory>
 #include <set>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
+#include "grpc_breaker/call_stats.h"
 #include "grpc_breaker/grpc_status.h"
 #include "grpcpp/support/client_interceptor.h"
 #include "tests/e2e/fake_batch.h"
@@ -53,6 +57,22 @@ class HookOrderTest : public E2eTest {
   };
 
   FakeBatch Batch(std::set<Hook> hooks) { return {bare_, std::move(hooks)}; }
+
+  // How often calls ended in each way: "1 CANCELLED, 1 attempts".
+  std::string CallsOf(const std::string& name) {
+    const CallTotals totals =
+        directory_.Registries().at(0)->Find(name)->call_totals();
+    std::string text;
+    for (const CallTotals::Series& series : totals.calls) {
+      absl::StrAppend(&text, series.latency.count(), " ",
+                      absl::StatusCodeToString(series.code), ", ");
+    }
+    uint64_t attempts = 0;
+    for (const CallTotals::Series& series : totals.attempts) {
+      attempts += series.latency.count();
+    }
+    return absl::StrCat(text, attempts, " attempts");
+  }
 
   void Cancel(Interceptor& interceptor) { CancelAt(interceptor, bare_); }
 
@@ -283,6 +303,7 @@ ATTEMPTS_TEST_F(HookOrderTest, CallThatNobodyWaitsForIsCancelled) {
   call->interceptor.reset();
 
   EXPECT_EQ(Breaker(kUnary).permits_in_use, 0);
+  EXPECT_EQ(CallsOf(kUnary), "1 CANCELLED, 1 attempts");
   gate->WaitForCancellations(1);
 }
 
@@ -297,6 +318,7 @@ ATTEMPTS_TEST_F(HookOrderTest, CallThatNobodyWaitsForIsNotRetried) {
 
   EXPECT_EQ(env_.pending_timers(), 0u);
   EXPECT_EQ(server_.calls(), 1);
+  EXPECT_EQ(CallsOf(kUnary), "1 CANCELLED, 1 attempts");
 }
 
 // Whatever it has been given may go then.

@@ -181,6 +181,27 @@ std::vector<std::string> FormatWindow(const Breaker& breaker) {
   }
 }
 
+// To three digits: "1.25ms", "340us".
+std::string FormatLatency(const google::protobuf::Duration& message) {
+  const absl::Duration latency = ToDuration(message);
+  absl::Duration unit = absl::Nanoseconds(1);
+  while (latency >= 1000 * unit) unit *= 10;
+  return absl::FormatDuration(absl::Trunc(latency, unit));
+}
+
+std::string FormatRecent(const admin::v1::RecentCalls& recent) {
+  std::string text = Count(recent.calls(), "call");
+  if (recent.calls() == 0) return text;
+  absl::StrAppendFormat(&text, ", %.3g a second; %d failed, %d rejected",
+                        recent.rate(), recent.failures(), recent.rejected());
+  if (recent.has_p50()) {
+    absl::StrAppend(&text, "; 50% took ", FormatLatency(recent.p50()),
+                    " at most, 95% ", FormatLatency(recent.p95()), ", 99% ",
+                    FormatLatency(recent.p99()));
+  }
+  return text;
+}
+
 std::string FormatLastError(const admin::v1::LastError& error) {
   return absl::StrCat(
       absl::StatusCodeToString(static_cast<absl::StatusCode>(error.code())),
@@ -572,6 +593,9 @@ std::string FormatBreaker(const Breaker& breaker, int width) {
     rows.push_back({"admits", absl::StrCat(Percent(breaker.ramp_share()),
                                            " of the calls, by the ramp")});
   }
+  rows.push_back({"last minute", FormatRecent(breaker.recent())});
+  rows.push_back({"calls", absl::StrCat(breaker.calls(), ", ",
+                                        breaker.failed_calls(), " failed")});
   rows.push_back(
       {"failures in a row", absl::StrCat(breaker.consecutive_failures())});
   rows.push_back({"rejections", absl::StrCat(breaker.rejections())});

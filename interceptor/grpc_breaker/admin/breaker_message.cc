@@ -48,6 +48,18 @@ void SetLastError(const LastError& error, MonotonicTime now,
   *message->mutable_age() = ToMessage(Elapsed(error.at, now));
 }
 
+void SetRecent(const RecentCalls& recent, admin::v1::RecentCalls* message) {
+  *message->mutable_window() = ToMessage(recent.window);
+  message->set_calls(recent.calls);
+  message->set_failures(recent.failures);
+  message->set_rejected(recent.rejected);
+  message->set_rate(recent.calls_per_second());
+  if (!recent.p50.has_value()) return;
+  *message->mutable_p50() = ToMessage(*recent.p50);
+  *message->mutable_p95() = ToMessage(*recent.p95);
+  *message->mutable_p99() = ToMessage(*recent.p99);
+}
+
 }  // namespace
 
 admin::v1::State ToMessage(BreakerState state) {
@@ -141,6 +153,10 @@ admin::v1::Breaker ToMessage(const Registry& registry, const Method& method,
   message.set_would_have_rejected(snapshot.would_have_rejected);
   message.set_events_dropped(snapshot.events_dropped);
   message.set_events_failed(snapshot.events_failed);
+  SetRecent(method.recent_calls(now), message.mutable_recent());
+  const CallCounts counts = method.call_counts();
+  message.set_calls(counts.calls);
+  message.set_failed_calls(counts.failures);
   if (const std::optional<LastError> error = method.last_error()) {
     SetLastError(*error, now, message.mutable_last_error());
   }

@@ -18,10 +18,8 @@ constexpr absl::string_view kTypeName = "grpc_breaker.v1.CallHistory";
 constexpr absl::string_view kTypeUrl =
     "type.googleapis.com/grpc_breaker.v1.CallHistory";
 
-constexpr StopReason kLastReason = StopReason::kCancelled;
-
 std::optional<StopReason> ParseStopReason(absl::string_view text) {
-  for (int i = 0; i <= static_cast<int>(kLastReason); ++i) {
+  for (size_t i = 0; i < kStopReasons; ++i) {
     const auto reason = static_cast<StopReason>(i);
     if (ToString(reason) == text) return reason;
   }
@@ -87,32 +85,6 @@ std::optional<CallHistory> CallHistoryOf(const grpc::ClientContext& context) {
   std::optional<std::vector<AttemptRecord>> attempts = ParseAttempts(*text);
   if (!attempts.has_value()) return std::nullopt;
   return CallHistory{*std::move(attempts), *stopped};
-}
-
-absl::string_view ToString(StopReason reason) {
-  switch (reason) {
-    case StopReason::kSucceeded:
-      return "SUCCEEDED";
-    case StopReason::kExhausted:
-      return "EXHAUSTED";
-    case StopReason::kBudget:
-      return "BUDGET";
-    case StopReason::kDeadline:
-      return "DEADLINE";
-    case StopReason::kPushback:
-      return "PUSHBACK";
-    case StopReason::kNotRetryable:
-      return "NOT_RETRYABLE";
-    case StopReason::kNotRepeatable:
-      return "NOT_REPEATABLE";
-    case StopReason::kBreakerOpen:
-      return "BREAKER_OPEN";
-    case StopReason::kCommitted:
-      return "COMMITTED";
-    case StopReason::kCancelled:
-      return "CANCELLED";
-  }
-  return "UNKNOWN";
 }
 
 namespace internal {

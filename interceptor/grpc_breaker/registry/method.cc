@@ -9,7 +9,7 @@
 #include "grpc_breaker/registry/directory_state.h"
 #include "grpc_breaker/registry/linked_protos.h"
 #include "grpc_breaker/registry/policy_table.h"
-#include "grpc_breaker/retry/recent_latencies.h"
+#include "grpc_breaker/stats/call_records.h"
 
 namespace grpc_breaker {
 namespace {
@@ -24,7 +24,8 @@ Method::Method(Registry& registry, absl::string_view name,
       name_(name),
       declared_idempotent_(internal::IsDeclaredIdempotent(name)),
       retry_budget_(retry_budget),
-      latencies_(std::make_unique<internal::RecentLatencies>()),
+      records_(std::make_unique<internal::CallRecords>(
+          registry.environment().Now())),
       policy_(std::move(policy)) {}
 
 Method::~Method() = default;
@@ -43,6 +44,14 @@ void Method::RecordError(LastError error) {
 std::optional<LastError> Method::last_error() const {
   internal::MutexLock lock(mutex_);
   return last_error_;
+}
+
+CallTotals Method::call_totals() const { return records_->Totals(); }
+
+CallCounts Method::call_counts() const { return records_->Counts(); }
+
+RecentCalls Method::recent_calls(MonotonicTime now) const {
+  return records_->Recent(now);
 }
 
 // Of several threads that do this, the last one to finish has seen the table

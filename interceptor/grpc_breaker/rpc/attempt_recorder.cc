@@ -1,10 +1,18 @@
 #include "grpc_breaker/rpc/attempt_recorder.h"
 
 #include "grpc_breaker/base/user_code.h"
-#include "grpc_breaker/retry/recent_latencies.h"
+#include "grpc_breaker/grpc_status.h"
 #include "grpc_breaker/rpc/classify.h"
+#include "grpc_breaker/stats/call_records.h"
 
 namespace grpc_breaker::internal {
+namespace {
+
+absl::StatusCode CodeOf(const grpc::Status& status) {
+  return static_cast<absl::StatusCode>(status.error_code());
+}
+
+}  // namespace
 
 AttemptVerdict AttemptRecorder::RecordFailure(CircuitBreaker::Permit& permit,
                                               const grpc::Status& status,
@@ -23,29 +31,59 @@ AttemptVerdict AttemptRecorder::RecordFailure(CircuitBreaker::Permit& permit,
   return verdict;
 }
 
-void AttemptRecorder::RecordUnarySuccess(CircuitBreaker::Permit permit,
-                                         const std::string& name,
-                                         const AttemptTimes& times) const {
-  permit.Record(Outcome::kSuccess, times.ended);
-  method_.latencies().Record(times.took(), times.ended);
-  NotifyAttempt(name, times, grpc::Status(), ErrorClass());
-}
-
-void AttemptRecorder::NotifyAttempt(const std::string& name,
-                                    const AttemptTimes& times,
-                                    const grpc::Status& status,
-                                    const ErrorClass& error) const {
+void AttemptRecorder::EndAttempt(const std::string& name,
+                                 const AttemptTimes& times,
+                                 const grpc::Status& status,
+                                 const ErrorClass& error) const {
+  method_.records().AddAttempt(CodeOf(status), error.category, times.took(),
+                               times.ended);
   if (policy_->on_attempt == nullptr) return;
   Notify({name, times.number, status, error, times.delay, times.took()});
 }
 
-void AttemptRecorder::NotifyLost(const std::string& name,
-                                 const AttemptTimes& times) const {
+void AttemptRecorder::EndAtOnce(const std::string& name,
+                                const AttemptTimes& times) const {
+  method_.records().AddSuccessAtOnce(times.took(), times.ended);
+  if (policy_->on_attempt == nullptr) return;
+  Notify({name, times.number, grpc::Status(), ErrorClass(), times.delay,
+          times.took()});
+}
+
+void AttemptRecorder::EndLost(const std::string& name,
+                              const AttemptTimes& times, bool succeeded) const {
+  CallRecords& records = method_.records();
+  const bool first = times.number == 1;
+  records.AddLostAttempt(first && succeeded, times.took(), times.ended);
+  if (!first) records.AddLostHedge();
   if (policy_->on_attempt == nullptr) return;
   Notify({name, times.number,
           grpc::Status(grpc::StatusCode::CANCELLED,
                        "another attempt was answered first"),
           ErrorClass(), times.delay, times.took(), /*lost=*/true});
+}
+
+void AttemptRecorder::EndCall(const CallEnd& call,
+                              const LastFailure& last) const {
+  const ErrorCategory category = call.status.error_code() == last.code
+                                     ? last.category
+                                     : ClassifyError(call.status).category;
+  method_.records().AddCall(
+      {CodeOf(call.status), category, call.stopped, call.attempts,
+       absl::FromChrono(call.ended - call.began)},
+      call.ended);
+}
+
+void AttemptRecorder::EndAbandoned(size_t attempts, MonotonicTime attempt_began,
+                                   MonotonicTime began) const {
+  const MonotonicTime now = environment_.Now();
+  const grpc::Status status = Cancelled();
+  ErrorOrigin origin;
+  origin.cancelled_by_caller = true;
+  const ErrorCategory category = ClassifyError(status, origin).category;
+  method_.records().AddAttempt(CodeOf(status), category,
+                               absl::FromChrono(now - attempt_began), now);
+  EndCall({status, StopReason::kCancelled, attempts, began, now},
+          {status.error_code(), category});
 }
 
 void AttemptRecorder::Notify(const FinishedAttempt& attempt) const {

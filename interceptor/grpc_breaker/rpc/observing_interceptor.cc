@@ -7,10 +7,15 @@
 #include "grpc_breaker/registry/status_details.h"
 #include "grpc_breaker/rpc/classify.h"
 #include "grpc_breaker/rpc/deadline.h"
+#include "grpc_breaker/stats/call_records.h"
 
 namespace grpc_breaker::internal {
 
 using Type = CallInfo::RpcInfo::Type;
+
+ObservingInterceptor::~ObservingInterceptor() {
+  if (permit_.admitted()) call_.recorder.EndAbandoned(1, started_, started_);
+}
 
 void ObservingInterceptor::Intercept(Batch* batch) {
   if (Has(batch, HookPoint::PRE_SEND_CANCEL)) return OnCancel();
@@ -55,12 +60,12 @@ void ObservingInterceptor::KeepRequest(Batch* batch) {
 }
 
 bool ObservingInterceptor::Admit() {
+  started_ = call_.environment().Now();
   if (Deadline::Of(call_.context).passed()) {
     // It can only fail, through no fault of the server.
     phase_.store(Phase::kUncounted, std::memory_order_release);
     return true;
   }
-  started_ = call_.environment().Now();
   permit_ = call_.method().breaker().TryAcquire(started_);
   if (!permit_.admitted()) return false;
   StartTimeout();
@@ -78,8 +83,11 @@ void ObservingInterceptor::StartTimeout() {
 
 void ObservingInterceptor::Reject(Batch* batch) {
   const Rejection rejection = permit_.rejection();
+  const MonotonicTime now = call_.environment().Now();
+  call_.method().records().AddRejection(rejection.reason);
   const CallHistory history{{}, StopReason::kBreakerOpen};
   status_ = MakeRejectionStatus(call_.name, rejection);
+  call_.recorder.EndCall({status_, history.stopped, /*attempts=*/0, now, now});
   NotifyFinalFailure(status_, history);
   AddHistory(history, &status_);
   trailers_.AddHistory(history);
@@ -163,7 +171,10 @@ void ObservingInterceptor::OnStatus(Batch* batch) {
   if (Admitted(phase)) {
     timeout_.reset();
     stopped = Record(status, cancelled, batch);
-  } else if (phase != Phase::kUncounted) {
+  } else if (phase == Phase::kUncounted) {
+    call_.recorder.EndCall(
+        {status, stopped, /*attempts=*/0, started_, call_.environment().Now()});
+  } else {
     // A corked stream was cancelled before, or just while, it starts.
     return;
   }
@@ -211,10 +222,18 @@ StopReason ObservingInterceptor::Record(grpc::Status& status, bool cancelled,
     if (answered.has_value()) permit.NoteResponse(*answered);
     permit.Record(Outcome::kSuccess, now);
   }
-  call_.recorder.NotifyAttempt(
-      call_.name, {1, absl::ZeroDuration(), started_, now}, status, error);
-  if (cancelled) return StopReason::kCancelled;
-  return error.retryable ? StopReason::kExhausted : StopReason::kNotRetryable;
+  const AttemptTimes times{1, absl::ZeroDuration(), started_, now};
+  if (status.ok()) {
+    call_.recorder.EndAtOnce(call_.name, times);
+    return StopReason::kSucceeded;
+  }
+  call_.recorder.EndAttempt(call_.name, times, status, error);
+  const StopReason stopped = cancelled         ? StopReason::kCancelled
+                             : error.retryable ? StopReason::kExhausted
+                                               : StopReason::kNotRetryable;
+  call_.recorder.EndCall({status, stopped, /*attempts=*/1, started_, now},
+                         {status.error_code(), error.category});
+  return stopped;
 }
 
 // When the server began to answer a stream that went well, where that is known

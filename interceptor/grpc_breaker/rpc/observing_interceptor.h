@@ -29,6 +29,7 @@ namespace grpc_breaker::internal {
 class ObservingInterceptor final : public grpc::experimental::Interceptor {
  public:
   explicit ObservingInterceptor(CallInfo call) : call_(std::move(call)) {}
+  ~ObservingInterceptor() override;
 
   void Intercept(Batch* batch) override;
 

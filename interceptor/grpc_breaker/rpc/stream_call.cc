@@ -8,10 +8,17 @@
 #include "grpc_breaker/registry/status_details.h"
 #include "grpc_breaker/rpc/classify.h"
 #include "grpc_breaker/rpc/unary_call.h"
+#include "grpc_breaker/stats/call_records.h"
 
 namespace grpc_breaker::internal {
 
 using Type = CallInfo::RpcInfo::Type;
+
+StreamCall::~StreamCall() {
+  MutexLock lock(mutex_);
+  if (!permit_.admitted()) return;
+  info_.recorder.EndAbandoned(static_cast<size_t>(attempts_), started_, began_);
+}
 
 std::optional<CircuitBreaker::Permit> StreamCall::Begin(
     std::shared_ptr<StreamAttempt> attempt,
@@ -37,6 +44,7 @@ std::optional<CircuitBreaker::Permit> StreamCall::Begin(
   }
   retry_.emplace(policy.retry, method.MayRepeat(policy), environment_,
                  method.retry_budget());
+  began_ = now;
   attempts_ = 1;
   MutexLock lock(mutex_);
   permit_ = std::move(permit);
@@ -135,15 +143,17 @@ std::optional<AttemptVerdict> StreamCall::Record(
     const grpc::Status failure = lacks_reply ? NoMessageReturned() : status;
     AttemptVerdict verdict = info_.recorder.RecordFailure(
         permit, failure, context, trailers, origin, now);
-    info_.recorder.NotifyAttempt(info_.name, {attempts_, delay_, started, now},
-                                 failure, verdict.error);
+    last_failure_ = {failure.error_code(), verdict.error.category};
+    info_.recorder.EndAttempt(info_.name, {attempts_, delay_, started, now},
+                              failure, verdict.error);
     return verdict;
   }
   if (info_.type == Type::CLIENT_STREAMING) metadata_at = started;
   if (metadata_at.has_value()) permit.NoteResponse(*metadata_at);
   permit.Record(Outcome::kSuccess, now);
-  info_.recorder.NotifyAttempt(info_.name, {attempts_, delay_, started, now},
-                               status, ErrorClass());
+  last_failure_ = {status.error_code(), ErrorCategory::kNone};
+  info_.recorder.EndAttempt(info_.name, {attempts_, delay_, started, now},
+                            status, ErrorClass());
   return std::nullopt;
 }
 
@@ -189,9 +199,11 @@ void StreamCall::Try(Next next) {
   if (now >= deadline_) {
     return Finish(DeadlineExceeded(), StopReason::kDeadline, std::move(next));
   }
-  CircuitBreaker::Permit permit = info_.method().breaker().TryAcquire(now);
+  Method& method = info_.method();
+  CircuitBreaker::Permit permit = method.breaker().TryAcquire(now);
   if (!permit.admitted()) {
     const Rejection rejection = permit.rejection();
+    method.records().AddRejection(rejection.reason);
     result_.trailers.AddRejection(rejection);
     return Finish(RejectionAfter(MakeRejectionStatus(info_.name, rejection),
                                  last_status_),
@@ -214,6 +226,7 @@ void StreamCall::Try(Next next) {
   }
   result_.attempt = attempt;
   ++attempts_;
+  method.records().AddRetry();
   if (info_.policy().timeout.has_value() &&
       Deadline::Of(info_.context).infinite()) {
     StartTimeout(now);
@@ -237,6 +250,9 @@ void StreamCall::Finish(grpc::Status status, StopReason stopped, Next next) {
   result_.history.stopped = stopped;
   // A stub is content with an OK that lacks its reply; the hook is not.
   const grpc::Status& failure = status.ok() ? last_status_ : status;
+  info_.recorder.EndCall({failure, stopped, static_cast<size_t>(attempts_),
+                          began_, environment_.Now()},
+                         last_failure_);
   if (rejected) result_.attempt = nullptr;
   if (!rejected && result_.attempt == nullptr) result_.attempt = first_;
   if (attempts_ > 1 || !status.ok()) {

@@ -57,6 +57,7 @@ class StreamCall final : public std::enable_shared_from_this<StreamCall> {
 
   explicit StreamCall(CallInfo info)
       : info_(std::move(info)), environment_(info_.environment()) {}
+  ~StreamCall();
 
   const CallInfo& info() const { return info_; }
 
@@ -110,6 +111,7 @@ class StreamCall final : public std::enable_shared_from_this<StreamCall> {
   StreamAttempt::SentMetadata* metadata_ = nullptr;
   std::optional<ContextSettings> settings_;
   Deadline call_deadline_ = Deadline::Infinite();
+  MonotonicTime began_;
   MonotonicTime deadline_;
   std::optional<RetryPolicy> retry_;
 
@@ -117,6 +119,7 @@ class StreamCall final : public std::enable_shared_from_this<StreamCall> {
   absl::Duration delay_ = absl::ZeroDuration();  // Before the last attempt.
   std::optional<CallTimeout> timeout_;
   grpc::Status last_status_;  // Of the last attempt, for the breaker.
+  LastFailure last_failure_;
   StreamResult result_;
 
   std::atomic<bool> cancelled_{false};

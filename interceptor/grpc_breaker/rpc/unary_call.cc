@@ -10,9 +10,9 @@
 #include "grpc_breaker/error_origin.h"
 #include "grpc_breaker/grpc_status.h"
 #include "grpc_breaker/mutex_lock.h"
-#include "grpc_breaker/retry/recent_latencies.h"
 #include "grpc_breaker/rpc/attempt_recorder.h"
 #include "grpc_breaker/rpc/classify.h"
+#include "grpc_breaker/stats/call_records.h"
 
 namespace grpc_breaker::internal {
 namespace {
@@ -31,8 +31,8 @@ Deadline CallDeadline(const Deadline& callers, const Policy& policy) {
 absl::Duration HedgingDelay(const HedgingOptions& hedging, const Method& method,
                             MonotonicTime now) {
   if (hedging.delay_percentile == 0) return hedging.delay;
-  return method.latencies()
-      .Quantile(hedging.delay_percentile / 100, now)
+  return method.records()
+      .AttemptQuantile(hedging.delay_percentile / 100, now)
       .value_or(hedging.delay);
 }
 
@@ -92,6 +92,7 @@ void UnaryCall::StartAfter(NativeAttempt first,
                            UnaryRequest&& request) {
   Prepare(std::move(channel), std::move(request));
   Enter([&] {
+    began_ = first.started;
     attempts_ = 1;
     history_.attempts.emplace_back();
     last_.permit = std::move(first.permit);
@@ -105,6 +106,7 @@ void UnaryCall::StartAfter(NativeAttempt first,
 
 void UnaryCall::Prepare(std::unique_ptr<grpc::ChannelInterface> channel,
                         UnaryRequest&& request) {
+  began_ = environment_.Now();
   stub_.emplace(std::move(channel));
   request_.emplace(std::move(request));
   call_deadline_ = CallDeadline(request_->deadline, info_.policy());
@@ -114,7 +116,7 @@ void UnaryCall::Prepare(std::unique_ptr<grpc::ChannelInterface> channel,
   if (info_.hedged()) {
     retry_.emplace(policy.retry, policy.hedging, environment_,
                    method.retry_budget());
-    hedging_delay_ = HedgingDelay(policy.hedging, method, environment_.Now());
+    hedging_delay_ = HedgingDelay(policy.hedging, method, began_);
   } else {
     retry_.emplace(policy.retry, method.MayRepeat(policy), environment_,
                    method.retry_budget());
@@ -203,7 +205,10 @@ void UnaryCall::Launch(CircuitBreaker::Permit permit, MonotonicTime now,
     if (!cancelled) under_way_.push_back(std::move(trial));
   }
   if (cancelled) return GiveUp(StopReason::kCancelled, Cancelled());
-  ++attempts_;
+  if (++attempts_ > 1) {
+    CallRecords& records = info_.method().records();
+    info_.hedged() ? records.AddHedge() : records.AddRetry();
+  }
   // What it is if another one is answered first.
   history_.attempts.push_back({grpc::StatusCode::CANCELLED, delay});
   if (callers_thread) {
@@ -275,6 +280,7 @@ bool UnaryCall::EndedByItsTimeout(const Trial& trial) const {
 }
 
 void UnaryCall::OnRejected(const Rejection& rejection, MonotonicTime now) {
+  info_.method().records().AddRejection(rejection.reason);
   if (AttemptsAreUnderWay()) return;
   if (info_.policy().wait_when_rejected) {
     ExpectRecentMedian();
@@ -331,7 +337,8 @@ void UnaryCall::OnFailure(const grpc::Status& status,
   const AttemptVerdict verdict = info_.recorder.RecordFailure(
       permit, status, context, trailers, origin, times.ended);
   history_.attempts[times.number - 1].code = status.error_code();
-  info_.recorder.NotifyAttempt(info_.name, times, status, verdict.error);
+  last_failure_ = {status.error_code(), verdict.error.category};
+  info_.recorder.EndAttempt(info_.name, times, status, verdict.error);
   if (origin.cancelled_by_caller) {
     return Finish(StopReason::kCancelled, Cancelled());
   }
@@ -359,15 +366,19 @@ void UnaryCall::OnFailure(const grpc::Status& status,
 void UnaryCall::ExpectRecentMedian() {
   if (deadline_ == MonotonicTime::max()) return;
   retry_->ExpectAttemptsToTake(info_.method()
-                                   .latencies()
-                                   .Quantile(0.5, environment_.Now())
+                                   .records()
+                                   .AttemptQuantile(0.5, environment_.Now())
                                    .value_or(absl::ZeroDuration()));
 }
 
 void UnaryCall::AcceptReply() {
   if (!last_.permit.admitted()) return;
-  info_.recorder.RecordUnarySuccess(std::exchange(last_.permit, {}), info_.name,
-                                    last_.times);
+  std::exchange(last_.permit, {}).Record(Outcome::kSuccess, last_.times.ended);
+  info_.recorder.EndAttempt(info_.name, last_.times, grpc::Status(),
+                            ErrorClass());
+  if (info_.hedged() && last_.times.number > 1) {
+    info_.method().records().AddWonHedge();
+  }
   retry_->Next(ErrorClass(), Pushback(), last_.times.ended, deadline_);
 }
 
@@ -385,8 +396,9 @@ UnaryResult UnaryCall::RefuseReply() {
   result.history.attempts[last_.times.number - 1].code =
       result.status.error_code();
   result.history.stopped = StopReason::kNotRetryable;
-  info_.recorder.NotifyAttempt(info_.name, last_.times, result.status,
-                               verdict.error);
+  last_failure_ = {result.status.error_code(), verdict.error.category};
+  info_.recorder.EndAttempt(info_.name, last_.times, result.status,
+                            verdict.error);
   OnFinalFailure(&result);
   return result;
 }
@@ -399,6 +411,12 @@ void UnaryCall::SetEnding(Ending ending) {
 UnaryCall::Ending UnaryCall::ending() const {
   MutexLock lock(mutex_);
   return ending_.value_or(Ending{result_.status, result_.history});
+}
+
+void UnaryCall::CountAs(const Ending& ending) const {
+  info_.recorder.EndCall({ending.status, ending.history.stopped,
+                          ending.history.attempts.size(), began_, ended_},
+                         last_failure_);
 }
 
 void UnaryCall::Wait(absl::Duration delay, MonotonicTime now, Step next) {
@@ -476,6 +494,7 @@ void UnaryCall::GiveUp(StopReason stopped, grpc::Status status) {
 
 void UnaryCall::Finish(StopReason stopped, grpc::Status status) {
   StopWaiting();
+  ended_ = environment_.Now();
   DropLosers(stopped == StopReason::kSucceeded);
   UnaryResult result;
   result.status = std::move(status);
@@ -511,12 +530,7 @@ void UnaryCall::DropLosers(bool succeeded) {
   for (Trial& loser : losers) {
     loser.attempt->Cancel();
     loser.times.ended = environment_.Now();
-    // Without those that were too slow, percentiles would sink from call to
-    // call; that of the first took this long at least.
-    if (succeeded && loser.times.number == 1) {
-      info_.method().latencies().Record(loser.times.took(), loser.times.ended);
-    }
-    info_.recorder.NotifyLost(info_.name, loser.times);
+    info_.recorder.EndLost(info_.name, loser.times, succeeded);
   }
 }
 
@@ -539,6 +553,7 @@ void UnaryCall::OnFinalFailure(UnaryResult* result) {
   // One that throws has no answer: the call has failed as it has.
   if (!CallUserCode([&] { answer = policy.fallback.function(call); })) return;
   result->status = std::move(answer.status);
+  if (result->status.ok()) info_.method().records().AddFallback();
   grpc::Slice reply(answer.reply);
   result->reply = SharedBytes(grpc::ByteBuffer(&reply, 1));
 }

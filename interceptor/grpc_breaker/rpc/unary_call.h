@@ -138,6 +138,8 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
   };
   void SetEnding(Ending ending) ABSL_LOCKS_EXCLUDED(mutex_);
   Ending ending() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Counts the call, which is done, by how it ended for the application. Once.
+  void CountAs(const Ending& ending) const;
 
  private:
   // One attempt, from its permit to what is recorded of it.
@@ -221,6 +223,10 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
   // The attempt that has ended last; its permit stays until its reply was read.
   Trial last_;
   grpc::Status last_status_;
+  LastFailure last_failure_;
+  // When it began, and when Finish was called.
+  MonotonicTime began_;
+  MonotonicTime ended_;
   std::optional<Rejection> rejection_;
   CallHistory history_;  // Until it is the result's.
 

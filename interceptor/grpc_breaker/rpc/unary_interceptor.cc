@@ -21,7 +21,13 @@ void Replace(const ReceivedMetadata& metadata, ReceivedMetadata* received) {
 }  // namespace
 
 UnaryInterceptor::~UnaryInterceptor() {
-  if (call_owner_ != nullptr) call_owner_->Abandon();
+  if (call_owner_ == nullptr) return;
+  call_owner_->Abandon();
+  if (status_delivered_.load()) return;
+  UnaryCall::Ending ending = call_owner_->ending();
+  ending.status = Cancelled();
+  ending.history.stopped = StopReason::kCancelled;
+  call_owner_->CountAs(ending);
 }
 
 void UnaryInterceptor::Intercept(Batch* batch) {
@@ -111,8 +117,9 @@ void UnaryInterceptor::FinishNatively(Batch* batch) {
   grpc::Status status = TakeStatus(batch);
   const bool lacks_reply = LacksReply(batch);
   if (status.ok() && !lacks_reply) {
-    info_.recorder.RecordUnarySuccess(std::move(permit_), info_.name,
-                                      {1, absl::ZeroDuration(), started_, now});
+    permit_.Record(Outcome::kSuccess, now);
+    info_.recorder.EndAtOnce(info_.name,
+                             {1, absl::ZeroDuration(), started_, now});
     if (RetryBudget* budget = info_.method().retry_budget()) {
       budget->RecordCall(info_.environment());
       budget->RecordSuccess();
@@ -223,7 +230,9 @@ void UnaryInterceptor::DeliverInitialMetadata(Batch* batch) {
 
 void UnaryInterceptor::DeliverStatus(Batch* batch) {
   const UnaryResult& result = call_owner_->result();
-  auto [status, history] = call_owner_->ending();
+  UnaryCall::Ending ending = call_owner_->ending();
+  call_owner_->CountAs(ending);
+  auto& [status, history] = ending;
   const bool at_once =
       history.stopped == StopReason::kSucceeded && history.attempts.size() == 1;
   if (!at_once) {
