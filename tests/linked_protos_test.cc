@@ -9,22 +9,6 @@
 namespace grpc_breaker::internal {
 namespace {
 
-TEST(NearestNameTest, CountsInsertionsDeletionsAndReplacements) {
-  EXPECT_EQ(NearestName("GetStok", {"GotStuk", "GetStock"}), "GetStock");
-  EXPECT_EQ(NearestName("GetStoock", {"GotStuckk", "GetStock"}), "GetStock");
-  EXPECT_EQ(NearestName("GetStack", {"GetStockpile", "GetStock"}), "GetStock");
-  EXPECT_EQ(NearestName("Get", {"GetIt", "Got"}), "Got");
-  EXPECT_EQ(NearestName("Refund", {"Charge", "Refunds", "Found"}), "Refunds");
-}
-
-TEST(NearestNameTest, TakesTheFirstOfSeveralThatAreAsNear) {
-  EXPECT_EQ(NearestName("a", {"b", "c"}), "b");
-}
-
-TEST(NearestNameTest, ThereIsNoneAmongNone) {
-  EXPECT_EQ(NearestName("a", {}), "");
-}
-
 TEST(LinkedProtosTest, NothingIsKnownOfAServiceThatIsNotLinkedIn) {
   EXPECT_EQ(MethodsOf("not.linked.Service"), std::nullopt);
   EXPECT_EQ(MethodsOf(""), std::nullopt);

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "absl/types/span.h"
 
 namespace grpc_breaker::internal {
 
@@ -21,11 +20,6 @@ bool IsDeclaredIdempotent(absl::string_view method);
 // The names of a service's methods: of "pkg.Service", {"Method", ...}. Nothing
 // if it is not linked in.
 std::optional<std::vector<std::string>> MethodsOf(absl::string_view service);
-
-// That of `names` which takes the fewest insertions, deletions and replacements
-// of a character (Levenshtein); the first of several. Empty if there is none.
-std::string NearestName(absl::string_view name,
-                        absl::Span<const std::string> names);
 
 }  // namespace grpc_breaker::internal
 

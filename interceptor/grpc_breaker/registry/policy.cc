@@ -4,6 +4,7 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
+#include "grpc_breaker/base/nearest_name.h"
 #include "grpc_breaker/directory.h"
 #include "grpc_breaker/registry/grpc_compat.h"
 #include "grpc_breaker/registry/linked_protos.h"
