@@ -2,6 +2,11 @@
 
 load("@rules_cc//cc:defs.bzl", "cc_library")
 
+_PRIVATE_VISIBILITY = [
+    "//tests:__subpackages__",
+    "//tools:__subpackages__",
+]
+
 def _private(layers):
     return [":" + layer + "_private" for layer in layers]
 
@@ -36,12 +41,12 @@ def breaker_layer(
         **kwargs
     )
 
-    # For the layers above, and for our own tests.
+    # For the layers above, and for our own tests and tools.
     cc_library(
         name = name + "_private",
         hdrs = private_hdrs,
         includes = ["."],
-        visibility = ["//tests:__subpackages__"],
+        visibility = _PRIVATE_VISIBILITY,
         deps = [":" + name] + _private(layers),
         **kwargs
     )
@@ -54,6 +59,6 @@ def breaker_umbrella(name, layers):
     )
     cc_library(
         name = name + "_private",
-        visibility = ["//tests:__subpackages__"],
+        visibility = _PRIVATE_VISIBILITY,
         deps = _private(layers),
     )

@@ -1,8 +1,15 @@
-"""gRPC, Protobuf, Abseil and GoogleTest as installed by Debian, under the
+"""gRPC, Protobuf, Abseil, GoogleTest and CLI11 as installed by Debian, under the
 labels that they have upstream, so that BUILD files need not tell them apart.
 """
 
-def _write(repository_ctx, module):
+def write_system_module(repository_ctx, module):
+    """Fills a repository with what stands for a module of bazel/system/write.sh.
+
+    Args:
+      repository_ctx: of the repository.
+      module: its name.
+    """
+
     # Named here so that a change of either is noticed.
     writer, _ = [repository_ctx.path(Label("//bazel/system:" + file)) for file in [
         "write.sh",
@@ -13,7 +20,7 @@ def _write(repository_ctx, module):
         fail("{}: {}".format(module, result.stderr))
 
 def _module_impl(repository_ctx):
-    _write(repository_ctx, repository_ctx.attr.module)
+    write_system_module(repository_ctx, repository_ctx.attr.module)
 
 def write_system_grpc(repository_ctx):
     """Fills a repository with what stands for gRPC.
@@ -21,7 +28,7 @@ def write_system_grpc(repository_ctx):
     Args:
       repository_ctx: of the repository.
     """
-    _write(repository_ctx, "grpc")
+    write_system_module(repository_ctx, "grpc")
     here = Label("//bazel:system.bzl")
     for name in ["grpc_deps.bzl", "grpc_extra_deps.bzl"]:
         repository_ctx.template(
@@ -46,6 +53,7 @@ def _declare(rule, name, **kwargs):
 def grpc_breaker_system_deps():
     """All that grpc_breaker needs, from the installed packages, offline."""
     _declare(_grpc, "com_github_grpc_grpc")
+    _declare(_module, "cli11", module = "cli11")
     _declare(_module, "com_google_absl", module = "abseil-cpp")
     _declare(_module, "com_google_googletest", module = "googletest")
     _declare(_module, "com_google_protobuf", module = "protobuf")

@@ -133,7 +133,7 @@ function(grpc_breaker_umbrella name)
   _grpc_breaker_publish(${name})
 endfunction()
 
-# Lets a test of ours include the private headers of these layers, and of those
+# Lets a test or a tool of ours include the private headers of these layers, and of those
 # below them.
 function(grpc_breaker_see_private_headers target)
   foreach(library IN LISTS ARGN)

@@ -827,17 +827,23 @@ TEST_F(BreakerctlTest, ExitsWith4WhereTheChannelMustBeChosen) {
 TEST_F(BreakerctlTest, ExitsWith2OnAWrongCommandLine) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
       {{}, "a command is missing"},
-      {{"frobnicate"}, "there is no command"},
+      {{"lost"}, "there is no command \"lost\"; the nearest is list"},
+      {{"help", "lost"}, "there is no command"},
       {{"get"}, "get: METHOD is missing"},
       {{"get", "/pkg.S/M", "/pkg.S/N"}, "get: too much"},
       {{"list", "all"}, "list: too much"},
-      {{"get", "/pkg.S/M", "--state=OPEN"}, "--prefix and --state"},
-      {{"list", "--state=AJAR"}, "there is no state"},
+      {{"get", "/pkg.S/M", "--state=OPEN"}, "get: --state is for list, watch"},
+      {{"list", "--state=half-opn"},
+       "there is no state \"half-opn\"; the nearest is HALF_OPEN"},
       {{"list", "--state=UNSPECIFIED"}, "there is no state"},
       {{"list", "--prefix=pkg"}, "filter.method_prefix"},
       {{"get", "pkg"}, "method: must be of the form"},
-      {{"list", "--no_such_flag"}, "no_such_flag"},
-      {{"list", "--timeout=soon"}, "timeout"},
+      {{"list", "--jsn"},
+       "list: there is no flag --jsn; the nearest is --json"},
+      {{"list", "--timeout=soon"},
+       "must be a duration such as 500ms, got \"soon"},
+      {{"list", "--color=blue"}, "must be auto, always or never, got \"blue\""},
+      {{"--jsn"}, "there is no flag --jsn"},
   };
   for (const auto& [arguments, message] : cases) {
     const Result result = RunAsIs(arguments, server_->address());
@@ -847,6 +853,8 @@ TEST_F(BreakerctlTest, ExitsWith2OnAWrongCommandLine) {
   }
   EXPECT_THAT(RunAsIs({"list", "--timeout=0"}, server_->address()).errors,
               HasSubstr("--timeout: must be greater than 0"));
+  EXPECT_EQ(RunAsIs({"get"}, server_->address()).errors,
+            "breakerctl: get: METHOD is missing; see breakerctl get --help\n");
   const Result no_address = RunAsIs({"list"});
   EXPECT_EQ(no_address.code, 2);
   EXPECT_THAT(no_address.errors, HasSubstr("$BREAKERCTL_ADDRESS"));
@@ -869,15 +877,100 @@ TEST_F(BreakerctlTest, TheFlagWinsOverTheEnvironment) {
   EXPECT_EQ(result.code, 0) << result.errors;
 }
 
-TEST_F(BreakerctlTest, HelpNamesEveryCommandFlagAndExitStatus) {
+TEST_F(BreakerctlTest, HelpNamesEveryCommandAndExitStatus) {
   const Result result = RunAsIs({"--help"});
   EXPECT_EQ(result.code, 0);
-  for (const char* word :
-       {"list", "get METHOD", "watch", "--address", "--channel", "--prefix",
-        "--state", "--timeout", "--json", "--wide", "--version", "  0  ",
-        "  1  ", "  2  ", "  3  ", "  4  "}) {
+  for (const char* word : {"Usage: breakerctl COMMAND [FLAG...]", "  list ",
+                           "  get ", "  watch ", "  help ", "  --version",
+                           "  0  ", "  1  ", "  2  ", "  3  ", "  4  "}) {
     EXPECT_THAT(result.output, HasSubstr(word));
   }
+  EXPECT_EQ(RunAsIs({"help"}).output, result.output);
+  EXPECT_EQ(RunAsIs({"-h"}).output, result.output);
+}
+
+TEST_F(BreakerctlTest, HelpOfACommandNamesItsArgumentsAndFlags) {
+  const Result list = RunAsIs({"list", "--help"});
+  EXPECT_EQ(list.code, 0);
+  for (const char* word :
+       {"Usage: breakerctl list [FLAG...]\n", "--channel CHANNEL",
+        "--prefix PREFIX", "--state STATE,...", "HALF_OPEN",
+        "--address ADDRESS", "$BREAKERCTL_ADDRESS", "--timeout DURATION",
+        "default\n                        5s", "--json ", "--wide ",
+        "--color WHEN"}) {
+    EXPECT_THAT(list.output, HasSubstr(word));
+  }
+  EXPECT_EQ(RunAsIs({"help", "list"}).output, list.output);
+  EXPECT_EQ(RunAsIs({"--json", "-h", "list"}).output, list.output);
+
+  const Result get = RunAsIs({"get", "--help"});
+  EXPECT_THAT(get.output,
+              HasSubstr("Usage: breakerctl get [FLAG...] METHOD\n"));
+  EXPECT_THAT(get.output, HasSubstr("--channel CHANNEL"));
+  EXPECT_THAT(get.output, ::testing::Not(HasSubstr("--state")));
+}
+
+TEST_F(BreakerctlTest, HelpFitsIntoTheTerminal) {
+  for (const auto& [columns, widest] :
+       {std::pair(60, 60u), std::pair(200, 100u), std::pair(0, 80u)}) {
+    const Result result =
+        RunAsIs({"list", "--help"}, Process::Surroundings{{"A=B"}, columns});
+    size_t width = 0;
+    for (const std::string& line : result.lines()) {
+      width = std::max(width, line.size());
+    }
+    EXPECT_LE(width, widest) << result.output;
+    EXPECT_GT(width, widest * 9 / 10) << result.output;
+  }
+}
+
+TEST_F(BreakerctlTest, ThereAreColoursOnATerminalThatHasThem) {
+  auto channel = MakeChannel("a");
+  Open(channel->FindOrCreate("/pkg.S/M"));
+  const std::string red = "\x1b[31mOPEN\x1b[0m";
+  const auto list = [this](int columns, std::vector<std::string> variables,
+                           std::vector<std::string> arguments = {}) {
+    arguments.insert(arguments.end(), {"list", "--timeout=60s"});
+    variables.push_back("BREAKERCTL_ADDRESS=" + server_->address());
+    return RunAsIs(arguments, Process::Surroundings{variables, columns}).output;
+  };
+  const std::string plain = list(200, {});
+  EXPECT_THAT(plain, HasSubstr(" OPEN "));
+  EXPECT_THAT(plain, ::testing::Not(HasSubstr("\x1b")));
+  const std::string colored = list(200, {"TERM=xterm"});
+  EXPECT_THAT(colored, HasSubstr(red));
+  EXPECT_THAT(colored, HasSubstr("\x1b[1mMETHOD\x1b[0m"));
+  // Columns are where they are without.
+  EXPECT_EQ(colored.find(red) - colored.rfind('\n', colored.find(red)),
+            plain.find("OPEN") - plain.rfind('\n', plain.find("OPEN")));
+  EXPECT_THAT(list(200, {"TERM=xterm", "NO_COLOR="}), HasSubstr(red));
+  for (const std::string& without :
+       {list(200, {"TERM=xterm", "NO_COLOR=1"}), list(200, {"TERM=dumb"}),
+        list(0, {"TERM=xterm"}),
+        list(200, {"TERM=xterm"}, {"--color=never"})}) {
+    EXPECT_THAT(without, ::testing::Not(HasSubstr("\x1b")));
+  }
+  EXPECT_THAT(list(0, {"NO_COLOR=1"}, {"--color=always"}), HasSubstr(red));
+}
+
+TEST_F(BreakerctlTest, OfAFlagThatIsGivenTwiceTheLastCounts) {
+  auto channel = MakeChannel("a");
+  channel->FindOrCreate("/pkg.S/M");
+  EXPECT_EQ(
+      Run({"--prefix=/other.S/", "list", "--prefix", "/pkg.S/"}).lines().size(),
+      2u);
+}
+
+// The value of a flag before the command is not taken for the command.
+TEST_F(BreakerctlTest, FlagsMayStandBeforeTheCommand) {
+  auto channel = MakeChannel("get");
+  channel->FindOrCreate("/pkg.S/M");
+  auto other = MakeChannel("other");
+  other->FindOrCreate("/pkg.S/M");
+  const Result result = Run({"--wide", "--channel", "get", "list"});
+  EXPECT_EQ(result.code, 0) << result.errors;
+  EXPECT_THAT(result.lines(),
+              ElementsAre(StartsWith("CHANNEL"), StartsWith("get ")));
 }
 
 TEST_F(BreakerctlTest, TellsItsVersion) {

@@ -2,8 +2,9 @@
 # Writes what stands for a module: the packages installed by Debian, under the
 # labels that they have upstream, so that BUILD files need not tell them apart.
 #
-# Usage: write.sh MODULE         writes abseil-cpp, googletest, grpc or protobuf
-#                                into the current folder; for ../system.bzl
+# Usage: write.sh MODULE         writes abseil-cpp, cli11, googletest, grpc or
+#                                protobuf into the current folder; for
+#                                ../system.bzl
 #        write.sh --all FOLDER   writes each into a folder of its own in FOLDER,
 #                                and FOLDER/bazelrc, by which Bazel finds them
 set -euo pipefail
@@ -34,7 +35,7 @@ cc_library() {
 
 cc_library(
     name = "$2",
-    linkopts = [$(printf '"%s", ' "${options[@]}")],
+    linkopts = [$([[ ${#options[@]} == 0 ]] || printf '"%s", ' "${options[@]}")],
     visibility = ["//visibility:public"],
 )
 BUILD
@@ -89,6 +90,11 @@ absl/types:span
 absl/types:variant
 absl/utility
 TABLE
+}
+
+cli11() {
+  module cli11
+  cc_library . cli11 CLI11
 }
 
 googletest() {
@@ -178,7 +184,7 @@ all() {
   # Without these Bazel would look for modules, and for what it once had built
   # in, on the network.
   printf 'common --%s\n' lockfile_mode=off noenable_workspace >"$folder/bazelrc"
-  for name in abseil-cpp googletest grpc protobuf apple_support buildozer zlib; do
+  for name in abseil-cpp cli11 googletest grpc protobuf apple_support buildozer zlib; do
     mkdir "$folder/$name"
     (cd "$folder/$name" && "$name")
     echo "common --override_module=$name=$folder/$name" >>"$folder/bazelrc"
@@ -186,7 +192,7 @@ all() {
 }
 
 case ${1-} in
-  abseil-cpp | googletest | grpc | protobuf) "$1" ;;
+  abseil-cpp | cli11 | googletest | grpc | protobuf) "$1" ;;
   --all) all "$2" ;;
   *) die "unknown module ${1-}" ;;
 esac

@@ -13,8 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
-namespace grpc_breaker {
-namespace breakerctl {
+namespace grpc_breaker::breakerctl {
 namespace {
 
 // "host", "host:port", "[v6]", "[v6]:port", or "v6"; without the rest.
@@ -69,5 +68,4 @@ bool IsLocalAddress(absl::string_view target) {
       [](const std::string& address) { return IsLoopback(HostOf(address)); });
 }
 
-}  // namespace breakerctl
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::breakerctl

@@ -1,12 +1,10 @@
 #include "tools/breakerctl/format.h"
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -16,78 +14,10 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 
-namespace grpc_breaker {
-namespace breakerctl {
+namespace grpc_breaker::breakerctl {
 namespace {
 
 using admin::v1::Breaker;
-
-using Row = std::vector<std::string>;
-
-size_t Width(absl::string_view text) {
-  return std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-  });
-}
-
-// No name is made shorter than this to fit.
-constexpr size_t kLeastWidth = 12;
-
-// Where character number `n` begins.
-size_t ByteOf(absl::string_view text, size_t n) {
-  size_t at = 0;
-  for (; at < text.size(); ++at) {
-    if (Width(text.substr(at, 1)) == 1 && n-- == 0) break;
-  }
-  return at;
-}
-
-// "begin...end", `width` columns wide, where that is shorter.
-std::string Shortened(const std::string& text, size_t width) {
-  constexpr absl::string_view kGap = "...";
-  const size_t length = Width(text);
-  if (length <= width) return text;
-  const size_t kept = width - kGap.size();
-  return absl::StrCat(text.substr(0, ByteOf(text, kept / 2)), kGap,
-                      text.substr(ByteOf(text, length - (kept - kept / 2))));
-}
-
-// Columns two blanks apart, each line behind `indent`. If that is wider than
-// `width`, which is not 0, the columns `names` are shortened, the widest first.
-std::string Align(std::vector<Row> rows, int width = 0,
-                  const std::vector<size_t>& names = {},
-                  absl::string_view indent = "") {
-  std::vector<size_t> widths;
-  for (const Row& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (size_t i = 0; i < row.size(); ++i) {
-      widths[i] = std::max(widths[i], Width(row[i]));
-    }
-  }
-  size_t total = indent.size() + 2 * (widths.size() - 1);
-  for (const size_t column : widths) total += column;
-  while (width > 0 && !names.empty() && total > static_cast<size_t>(width)) {
-    const size_t widest = *std::max_element(
-        names.begin(), names.end(),
-        [&](size_t a, size_t b) { return widths[a] < widths[b]; });
-    if (widths[widest] <= kLeastWidth) break;
-    --widths[widest];
-    --total;
-  }
-  for (const size_t name : names) {
-    for (Row& row : rows) row[name] = Shortened(row[name], widths[name]);
-  }
-  std::string text;
-  for (const Row& row : rows) {
-    std::string line(indent);
-    for (size_t i = 0; i < row.size(); ++i) {
-      absl::StrAppend(&line, row[i],
-                      std::string(widths[i] + 2 - Width(row[i]), ' '));
-    }
-    absl::StrAppend(&text, absl::StripTrailingAsciiWhitespace(line), "\n");
-  }
-  return text;
-}
 
 absl::Duration ToDuration(const google::protobuf::Duration& message) {
   return absl::Seconds(message.seconds()) + absl::Nanoseconds(message.nanos());
@@ -120,11 +50,6 @@ std::string Rough(const google::protobuf::Duration& message) {
   return Rough(ToDuration(message));
 }
 
-// "1 call", "2 calls".
-std::string Count(int64_t number, absl::string_view noun) {
-  return absl::StrCat(number, " ", noun, number == 1 ? "" : "s");
-}
-
 // The name of an enumerator without its enum's prefix.
 std::string Short(std::string name, absl::string_view prefix) {
   return std::string(absl::StripPrefix(name, prefix));
@@ -132,6 +57,32 @@ std::string Short(std::string name, absl::string_view prefix) {
 
 std::string StateName(admin::v1::State state) {
   return Short(admin::v1::State_Name(state), "STATE_");
+}
+
+// As one looks for trouble: what refuses calls, what may, what somebody did.
+Color ColorOf(admin::v1::State state) {
+  switch (state) {
+    case admin::v1::STATE_CLOSED:
+      return Color::kGreen;
+    case admin::v1::STATE_OPEN:
+      return Color::kRed;
+    case admin::v1::STATE_HALF_OPEN:
+      return Color::kYellow;
+    case admin::v1::STATE_METRICS_ONLY:
+      return Color::kCyan;
+    default:
+      return Color::kMagenta;
+  }
+}
+
+std::string FormatState(admin::v1::State state, const Style& style) {
+  return Painted(StateName(state), ColorOf(state), style);
+}
+
+// The names of columns.
+Row Heading(Row names, const Style& style) {
+  for (std::string& name : names) name = Painted(name, Color::kBold, style);
+  return names;
 }
 
 std::string CategoryName(config::v1::ErrorCategory category) {
@@ -500,77 +451,47 @@ void AddPolicy(const Breaker& breaker, std::vector<Row>* rows) {
   }
 }
 
-std::string FormatHistory(const Breaker& breaker, int width) {
-  std::vector<Row> rows = {
-      {"TIME", "CHANNEL", "FROM", "TO", "CALLS", "FAILED", "CAUSE"}};
+std::string FormatHistory(const Breaker& breaker, const Style& style) {
+  std::vector<Row> rows = {Heading(
+      {"TIME", "CHANNEL", "FROM", "TO", "CALLS", "FAILED", "CAUSE"}, style)};
   for (const admin::v1::Transition& transition : breaker.history()) {
     rows.push_back({Stamp(ToTime(transition.time())),
                     Printable(transition.channel()),
-                    StateName(transition.from()), StateName(transition.to()),
+                    FormatState(transition.from(), style),
+                    FormatState(transition.to(), style),
                     absl::StrCat(CallsOf(transition.window())),
                     absl::StrCat(transition.window().failures()),
                     Printable(transition.cause())});
   }
-  return Align(std::move(rows), width, {1, 6}, "  ");
-}
-
-// The JSON names of the 64-bit integers in a message and in its parts.
-void AddWideFields(const google::protobuf::Descriptor& type,
-                   absl::flat_hash_set<std::string>* names) {
-  using Field = google::protobuf::FieldDescriptor;
-  for (int i = 0; i < type.field_count(); ++i) {
-    const Field& field = *type.field(i);
-    if (field.cpp_type() == Field::CPPTYPE_INT64 ||
-        field.cpp_type() == Field::CPPTYPE_UINT64) {
-      names->emplace(field.json_name());
-    } else if (field.message_type() != nullptr &&
-               // Those of protobuf's own have forms of their own.
-               field.message_type()->file()->package() != "google.protobuf") {
-      AddWideFields(*field.message_type(), names);
-    }
-  }
+  return Align(std::move(rows), style, {"  ", {1, 6}});
 }
 
 }  // namespace
 
-std::string Printable(absl::string_view text) {
-  std::string result;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto byte = [text](size_t at) -> unsigned char {
-      return at < text.size() ? text[at] : 0;
-    };
-    // U+0080 to U+009F steer terminals, too.
-    const bool c1 = byte(i) == 0xC2 && byte(i + 1) < 0xA0;
-    const bool after_c1 = i > 0 && byte(i - 1) == 0xC2 && byte(i) < 0xA0;
-    if (absl::ascii_iscntrl(byte(i)) || c1 || after_c1) {
-      absl::StrAppendFormat(&result, "\\x%02x", byte(i));
-    } else {
-      result += text[i];
-    }
-  }
-  return result;
-}
-
 std::string FormatTable(
-    const google::protobuf::RepeatedPtrField<Breaker>& breakers, int width) {
-  std::vector<Row> rows = {{"CHANNEL", "METHOD", "STATE", "FOR", "CALLS",
-                            "FAILED", "RATE", "REJECTED", "NEXT PROBE"}};
+    const google::protobuf::RepeatedPtrField<Breaker>& breakers,
+    const Style& style) {
+  std::vector<Row> rows = {
+      Heading({"CHANNEL", "METHOD", "STATE", "FOR", "CALLS", "FAILED", "RATE",
+               "REJECTED", "NEXT PROBE"},
+              style)};
   for (const Breaker& breaker : breakers) {
     rows.push_back({Printable(breaker.channel()), Printable(breaker.method()),
-                    StateName(breaker.state()), Rough(breaker.in_state()),
+                    FormatState(breaker.state(), style),
+                    Rough(breaker.in_state()),
                     absl::StrCat(CallsOf(breaker.window())),
                     absl::StrCat(breaker.window().failures()),
                     Percent(breaker.window().failure_rate()),
                     absl::StrCat(breaker.rejections()), NextProbe(breaker)});
   }
-  return Align(std::move(rows), width, {0, 1});
+  return Align(std::move(rows), style, {"", {0, 1}});
 }
 
-std::string FormatBreaker(const Breaker& breaker, int width) {
+std::string FormatBreaker(const Breaker& breaker, const Style& style) {
   std::vector<Row> rows = {
       {"method", Printable(breaker.method())},
       {"channel", Printable(breaker.channel())},
-      {"state", absl::StrCat(StateName(breaker.state()), " since ",
+      {"state", absl::StrCat(FormatState(breaker.state(), style), " since ",
                              Stamp(ToTime(breaker.since())), ", ",
                              Rough(breaker.in_state()), " ago")},
   };
@@ -578,7 +499,7 @@ std::string FormatBreaker(const Breaker& breaker, int width) {
     rows.push_back({"held", FormatManual(breaker.manual())});
   }
   if (breaker.state() == admin::v1::STATE_METRICS_ONLY) {
-    rows.push_back({"would be", StateName(breaker.shadow_state())});
+    rows.push_back({"would be", FormatState(breaker.shadow_state(), style)});
   }
   if (breaker.state() == admin::v1::STATE_METRICS_ONLY ||
       breaker.would_have_rejected() > 0) {
@@ -615,13 +536,13 @@ std::string FormatBreaker(const Breaker& breaker, int width) {
   for (Row& row : rows) row[0] += ":";
   std::string text = Align(std::move(rows));
   if (breaker.history_size() > 0) {
-    absl::StrAppend(&text, "history:\n", FormatHistory(breaker, width));
+    absl::StrAppend(&text, "history:\n", FormatHistory(breaker, style));
   }
   return text;
 }
 
 std::string FormatEvent(const admin::v1::WatchBreakersResponse& event,
-                        absl::Time now) {
+                        absl::Time now, const Style& style) {
   using Event = admin::v1::WatchBreakersResponse;
   if (event.kind() == Event::KIND_SNAPSHOT_END) return "";
   const Breaker& breaker = event.breaker();
@@ -633,7 +554,7 @@ std::string FormatEvent(const admin::v1::WatchBreakersResponse& event,
       Printable(breaker.channel())};
   if (!breaker.method().empty()) {
     words.push_back(Printable(breaker.method()));
-    words.push_back(StateName(breaker.state()));
+    words.push_back(FormatState(breaker.state(), style));
   }
   if (!event.cause().empty()) {
     words.push_back(absl::StrCat("(", Printable(event.cause()), ")"));
@@ -641,33 +562,4 @@ std::string FormatEvent(const admin::v1::WatchBreakersResponse& event,
   return absl::StrCat(absl::StrJoin(words, " "), "\n");
 }
 
-std::string WithNumbers(absl::string_view json,
-                        const google::protobuf::Descriptor& type) {
-  absl::flat_hash_set<std::string> wide;
-  AddWideFields(type, &wide);
-  std::string result;
-  bool is_wide = false;  // The value that comes is of such a field.
-  while (!json.empty()) {
-    if (json[0] != '"') {
-      is_wide = is_wide && (json[0] == ':' || absl::ascii_isspace(json[0]));
-      result += json[0];
-      json.remove_prefix(1);
-      continue;
-    }
-    size_t end = 1;
-    while (json[end] != '"') end += json[end] == '\\' ? 2 : 1;
-    const absl::string_view text = json.substr(1, end - 1);
-    json.remove_prefix(end + 1);
-    if (is_wide) {
-      result.append(text.begin(), text.end());
-    } else {
-      absl::StrAppend(&result, "\"", text, "\"");
-    }
-    is_wide = !is_wide && wide.contains(text) &&
-              absl::StartsWith(absl::StripLeadingAsciiWhitespace(json), ":");
-  }
-  return result;
-}
-
-}  // namespace breakerctl
-}  // namespace grpc_breaker
+}  // namespace grpc_breaker::breakerctl

@@ -1,0 +1,110 @@
+#include "tools/breakerctl/client.h"
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "tools/breakerctl/address.h"
+
+namespace grpc_breaker::breakerctl {
+namespace {
+
+using admin::v1::CircuitBreakerAdmin;
+
+// As many breakers as the service gives at once.
+constexpr int kPageSize = 1000;
+
+grpc::ChannelArguments ArgumentsFor(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  // A proxy has nothing to do with what is on this machine.
+  if (IsLocalAddress(address)) {
+    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  }
+  // A page has a known number of breakers, but messages of errors are long.
+  arguments.SetMaxReceiveMessageSize(-1);
+  return arguments;
+}
+
+}  // namespace
+
+Client::Client(const ConnectionFlags& flags)
+    : address_(flags.address),
+      timeout_(flags.timeout),
+      channel_(grpc::CreateCustomChannel(address_,
+                                         grpc::InsecureChannelCredentials(),
+                                         ArgumentsFor(address_))),
+      stub_(CircuitBreakerAdmin::NewStub(channel_)) {}
+
+grpc::Status Client::List(const admin::v1::BreakerFilter& filter,
+                          admin::v1::ListBreakersResponse* all) const {
+  admin::v1::ListBreakersRequest request;
+  *request.mutable_filter() = filter;
+  request.set_page_size(kPageSize);
+  do {
+    grpc::ClientContext context;
+    context.set_deadline(Deadline());
+    admin::v1::ListBreakersResponse page;
+    const grpc::Status status = stub_->ListBreakers(&context, request, &page);
+    if (!status.ok()) return status;
+    request.set_page_token(page.next_page_token());
+    page.clear_next_page_token();
+    all->MergeFrom(page);
+  } while (!request.page_token().empty());
+  return grpc::Status::OK;
+}
+
+grpc::Status Client::Get(const std::string& method, const std::string& channel,
+                         admin::v1::Breaker* breaker) const {
+  grpc::ClientContext context;
+  context.set_deadline(Deadline());
+  admin::v1::GetBreakerRequest request;
+  request.set_method(method);
+  request.set_channel(channel);
+  return stub_->GetBreaker(&context, request, breaker);
+}
+
+grpc::Status Client::Watch(
+    const admin::v1::BreakerFilter& filter,
+    absl::FunctionRef<bool(const Event&)> on_event) const {
+  if (!channel_->WaitForConnected(Deadline())) {
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "cannot connect");
+  }
+  grpc::ClientContext context;
+  admin::v1::WatchBreakersRequest request;
+  *request.mutable_filter() = filter;
+  const auto reader = stub_->WatchBreakers(&context, request);
+  Event event;
+  while (reader->Read(&event)) {
+    if (on_event(event)) continue;
+    context.TryCancel();
+    reader->Finish();
+    return grpc::Status::OK;
+  }
+  return reader->Finish();
+}
+
+std::chrono::system_clock::time_point Client::Deadline() const {
+  return absl::ToChronoTime(absl::Now() + timeout_);
+}
+
+ExitCode Fail(const grpc::Status& status, absl::string_view address) {
+  switch (status.error_code()) {
+    case grpc::StatusCode::INVALID_ARGUMENT:
+      return Fail(ExitCode::kUsageError, status.error_message());
+    case grpc::StatusCode::NOT_FOUND:
+      return Fail(ExitCode::kNotFound, status.error_message());
+    case grpc::StatusCode::FAILED_PRECONDITION:
+      return Fail(ExitCode::kAmbiguous, status.error_message());
+    case grpc::StatusCode::UNIMPLEMENTED:
+      return Fail(ExitCode::kFailed,
+                  absl::StrCat(address, " does not have the admin service"));
+    default:
+      return Fail(
+          ExitCode::kFailed,
+          absl::StrCat(address, ": ",
+                       absl::StatusCodeToString(
+                           static_cast<absl::StatusCode>(status.error_code())),
+                       ": ", status.error_message()));
+  }
+}
+
+}  // namespace grpc_breaker::breakerctl

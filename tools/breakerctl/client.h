@@ -1,0 +1,62 @@
+#ifndef GRPC_BREAKER_TOOLS_BREAKERCTL_CLIENT_H_
+#define GRPC_BREAKER_TOOLS_BREAKERCTL_CLIENT_H_
+
+// A connection to the admin service of one process.
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "absl/functional/function_ref.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "grpc_breaker/admin/v1/admin.grpc.pb.h"
+#include "grpcpp/grpcpp.h"
+#include "tools/breakerctl/output.h"
+
+namespace grpc_breaker::breakerctl {
+
+// What flags say of the process.
+struct ConnectionFlags {
+  std::string address;
+  // For an answer. In (0, 24h].
+  absl::Duration timeout = absl::Seconds(5);
+};
+
+// Thread-safe.
+class Client {
+ public:
+  using Event = admin::v1::WatchBreakersResponse;
+
+  explicit Client(const ConnectionFlags& flags);
+
+  const std::string& address() const { return address_; }
+
+  // All pages of them.
+  grpc::Status List(const admin::v1::BreakerFilter& filter,
+                    admin::v1::ListBreakersResponse* all) const;
+
+  // `channel` may be empty.
+  grpc::Status Get(const std::string& method, const std::string& channel,
+                   admin::v1::Breaker* breaker) const;
+
+  // Tells of events until `on_event` answers false, and then is OK, or until
+  // the connection ends.
+  grpc::Status Watch(const admin::v1::BreakerFilter& filter,
+                     absl::FunctionRef<bool(const Event&)> on_event) const;
+
+ private:
+  std::chrono::system_clock::time_point Deadline() const;
+
+  const std::string address_;
+  const absl::Duration timeout_;
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<admin::v1::CircuitBreakerAdmin::Stub> stub_;
+};
+
+// Says what an RPC to `address` failed by.
+ExitCode Fail(const grpc::Status& status, absl::string_view address);
+
+}  // namespace grpc_breaker::breakerctl
+
+#endif  // GRPC_BREAKER_TOOLS_BREAKERCTL_CLIENT_H_

@@ -1,0 +1,154 @@
+#include "tools/breakerctl/flags.h"
+
+#include <map>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
+#include "grpc_breaker/base/nearest_name.h"
+
+namespace grpc_breaker::breakerctl {
+namespace {
+
+constexpr char kConnectionGroup[] = "Connection";
+constexpr char kOutputGroup[] = "Output";
+
+// Those that breakers are in, as people name them.
+std::vector<std::string> StateNames() {
+  std::vector<std::string> names;
+  for (int i = admin::v1::State_MIN; i <= admin::v1::State_MAX; ++i) {
+    if (i == admin::v1::STATE_UNSPECIFIED || !admin::v1::State_IsValid(i)) {
+      continue;
+    }
+    names.emplace_back(absl::StripPrefix(
+        admin::v1::State_Name(static_cast<admin::v1::State>(i)), "STATE_"));
+  }
+  return names;
+}
+
+admin::v1::State ParseState(const std::string& flag, const std::string& text) {
+  const std::string name =
+      absl::StrReplaceAll(absl::AsciiStrToUpper(text), {{"-", "_"}});
+  admin::v1::State state;
+  if (!admin::v1::State_Parse(absl::StrCat("STATE_", name), &state) ||
+      state == admin::v1::STATE_UNSPECIFIED) {
+    throw CLI::ValidationError(
+        flag, absl::StrCat("there is no state \"", text, "\"; the nearest is ",
+                           internal::NearestName(name, StateNames())));
+  }
+  return state;
+}
+
+}  // namespace
+
+CLI::Option* AddDurationFlag(CLI::App& command, const std::string& name,
+                             absl::Duration* value, absl::Duration most,
+                             const std::string& description) {
+  return command
+      .add_option_function<std::string>(
+          name,
+          [=](const std::string& text) {
+            if (!absl::ParseDuration(text, value)) {
+              throw CLI::ValidationError(
+                  name, absl::StrCat("must be a duration such as 500ms, got \"",
+                                     text, "\""));
+            }
+            if (*value <= absl::ZeroDuration() || *value > most) {
+              throw CLI::ValidationError(
+                  name, absl::StrCat("must be greater than 0 and at most ",
+                                     absl::FormatDuration(most), ", got ",
+                                     absl::FormatDuration(*value)));
+            }
+          },
+          description)
+      ->type_name(kDurationType);
+}
+
+void AddConnectionFlags(CLI::App& command, ConnectionFlags* flags) {
+  command
+      .add_option("--address", flags->address,
+                  "where the process serves: unix:/path/to/socket or HOST:PORT")
+      ->type_name(kAddressType)
+      ->envname("BREAKERCTL_ADDRESS")
+      ->required()
+      ->group(kConnectionGroup);
+  // The bound keeps the deadline within what the clock can hold.
+  AddDurationFlag(command, "--timeout", &flags->timeout, absl::Hours(24),
+                  "how long to wait for an answer, such as 500ms")
+      ->default_str(absl::FormatDuration(flags->timeout))
+      ->group(kConnectionGroup);
+}
+
+void AddOutputFlags(CLI::App& command, OutputFlags* flags) {
+  command
+      .add_flag("--json", flags->json,
+                "JSON: counts are numbers, durations strings such as \"1.5s\"")
+      ->group(kOutputGroup);
+  command
+      .add_flag("--wide", flags->wide,
+                "long names in full, also where they do not fit into the "
+                "terminal")
+      ->group(kOutputGroup);
+  using When = OutputFlags::When;
+  command
+      .add_option_function<std::string>(
+          "--color",
+          [flags](const std::string& text) {
+            static const auto& kNames =
+                *new std::map<std::string, When>{{"auto", When::kAuto},
+                                                 {"always", When::kAlways},
+                                                 {"never", When::kNever}};
+            const auto found = kNames.find(text);
+            if (found == kNames.end()) {
+              throw CLI::ValidationError(
+                  "--color",
+                  absl::StrCat("must be auto, always or never, got \"", text,
+                               "\""));
+            }
+            flags->color = found->second;
+          },
+          "states in colour: always, never, or auto, which is on a terminal "
+          "unless $NO_COLOR is set")
+      ->type_name(kWhenType)
+      ->default_str("auto")
+      ->group(kOutputGroup);
+}
+
+void AddChannelFlag(CLI::App& command, std::string* channel) {
+  command
+      .add_option("--channel", *channel, "only breakers of this client channel")
+      ->type_name(kChannelType);
+}
+
+void AddFilterFlags(CLI::App& command, admin::v1::BreakerFilter* filter) {
+  AddChannelFlag(command, filter->mutable_channel());
+  command
+      .add_option("--prefix", *filter->mutable_method_prefix(),
+                  "only methods that begin with it, such as /package.Service/")
+      ->type_name(kPrefixType);
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--state",
+          [filter](const std::vector<std::string>& names) {
+            for (const std::string& name : names) {
+              filter->add_states(ParseState("--state", name));
+            }
+          },
+          absl::StrCat("only breakers in these states: ",
+                       absl::StrJoin(StateNames(), ", "),
+                       "; may be given more than once"))
+      ->type_name(absl::StrCat(kStateType, ",..."))
+      ->delimiter(',')
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+void AddMethod(CLI::App& command, std::string* method) {
+  command.add_option(kMethodType, *method, "/package.Service/Method")
+      ->required();
+}
+
+}  // namespace grpc_breaker::breakerctl
