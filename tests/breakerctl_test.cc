@@ -893,7 +893,7 @@ TEST_F(BreakerctlTest, HelpOfACommandNamesItsArgumentsAndFlags) {
   const Result list = RunAsIs({"list", "--help"});
   EXPECT_EQ(list.code, 0);
   for (const char* word :
-       {"Usage: breakerctl list [FLAG...]\n", "--channel CHANNEL",
+       {"Usage: breakerctl list [FLAG...]\n", "\nFlags:\n", "--channel CHANNEL",
         "--prefix PREFIX", "--state STATE,...", "HALF_OPEN",
         "--address ADDRESS", "$BREAKERCTL_ADDRESS", "--timeout DURATION",
         "default\n                        5s", "--json ", "--wide ",

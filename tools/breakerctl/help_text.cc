@@ -75,11 +75,12 @@ std::string FullName(const CLI::App& command) {
 }
 
 std::vector<OptionGroup> OptionsOf(const CLI::App& command) {
+  // As CLI11 calls the group of those that name none, of which --help is one.
+  const std::string& general = command.get_help_ptr()->get_group();
   std::vector<OptionGroup> groups = {{"Arguments", {}}, {"Flags", {}}};
   for (const CLI::Option* option : command.get_options()) {
-    // CLI11's own name for options without a group.
     const std::string heading = option->get_positional() ? "Arguments"
-                                : option->get_group() == "Options"
+                                : option->get_group() == general
                                     ? "Flags"
                                     : option->get_group();
     if (heading.empty()) continue;

@@ -158,13 +158,13 @@ std::unique_ptr<CLI::App> MakeProgram(Action* action) {
       "shows the circuit breakers of a process that has the grpc_breaker admin "
       "service",
       "breakerctl");
+  // Of a flag that is given again, as behind an alias, the last one counts.
+  program->option_defaults()->multi_option_policy(
+      CLI::MultiOptionPolicy::TakeLast);
   program->set_help_flag("-h,--help", "this text");
   program->set_version_flag("--version", "breakerctl " BREAKERCTL_VERSION,
                             "the version of this program");
   program->require_subcommand(0, 1);
-  // Of a flag that is given again, as behind an alias, the last one counts.
-  program->option_defaults()->multi_option_policy(
-      CLI::MultiOptionPolicy::TakeLast);
   AddCommands(*program, action);
   // Commands made later would have it, too.
   program->footer("breakerctl COMMAND --help tells of the command's flags.");
