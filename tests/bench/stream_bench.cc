@@ -15,7 +15,7 @@
 namespace grpc_breaker::bench {
 namespace {
 
-constexpr const char* kRows[] = {"Bare", "Observed", "Retried",
+constexpr const char* kRows[] = {"Bare", "BareTwice", "Observed", "Retried",
                                  "SecondAttempt"};
 constexpr const char* kKinds[] = {"Down", "Up", "PingPong"};
 
@@ -28,6 +28,10 @@ void StreamsUntilDone(benchmark::State& state, Kind kind, Row row, int size) {
   Chunk sent;
   sent.set_data(std::string(size, 'x'));
   for (auto _ : state) {
+    if (row == Row::kBareTwice) {
+      static_cast<void>(
+          RunStream(*stub, kind, /*fails_once=*/true, order, sent));
+    }
     const grpc::Status status =
         RunStream(*stub, kind, row == Row::kSecondAttempt, order, sent);
     if (!status.ok()) {
@@ -41,10 +45,13 @@ void StreamsUntilDone(benchmark::State& state, Kind kind, Row row, int size) {
 void RegisterAll() {
   for (const Kind kind : {Kind::kDown, Kind::kUp, Kind::kPingPong}) {
     for (const int size : {64, 64 * 1024}) {
-      for (const Row row :
-           {Row::kBare, Row::kObserved, Row::kRetried, Row::kSecondAttempt}) {
+      for (const Row row : {Row::kBare, Row::kBareTwice, Row::kObserved,
+                            Row::kRetried, Row::kSecondAttempt}) {
         // Has sent more than is kept before it hears of the failure.
-        if (row == Row::kSecondAttempt && kind == Kind::kUp) continue;
+        if (kind == Kind::kUp &&
+            (row == Row::kBareTwice || row == Row::kSecondAttempt)) {
+          continue;
+        }
         const std::string name =
             absl::StrFormat("%s/%d/%s", kKinds[static_cast<int>(kind)], size,
                             kRows[static_cast<int>(row)]);

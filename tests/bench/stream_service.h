@@ -65,12 +65,15 @@ inline grpc::ChannelArguments StreamArguments() {
   return arguments;
 }
 
-// What is attached to a channel.
-enum class Row { kBare, kObserved, kRetried, kSecondAttempt };
+// What is attached to a channel. In kBareTwice, as in kSecondAttempt, each
+// first attempt fails; but it is the application that makes the second one.
+enum class Row { kBare, kBareTwice, kObserved, kRetried, kSecondAttempt };
 
 inline std::shared_ptr<grpc::Channel> ChannelFor(Row row,
                                                  const std::string& address) {
-  if (row == Row::kBare) return BareChannel(address, StreamArguments());
+  if (row == Row::kBare || row == Row::kBareTwice) {
+    return BareChannel(address, StreamArguments());
+  }
   Options options;
   Policy& policy = options.Service<Streams>();
   policy.idempotency = Idempotency::kRepeatable;
@@ -83,7 +86,7 @@ inline std::shared_ptr<grpc::Channel> ChannelFor(Row row,
 
 enum class Kind { kDown, kUp, kPingPong };
 
-// `fails_once`: so that the second attempt is the one that succeeds.
+// `fails_once`: so that the first attempt fails, and the next one succeeds.
 inline grpc::Status RunStream(Streams::Stub& stub, Kind kind, bool fails_once,
                               const Order& order, const Chunk& sent) {
   grpc::ClientContext context;
@@ -105,11 +108,9 @@ inline grpc::Status RunStream(Streams::Stub& stub, Kind kind, bool fails_once,
     case Kind::kPingPong: {
       const auto stream = stub.Both(&context);
       // A small one, that is there to be sent again.
-      stream->Write(Chunk());
-      stream->Read(&received);
-      for (int i = 0; i < order.messages(); ++i) {
-        stream->Write(sent);
-        stream->Read(&received);
+      bool goes_on = stream->Write(Chunk()) && stream->Read(&received);
+      for (int i = 0; i < order.messages() && goes_on; ++i) {
+        goes_on = stream->Write(sent) && stream->Read(&received);
       }
       stream->WritesDone();
       return stream->Finish();
