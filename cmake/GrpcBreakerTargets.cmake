@@ -133,8 +133,8 @@ function(grpc_breaker_umbrella name)
   _grpc_breaker_publish(${name})
 endfunction()
 
-# Lets a test or a tool of ours include the private headers of these layers, and of those
-# below them.
+# Lets a test or a tool of ours include the private headers of these layers, and
+# of those below them.
 function(grpc_breaker_see_private_headers target)
   foreach(library IN LISTS ARGN)
     if(library MATCHES "^grpc_breaker::(.*)")

@@ -101,7 +101,6 @@ struct GRPC_BREAKER_EXPORT CallTotals {
   std::array<uint64_t, kRejectionReasons> rejections{};
   // Calls that a fallback answered with OK.
   uint64_t fallbacks = 0;
-
 };
 
 // The same, in short.

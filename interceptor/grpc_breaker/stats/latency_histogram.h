@@ -9,9 +9,9 @@
 // Recording hence costs two additions, never clears anything and never loses a
 // count: threads that record while a copy is made may count in the slot before.
 //
-// All threads add to the same counts. Even where they do nothing else that takes
-// less than 0.1 us, and a call over a loopback interface 20 us and more: shards
-// would save less than they take of memory.
+// All threads add to the same counts. Even where they do nothing else that
+// takes less than 0.1 us, and a call over a loopback interface 20 us and more:
+// shards would save less than they take of memory.
 //
 // Memory: 256 bytes, and 400 for each segment in which a duration fell (see
 // latency_buckets.h): most methods need two to five of the 24.
