@@ -48,11 +48,9 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
   MutexLock& operator=(const MutexLock&) = delete;
 
  private:
-  using Lock =
-      std::conditional_t<std::is_same_v<Lockable, absl::Mutex>, absl::MutexLock,
-                         std::lock_guard<Lockable>>;
-  static constexpr bool kByReference =
-      std::is_constructible_v<Lock, Lockable&>;
+  using Lock = std::conditional_t<std::is_same_v<Lockable, absl::Mutex>,
+                                  absl::MutexLock, std::lock_guard<Lockable>>;
+  static constexpr bool kByReference = std::is_constructible_v<Lock, Lockable&>;
 
   // A template, so that only what the lock takes is compiled.
   template <typename Type>

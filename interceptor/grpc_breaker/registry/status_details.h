@@ -34,11 +34,12 @@ absl::Duration FromProto(const google::protobuf::Duration& duration);
 void ToProto(absl::Duration duration, google::protobuf::Duration* proto);
 
 GRPC_BREAKER_EXPORT void AddDetail(absl::string_view type_url,
-               const google::protobuf::MessageLite& message,
-               v1::RpcStatus* details);
+                                   const google::protobuf::MessageLite& message,
+                                   v1::RpcStatus* details);
 
-GRPC_BREAKER_EXPORT grpc::Status MakeStatus(grpc::StatusCode code, absl::string_view message,
-                        v1::RpcStatus details);
+GRPC_BREAKER_EXPORT grpc::Status MakeStatus(grpc::StatusCode code,
+                                            absl::string_view message,
+                                            v1::RpcStatus details);
 
 // Puts `history` among the details of a status that is not OK, in place of one
 // of this process. Details that do not parse stay as they are.
