@@ -12,10 +12,10 @@
 #include "absl/strings/str_cat.h"
 #include "grpc_breaker/admin/v1/admin.grpc.pb.h"
 #include "grpc_breaker/admin_service.h"
-#include "grpc_breaker/registry.h"
 #include "grpc_breaker/testing/manual_environment.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "tests/channels_fixture.h"
 
 namespace grpc_breaker {
 
@@ -25,7 +25,7 @@ inline void GiveUpLater(grpc::ClientContext* context) {
                         std::chrono::seconds(60));
 }
 
-class AdminFixture : public ::testing::Test {
+class AdminFixture : public ChannelsFixture<ManualEnvironment> {
  protected:
   using Stub = admin::v1::CircuitBreakerAdmin::Stub;
 
@@ -56,23 +56,6 @@ class AdminFixture : public ::testing::Test {
     service_.reset();
   }
 
-  std::shared_ptr<Registry> MakeChannel(const std::string& name,
-                                        Options options = {}) {
-    options.channel_name = name;
-    options.directory = &directory_;
-    options.environment = &environment_;
-    options.default_policy.breaker.consecutive_failures = 1;
-    return *Registry::Create(options);
-  }
-
-  void Open(Method& method) {
-    method.breaker()
-        .TryAcquire(environment_.Now())
-        .Record(Outcome::kFailure, environment_.Now());
-  }
-
-  ManualEnvironment environment_;
-  Directory directory_;
   std::unique_ptr<grpc::Service> service_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<Stub> stub_;

@@ -12,6 +12,7 @@
 #include "grpc_breaker/admin/breaker_message.h"
 #include "grpc_breaker/testing/manual_environment.h"
 #include "gtest/gtest.h"
+#include "tests/channels_fixture.h"
 #include "tests/environments.h"
 
 namespace grpc_breaker::internal {
@@ -91,16 +92,12 @@ class FakeCall : public grpc::ServerCallbackWriter<Response> {
   std::optional<grpc::Status> status_;
 };
 
-class BreakerWatchTest : public ::testing::Test {
+class BreakerWatchTest : public ChannelsFixture<ManualEnvironment> {
  protected:
   std::shared_ptr<Registry> MakeChannel(const std::string& name) {
     Options options;
-    options.channel_name = name;
-    options.directory = &directory_;
-    options.environment = &environment_;
-    options.default_policy.breaker.consecutive_failures = 1;
     options.default_policy.breaker.half_open_successes = 1;
-    return *Registry::Create(options);
+    return ChannelsFixture::MakeChannel(name, options);
   }
 
   std::unique_ptr<FakeCall> Watch(const admin::v1::BreakerFilter& filter = {}) {
@@ -113,20 +110,12 @@ class BreakerWatchTest : public ::testing::Test {
     return call;
   }
 
-  void Record(Method& method, Outcome outcome) {
-    method.breaker()
-        .TryAcquire(environment_.Now())
-        .Record(outcome, environment_.Now());
-  }
-  void Open(Method& method) { Record(method, Outcome::kFailure); }
   // From OPEN; two transitions.
   void Close(Method& method) {
     environment_.Advance(absl::Seconds(60));
     Record(method, Outcome::kSuccess);
   }
 
-  ManualEnvironment environment_;
-  Directory directory_;
   std::shared_ptr<WatchHub> hub_ = WatchHub::Create(directory_, environment_);
 };
 

@@ -13,6 +13,7 @@
 #include "gmock/gmock.h"
 #include "grpc_breaker/testing/manual_environment.h"
 #include "gtest/gtest.h"
+#include "tests/channels_fixture.h"
 #include "tests/environments.h"
 
 namespace grpc_breaker::internal {
@@ -21,7 +22,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-class WatchHubTest : public ::testing::Test {
+class WatchHubTest : public ChannelsFixture<QueuedEnvironment> {
  protected:
   // Notes each change as "+channel method STATE... cause", or "-channel".
   class Watcher : public WatchHub::Watcher {
@@ -53,26 +54,10 @@ class WatchHubTest : public ::testing::Test {
     WatchHub& hub_;
   };
 
-  std::shared_ptr<Registry> MakeChannel(const std::string& name) {
-    Options options;
-    options.channel_name = name;
-    options.directory = &directory_;
-    options.environment = &environment_;
-    options.default_policy.breaker.consecutive_failures = 1;
-    return *Registry::Create(options);
-  }
-
-  void Open(Method& method) {
-    method.breaker()
-        .TryAcquire(environment_.Now())
-        .Record(Outcome::kFailure, environment_.Now());
-  }
   void Reset(Method& method) {
     method.breaker().Reset("again", "test", environment_.Now());
   }
 
-  QueuedEnvironment environment_;
-  Directory directory_;
   std::shared_ptr<WatchHub> hub_ = WatchHub::Create(directory_, environment_);
 };
 

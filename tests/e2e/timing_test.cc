@@ -289,22 +289,27 @@ class ParentTest : public TimingTest {
                      "hello", configure);
   }
 
+  // The backoff ends on a clock that stands still.
+  void ExpectItsCancellationToEndABackoff() {
+    auto call = StartOuter();
+    WaitUntil([&] { return env_.pending_timers() == 1; }, "a backoff");
+
+    call->Cancel();
+
+    EXPECT_EQ(inner_.Take("the inner call").error_code(),
+              StatusCode::CANCELLED);
+    EXPECT_EQ(call->Wait().status.error_code(), StatusCode::CANCELLED);
+    EXPECT_EQ(env_.pending_timers(), 0u);
+    EXPECT_EQ(server_.calls(), 1);
+  }
+
   const std::shared_ptr<grpc::Channel> channel_ = MakeChannel();
   Slot<grpc::Status> inner_;
   TestServer middle_;
 };
 
-// The backoff ends on a clock that stands still.
 ATTEMPTS_TEST_F(ParentTest, ThatIsCancelledEndsABackoffAtOnce) {
-  auto call = StartOuter();
-  WaitUntil([&] { return env_.pending_timers() == 1; }, "a backoff");
-
-  call->Cancel();
-
-  EXPECT_EQ(inner_.Take("the inner call").error_code(), StatusCode::CANCELLED);
-  EXPECT_EQ(call->Wait().status.error_code(), StatusCode::CANCELLED);
-  EXPECT_EQ(env_.pending_timers(), 0u);
-  EXPECT_EQ(server_.calls(), 1);
+  ExpectItsCancellationToEndABackoff();
   EXPECT_EQ(Breaker(kUnary).counts.calls(), 1);
 }
 
@@ -336,15 +341,7 @@ ATTEMPTS_TEST_F(ParentTest, ThatEndsEndsTheBackoffOfAStreamAtOnce) {
   };
   middle_.SetDefault(answer);
   server_.SetDefault(Answer::ErrorAtOnce(StatusCode::UNAVAILABLE));
-  auto call = StartOuter();
-  WaitUntil([&] { return env_.pending_timers() == 1; }, "a backoff");
-
-  call->Cancel();
-
-  EXPECT_EQ(inner_.Take("the inner call").error_code(), StatusCode::CANCELLED);
-  EXPECT_EQ(call->Wait().status.error_code(), StatusCode::CANCELLED);
-  EXPECT_EQ(env_.pending_timers(), 0u);
-  EXPECT_EQ(server_.calls(), 1);
+  ExpectItsCancellationToEndABackoff();
 }
 
 ATTEMPTS_TEST_F(ParentTest, ThatGoesOnLetsBackoffsEnd) {

@@ -22,26 +22,22 @@ int CountWithTwoThreads(const int& counter, Increment increment) {
   return counter;
 }
 
-TEST(RaceTest, IsNotReportedUnderAnAbseilMutex) {
-  absl::Mutex mutex;
+template <typename Mutex>
+int CountUnder() {
+  Mutex mutex;
   int counter = 0;
-  EXPECT_EQ(CountWithTwoThreads(counter,
-                                [&] {
-                                  grpc_breaker::internal::MutexLock lock(mutex);
-                                  ++counter;
-                                }),
-            2000);
+  return CountWithTwoThreads(counter, [&] {
+    grpc_breaker::internal::MutexLock lock(mutex);
+    ++counter;
+  });
+}
+
+TEST(RaceTest, IsNotReportedUnderAnAbseilMutex) {
+  EXPECT_EQ(CountUnder<absl::Mutex>(), 2000);
 }
 
 TEST(RaceTest, IsNotReportedUnderAMutexOfOurs) {
-  grpc_breaker::internal::Mutex mutex;
-  int counter = 0;
-  EXPECT_EQ(CountWithTwoThreads(counter,
-                                [&] {
-                                  grpc_breaker::internal::MutexLock lock(mutex);
-                                  ++counter;
-                                }),
-            2000);
+  EXPECT_EQ(CountUnder<grpc_breaker::internal::Mutex>(), 2000);
 }
 
 TEST(RaceDeathTest, IsReportedWithoutAMutex) {

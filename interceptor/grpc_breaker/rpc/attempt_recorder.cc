@@ -37,16 +37,13 @@ void AttemptRecorder::EndAttempt(const std::string& name,
                                  const ErrorClass& error) const {
   method_.records().AddAttempt(CodeOf(status), error.category, times.took(),
                                times.ended);
-  if (policy_->on_attempt == nullptr) return;
-  Notify({name, times.number, status, error, times.delay, times.took()});
+  NotifyAttempt(name, times, status, error);
 }
 
 void AttemptRecorder::EndAtOnce(const std::string& name,
                                 const AttemptTimes& times) const {
   method_.records().AddSuccessAtOnce(times.took(), times.ended);
-  if (policy_->on_attempt == nullptr) return;
-  Notify({name, times.number, grpc::Status(), ErrorClass(), times.delay,
-          times.took()});
+  NotifyAttempt(name, times, grpc::Status::OK, ErrorClass());
 }
 
 void AttemptRecorder::EndLost(const std::string& name,
@@ -84,6 +81,14 @@ void AttemptRecorder::EndAbandoned(size_t attempts, MonotonicTime attempt_began,
                                absl::FromChrono(now - attempt_began), now);
   EndCall({status, StopReason::kCancelled, attempts, began, now},
           {status.error_code(), category});
+}
+
+void AttemptRecorder::NotifyAttempt(const std::string& name,
+                                    const AttemptTimes& times,
+                                    const grpc::Status& status,
+                                    const ErrorClass& error) const {
+  if (policy_->on_attempt == nullptr) return;
+  Notify({name, times.number, status, error, times.delay, times.took()});
 }
 
 void AttemptRecorder::Notify(const FinishedAttempt& attempt) const {

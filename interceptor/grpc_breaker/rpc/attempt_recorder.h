@@ -101,6 +101,8 @@ class AttemptRecorder {
   void NotifyFinalFailure(const FailedCall& call) const;
 
  private:
+  void NotifyAttempt(const std::string& name, const AttemptTimes& times,
+                     const grpc::Status& status, const ErrorClass& error) const;
   void Notify(const FinishedAttempt& attempt) const;
 
   Method& method_;
