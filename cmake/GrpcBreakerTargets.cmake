@@ -182,12 +182,12 @@ function(grpc_breaker_generate target)
   target_link_libraries(${target} PUBLIC gRPC::grpc++ protobuf::libprotobuf)
 endfunction()
 
-# grpc_breaker_proto_library(<name> PROTO ... [DEPENDS <name>...]): generated
+# grpc_breaker_proto_library(<name> PROTOS ... [DEPENDS <name>...]): generated
 # code that is part of the library, as grpc_breaker::<name>.
 function(grpc_breaker_proto_library name)
-  cmake_parse_arguments(ARG "" "PROTO" "DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "PROTOS;DEPENDS" ${ARGN})
   set(output ${CMAKE_CURRENT_BINARY_DIR}/${name})
-  grpc_breaker_generate(grpc_breaker_${name} PROTOS ${ARG_PROTO} OUTPUT
+  grpc_breaker_generate(grpc_breaker_${name} PROTOS ${ARG_PROTOS} OUTPUT
                                                     ${output})
   list(TRANSFORM ARG_DEPENDS PREPEND grpc_breaker::)
   target_link_libraries(grpc_breaker_${name} PUBLIC ${ARG_DEPENDS})
@@ -195,11 +195,13 @@ function(grpc_breaker_proto_library name)
   if(NOT GRPC_BREAKER_INSTALL)
     return()
   endif()
-  get_filename_component(directory ${ARG_PROTO} DIRECTORY)
-  string(REGEX REPLACE "\\.proto$" "" stem ${ARG_PROTO})
-  install(FILES ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_PROTO} ${output}/${stem}.pb.h
-                ${output}/${stem}.grpc.pb.h
-          DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/${directory})
+  foreach(proto IN LISTS ARG_PROTOS)
+    get_filename_component(directory ${proto} DIRECTORY)
+    string(REGEX REPLACE "\\.proto$" "" stem ${proto})
+    install(FILES ${CMAKE_CURRENT_SOURCE_DIR}/${proto} ${output}/${stem}.pb.h
+                  ${output}/${stem}.grpc.pb.h
+            DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/${directory})
+  endforeach()
 endfunction()
 
 # grpc_breaker_test(<name> SOURCES ... DEPENDS ...): one test program. One that

@@ -102,7 +102,8 @@ TEST(PolicyMessageTest, HasEachFieldOfAPolicyInAFieldOfItsOwn) {
   const auto whole = [](const config::v1::Policy& m) -> const Message& {
     return m;
   };
-  ExpectAFieldForEachField(policy, policy, whole);
+  ExpectAFieldForEachField(policy, policy, whole,
+                           {"reset", "on_final_failure", "on_attempt"});
 }
 
 TEST(PolicyMessageTest, HasEachFieldOfTheBreakersOptionsInAFieldOfItsOwn) {

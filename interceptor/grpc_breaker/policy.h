@@ -113,6 +113,9 @@ enum class Idempotency {
   kRepeatable,
 };
 
+// "AS_DECLARED", ...
+GRPC_BREAKER_EXPORT absl::string_view ToString(Idempotency idempotency);
+
 // Replaces what the status table says of one code; unset fields stay.
 struct ClassOverride {
   std::optional<ErrorCategory> category;  // Not kNone.

@@ -75,17 +75,26 @@ void ForEachField(Options& options, Visit visit) {
              FieldsOf(options));
 }
 
-template <typename Options>
-bool AllFieldsEqual(const Options& a, const Options& b) {
-  return std::apply(
-      [&b](const auto&... of_a) {
-        return std::apply(
-            [&](const auto&... of_b) {
-              return ((of_a.value == of_b.value) && ...);
-            },
-            FieldsOf(b));
+// Calls visit(field of a, field of b) for each field of two structs of one
+// type.
+template <typename A, typename B, typename Visit>
+void ForEachPairOfFields(A& a, B& b, Visit visit) {
+  static_assert(std::is_same_v<std::remove_const_t<A>, std::remove_const_t<B>>);
+  std::apply(
+      [&](const auto&... of_a) {
+        std::apply([&](const auto&... of_b) { (visit(of_a, of_b), ...); },
+                   FieldsOf(b));
       },
       FieldsOf(a));
+}
+
+template <typename Options>
+bool AllFieldsEqual(const Options& a, const Options& b) {
+  bool equal = true;
+  ForEachPairOfFields(a, b, [&](const auto& of_a, const auto& of_b) {
+    equal = equal && of_a.value == of_b.value;
+  });
+  return equal;
 }
 
 // The InvalidArgument for a complaint of a range; OK if there is none.

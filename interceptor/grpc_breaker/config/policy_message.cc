@@ -10,15 +10,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "google/protobuf/message.h"
+#include "grpc_breaker/config/message_fields.h"
 #include "grpc_breaker/config/time_message.h"
-#include "grpc_breaker/registry/policy_fields.h"
 
 namespace grpc_breaker::internal {
 namespace {
-
-absl::string_view ToString(Idempotency idempotency) {
-  return idempotency == Idempotency::kRepeatable ? "REPEATABLE" : "AS_DECLARED";
-}
 
 // --- Options as messages ---
 //
@@ -28,11 +24,6 @@ absl::string_view ToString(Idempotency idempotency) {
 
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
-
-template <typename T>
-inline constexpr bool kIsPartOfAPolicy =
-    std::is_same_v<T, RetryOptions> || std::is_same_v<T, HedgingOptions> ||
-    std::is_same_v<T, StreamRetryOptions> || std::is_same_v<T, BreakerOptions>;
 
 template <typename Options>
 void SetFields(const Options& options, Message* message);
@@ -89,7 +80,7 @@ void Set(const std::vector<double>& values, const FieldDescriptor* field,
 template <typename Function>
 void Set(const std::function<Function>& value, const FieldDescriptor* field,
          Message* message) {
-  if (field != nullptr) Set(value != nullptr, field, message);
+  if (field != nullptr) Set(value != nullptr, ShownHook(*field), message);
 }
 
 void Set(const std::map<grpc::StatusCode, ClassOverride>& overrides,
@@ -97,7 +88,8 @@ void Set(const std::map<grpc::StatusCode, ClassOverride>& overrides,
   for (const auto& [code, override] : overrides) {
     Message* added = message->GetReflection()->AddMessage(message, field);
     SetFields(override, added);
-    static_cast<config::v1::ClassOverride*>(added)->set_code(code);
+    static_cast<config::v1::ClassOverride*>(added)->set_code(
+        static_cast<config::v1::StatusCode>(code));
   }
 }
 
@@ -113,29 +105,13 @@ void Set(const Part& part, const FieldDescriptor* field, Message* message) {
   SetFields(part, message->GetReflection()->MutableMessage(message, field));
 }
 
-// The counterparts of a struct's fields, in the order of its table.
-template <typename Options>
-std::vector<const FieldDescriptor*> Counterparts(
-    const Options& options, const google::protobuf::Descriptor* type) {
-  std::vector<const FieldDescriptor*> fields;
-  ForEachField(options, [&](const auto& field) {
-    fields.push_back(type->FindFieldByName(
-        field.name == "on_final_failure" ? "has_final_failure_hook"
-        : field.name == "on_attempt"     ? "has_attempt_hook"
-                                         : std::string(field.name)));
-  });
-  return fields;
-}
-
 template <typename Options>
 void SetFields(const Options& options, Message* message) {
-  // Looked up once: there is one type of message for each struct.
-  static const auto& counterparts = *new std::vector<const FieldDescriptor*>(
-      Counterparts(options, message->GetDescriptor()));
-  auto counterpart = counterparts.begin();
-  ForEachField(options, [&](const auto& field) {
-    Set(field.value, *counterpart++, message);
-  });
+  ForEachCounterpart(
+      options, message->GetDescriptor(),
+      [&](const auto& field, const FieldDescriptor* counterpart) {
+        Set(field.value, counterpart, message);
+      });
 }
 
 }  // namespace

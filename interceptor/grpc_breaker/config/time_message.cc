@@ -32,4 +32,20 @@ google::protobuf::Timestamp ToMessage(absl::Time time) {
   return message;
 }
 
+std::optional<absl::Duration> FromMessage(
+    const google::protobuf::Duration& message) {
+  constexpr int32_t kSecond = 1'000'000'000;
+  const int64_t seconds = message.seconds();
+  const int32_t nanos = message.nanos();
+  if (nanos <= -kSecond || nanos >= kSecond || (seconds > 0 && nanos < 0) ||
+      (seconds < 0 && nanos > 0)) {
+    return std::nullopt;
+  }
+  const absl::Duration duration =
+      absl::Seconds(seconds) + absl::Nanoseconds(nanos);
+  if (absl::AbsDuration(duration) > kLongestDuration) return std::nullopt;
+  if (duration == kLongestDuration) return absl::InfiniteDuration();
+  return duration;
+}
+
 }  // namespace grpc_breaker::internal

@@ -122,6 +122,16 @@ void WarnOfRepeating(absl::string_view prefix, absl::string_view name,
 
 }  // namespace
 
+absl::string_view ToString(Idempotency idempotency) {
+  switch (idempotency) {
+    case Idempotency::kAsDeclared:
+      return "AS_DECLARED";
+    case Idempotency::kRepeatable:
+      return "REPEATABLE";
+  }
+  return "";
+}
+
 Fallback Fallback::Fixed(grpc::Status status, std::string reply) {
   Fallback fallback;
   fallback.function = [result =

@@ -1,0 +1,209 @@
+#include "grpc_breaker/config/config_merge.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/text_format.h"
+#include "grpc_breaker/admin/v1/admin.pb.h"
+#include "grpc_breaker/config/v1/config.pb.h"
+#include "grpc_breaker/policy.h"
+#include "gtest/gtest.h"
+
+namespace grpc_breaker::internal {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+config::v1::Config Parse(const std::string& text) {
+  config::v1::Config message;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message))
+      << text;
+  return message;
+}
+
+std::vector<std::string> Texts(const FieldViolations& violations) {
+  std::vector<std::string> texts;
+  for (const FieldViolation& violation : violations) {
+    texts.push_back(absl::StrCat(violation.field, ": ", violation.description));
+  }
+  return texts;
+}
+
+std::vector<std::string> MergeText(const std::string& text,
+                                   Policies* policies) {
+  const NamedFunctions functions;
+  return Texts(Merge(Parse(text), &functions, policies));
+}
+
+TEST(ConfigMergeTest, AnEmptyConfigChangesNothing) {
+  Policies policies;
+  policies.default_policy.retry.max_retries = 7;
+  policies.methods["/pkg.S/M"].retry.max_retries = 8;
+  EXPECT_THAT(MergeText("", &policies), IsEmpty());
+  EXPECT_EQ(policies.default_policy.retry.max_retries, 7);
+  EXPECT_EQ(policies.PolicyFor("/pkg.S/M").retry.max_retries, 8);
+  EXPECT_THAT(policies.services, IsEmpty());
+}
+
+TEST(ConfigMergeTest, TheMostSpecificPolicyThatSetsAFieldWins) {
+  Policies policies;
+  EXPECT_THAT(MergeText(R"(
+    default_policy { retry { max_retries: 1 }
+                     breaker { minimum_calls: 10 half_open_permits: 5 } }
+    services { key: "/pkg.S/" value { breaker { minimum_calls: 20 }
+                                      hedging { max_hedges: 1 } } }
+    methods { key: "/pkg.S/M" value { hedging { max_hedges: 2 } } }
+    methods { key: "/pkg.T/M" value { hedging { max_hedges: 3 } } })",
+                        &policies),
+              IsEmpty());
+  const Policy& of_method = policies.PolicyFor("/pkg.S/M");
+  EXPECT_EQ(of_method.retry.max_retries, 1);
+  EXPECT_EQ(of_method.breaker.half_open_permits, 5);
+  EXPECT_EQ(of_method.breaker.minimum_calls, 20);
+  EXPECT_EQ(of_method.hedging.max_hedges, 2);
+  const Policy& of_service = policies.PolicyFor("/pkg.S/Other");
+  EXPECT_EQ(of_service.retry.max_retries, 1);
+  EXPECT_EQ(of_service.breaker.minimum_calls, 20);
+  EXPECT_EQ(of_service.hedging.max_hedges, 1);
+  const Policy& without_service = policies.PolicyFor("/pkg.T/M");
+  EXPECT_EQ(without_service.breaker.minimum_calls, 10);
+  EXPECT_EQ(without_service.hedging.max_hedges, 3);
+}
+
+TEST(ConfigMergeTest, AFieldThatNoPolicySetsIsAsTheApplicationHasIt) {
+  Policies policies;
+  policies.default_policy.timeout = absl::Seconds(1);
+  policies.services["/pkg.S/"].timeout = absl::Seconds(2);
+  policies.methods["/pkg.S/M"].timeout = absl::Seconds(3);
+  EXPECT_THAT(MergeText(R"(
+    methods { key: "/pkg.S/M" value { retry { max_retries: 1 } } }
+    methods { key: "/pkg.S/N" value { retry { max_retries: 1 } } }
+    methods { key: "/pkg.T/M" value { retry { max_retries: 1 } } })",
+                        &policies),
+              IsEmpty());
+  EXPECT_EQ(policies.PolicyFor("/pkg.S/M").timeout, absl::Seconds(3));
+  EXPECT_EQ(policies.PolicyFor("/pkg.S/N").timeout, absl::Seconds(2));
+  EXPECT_EQ(policies.PolicyFor("/pkg.T/M").timeout, absl::Seconds(1));
+}
+
+TEST(ConfigMergeTest, WhatIsSetByDefaultHoldsForPoliciesOfTheApplication) {
+  Policies policies;
+  policies.services["/pkg.S/"].retry.max_retries = 7;
+  policies.methods["/pkg.S/M"].retry.max_retries = 8;
+  policies.methods["/pkg.S/M"].timeout = absl::Seconds(3);
+  EXPECT_THAT(MergeText(R"(
+    default_policy { retry { max_retries: 1 } }
+    services { key: "/pkg.S/" value { breaker { minimum_calls: 2 } } })",
+                        &policies),
+              IsEmpty());
+  EXPECT_EQ(policies.PolicyFor("/pkg.S/X").retry.max_retries, 1);
+  EXPECT_EQ(policies.PolicyFor("/pkg.S/M").retry.max_retries, 1);
+  EXPECT_EQ(policies.PolicyFor("/pkg.S/M").breaker.minimum_calls, 2);
+  EXPECT_EQ(policies.PolicyFor("/pkg.S/M").timeout, absl::Seconds(3));
+}
+
+TEST(ConfigMergeTest, ComplainsOfNamesThatAreNone) {
+  Policies policies;
+  EXPECT_THAT(MergeText(R"(services { key: "pkg.S" value {} }
+                           methods { key: "/pkg.S/" value {} })",
+                        &policies),
+              ElementsAre("services[pkg.S]: must have the form "
+                          "/package.Service/",
+                          "methods[/pkg.S/]: must have the form "
+                          "/package.Service/Method"));
+}
+
+TEST(ConfigMergeTest, ComplainsOfMethodsThatALinkedServiceLacks) {
+  // Links it in.
+  admin::v1::GetBreakerRequest::default_instance();
+  const std::string text = R"(
+    methods { key: "/grpc_breaker.admin.v1.CircuitBreakerAdmin/GetBreker"
+              value {} }
+    methods { key: "/not.linked.Service/GetBreker" value {} })";
+  Policies policies;
+  EXPECT_THAT(
+      MergeText(text, &policies),
+      ElementsAre("methods[/grpc_breaker.admin.v1.CircuitBreakerAdmin/"
+                  "GetBreker]: must be a method that "
+                  "grpc_breaker.admin.v1.CircuitBreakerAdmin has; the nearest "
+                  "is GetBreaker"));
+  Policies lenient;
+  EXPECT_THAT(MergeText(text + "strict_methods: false", &lenient), IsEmpty());
+}
+
+TEST(ConfigMergeTest, TellsWhatIsWrongOnceHoweverManyInheritIt) {
+  Policies policies;
+  policies.methods["/pkg.S/M"];
+  EXPECT_THAT(
+      MergeText(R"(
+        default_policy { retry { max_retries: -1 } fallback { name: "x" } }
+        services { key: "/pkg.S/" value { retry { max_retries: -2 } } }
+        methods { key: "/pkg.S/N" value {} })",
+                &policies),
+      ElementsAre("default_policy.fallback.name: must be a fallback of the "
+                  "application, got \"x\"",
+                  "default_policy.retry.max_retries: must be from 0 to 100, "
+                  "got -1",
+                  "services[/pkg.S/].retry.max_retries: must be from 0 to 100, "
+                  "got -2"));
+}
+
+TEST(ConfigMergeTest, SaysInWhichPolicyAValueIsWrong) {
+  Policies policies;
+  policies.methods["/pkg.S/M"].retry.max_delay = absl::Seconds(2);
+  EXPECT_THAT(
+      MergeText("default_policy { retry { base_delay { seconds: 3 } } }",
+                &policies),
+      ElementsAre("default_policy.retry.max_delay: must be at least "
+                  "retry.base_delay (3s), got 2s, in the policy of /pkg.S/M"));
+}
+
+TEST(ConfigMergeTest, SaysWhetherMethodsMustBeThere) {
+  Policies policies;
+  policies.strict_methods = false;
+  EXPECT_THAT(MergeText("", &policies), IsEmpty());
+  EXPECT_FALSE(policies.strict_methods);
+  EXPECT_THAT(MergeText("strict_methods: true", &policies), IsEmpty());
+  EXPECT_TRUE(policies.strict_methods);
+}
+
+// Each field of the message changes the options.
+TEST(ConfigMergeTest, TakesTheOptionsOfTheChannel) {
+  Options options;
+  EXPECT_THAT(
+      Texts(MergeChannelOptions(Parse("max_methods: 5 "
+                                      "probe_when_connected: false "
+                                      "adopt_service_config: true "
+                                      "retry_budget { max_tokens: 10 }"),
+                                &options)),
+      IsEmpty());
+  EXPECT_EQ(options.max_methods, 5);
+  EXPECT_FALSE(options.probe_when_connected);
+  EXPECT_TRUE(options.adopt_service_config);
+  EXPECT_EQ(options.retry_budget.max_tokens, 10);
+  EXPECT_EQ(options.retry_budget.token_ratio, 0.1);
+
+  EXPECT_THAT(Texts(MergeChannelOptions({}, &options)), IsEmpty());
+  EXPECT_EQ(options.max_methods, 5);
+  EXPECT_FALSE(options.probe_when_connected);
+  EXPECT_TRUE(options.adopt_service_config);
+  EXPECT_EQ(options.retry_budget.max_tokens, 10);
+}
+
+TEST(ConfigMergeTest, ComplainsOfOptionsOfTheChannelThatAreWrong) {
+  Options options;
+  EXPECT_THAT(
+      Texts(MergeChannelOptions(
+          Parse("max_methods: 0 retry_budget { ratio: 2 window { nanos: 1 } }"),
+          &options)),
+      ElementsAre("retry_budget.ratio: must be from 0 to 1, got 2",
+                  "retry_budget.window: must be from 100ms to 1h, got 1ns",
+                  "max_methods: must be in [1, 1000000], got 0"));
+}
+
+}  // namespace
+}  // namespace grpc_breaker::internal
