@@ -1,53 +1,61 @@
-"""Where gRPC, what it brings along, and CLI11 come from, for WORKSPACE users."""
+"""Where gRPC, what it brings along, and a few small libraries come from, for
+WORKSPACE users."""
 
 load("//bazel:system.bzl", "write_system_grpc", "write_system_module")
 
-_GRPC_VERSION = "1.71.0"
-_GRPC_INTEGRITY = "sha256-DWMUGeVOxbKd73mGI+479VINrHer6rMoTvcCfsI2P5E="
-_CLI11_VERSION = "2.5.0"
-_CLI11_INTEGRITY = "sha256-F+ArTN3C+jSOXb27WCxZo0hvorJDPnCgw7rLhxM0/VU="
+# By the names of their repositories.
+_ARCHIVES = {
+    "cli11": struct(
+        url = "https://github.com/CLIUtils/CLI11/archive/refs/tags/v2.5.0.tar.gz",
+        integrity = "sha256-F+ArTN3C+jSOXb27WCxZo0hvorJDPnCgw7rLhxM0/VU=",
+        prefix = "CLI11-2.5.0",
+    ),
+    "com_github_grpc_grpc": struct(
+        url = "https://github.com/grpc/grpc/archive/v1.71.0.tar.gz",
+        integrity = "sha256-DWMUGeVOxbKd73mGI+479VINrHer6rMoTvcCfsI2P5E=",
+        prefix = "grpc-1.71.0",
+    ),
+    "nlohmann_json": struct(
+        url = "https://github.com/nlohmann/json/archive/refs/tags/v3.11.3.tar.gz",
+        integrity = "sha256-DY71r3+XlOMmNIAZPEkVSbK6bMdLsBiQYgKtpJinlAY=",
+        prefix = "json-3.11.3",
+    ),
+    "yaml-cpp": struct(
+        url = "https://github.com/jbeder/yaml-cpp/archive/refs/tags/0.8.0.tar.gz",
+        integrity = "sha256-++dLvc7iHWVnFWiHBto8i+z9lG2SzURwXMYJi7I7OhY=",
+        prefix = "yaml-cpp-0.8.0",
+    ),
+}
 
-def _is_system(repository_ctx):
-    return repository_ctx.os.environ.get("GRPC_BREAKER_DEPS", "archive") == "system"
-
-def _grpc_repository_impl(repository_ctx):
-    if _is_system(repository_ctx):
+def _repository_impl(repository_ctx):
+    module = repository_ctx.attr.module
+    if repository_ctx.os.environ.get("GRPC_BREAKER_DEPS", "archive") != "system":
+        archive = _ARCHIVES[module]
+        repository_ctx.download_and_extract(
+            url = archive.url,
+            integrity = archive.integrity,
+            stripPrefix = archive.prefix,
+        )
+    elif module == "com_github_grpc_grpc":
         write_system_grpc(repository_ctx)
-        return
-    repository_ctx.download_and_extract(
-        url = "https://github.com/grpc/grpc/archive/v{}.tar.gz".format(_GRPC_VERSION),
-        integrity = _GRPC_INTEGRITY,
-        stripPrefix = "grpc-" + _GRPC_VERSION,
-    )
+    else:
+        write_system_module(repository_ctx, module)
 
-def _cli11_repository_impl(repository_ctx):
-    if _is_system(repository_ctx):
-        write_system_module(repository_ctx, "cli11")
-        return
-    repository_ctx.download_and_extract(
-        url = "https://github.com/CLIUtils/CLI11/archive/refs/tags/v{}.tar.gz".format(_CLI11_VERSION),
-        integrity = _CLI11_INTEGRITY,
-        stripPrefix = "CLI11-" + _CLI11_VERSION,
-    )
-
-_grpc_repository = repository_rule(
-    implementation = _grpc_repository_impl,
-    environ = ["GRPC_BREAKER_DEPS"],
-)
-
-_cli11_repository = repository_rule(
-    implementation = _cli11_repository_impl,
+_repository = repository_rule(
+    implementation = _repository_impl,
+    # The name that repository_ctx has may be another one.
+    attrs = {"module": attr.string()},
     environ = ["GRPC_BREAKER_DEPS"],
 )
 
 def grpc_breaker_deps():
-    """Declares @com_github_grpc_grpc and @cli11 unless the workspace has them.
+    """Declares @com_github_grpc_grpc and what else is needed unless it is there.
 
     They are archives, or with --repo_env=GRPC_BREAKER_DEPS=system the installed
     packages. Call grpc_deps() and grpc_extra_deps() from the former afterwards,
-    as with any gRPC. The latter is for breakerctl alone.
+    as with any gRPC. @cli11 is for breakerctl alone, @nlohmann_json and
+    @yaml-cpp for //interceptor:config_file.
     """
-    if not native.existing_rule("com_github_grpc_grpc"):
-        _grpc_repository(name = "com_github_grpc_grpc")
-    if not native.existing_rule("cli11"):
-        _cli11_repository(name = "cli11")
+    for name in _ARCHIVES:
+        if not native.existing_rule(name):
+            _repository(name = name, module = name)

@@ -19,6 +19,9 @@ install(
   NAMESPACE grpc_breaker::
   FILE grpc_breakerTargets.cmake
   DESTINATION ${package_directory})
+install(
+  FILES ${PROJECT_SOURCE_DIR}/proto/grpc_breaker/config/v1/config.schema.json
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/grpc_breaker)
 
 # Relative, so that the installed tree may be moved.
 file(RELATIVE_PATH pc_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
@@ -79,6 +82,19 @@ if(NOT GRPC_BREAKER_CORE_ONLY)
   grpc_breaker_pkg_config(
     grpc_breaker_admin_server "A server for the admin service of grpc_breaker"
     LIBRARIES admin_server REQUIRES grpc_breaker)
+  # Apart, because of what it reads YAML with.
+  set(yaml_requires "")
+  if(GRPC_BREAKER_YAML)
+    set(yaml_requires yaml-cpp)
+  endif()
+  grpc_breaker_pkg_config(
+    grpc_breaker_config_file
+    "Configuration files of grpc_breaker"
+    LIBRARIES
+    config_file
+    REQUIRES
+    grpc_breaker
+    ${yaml_requires})
   grpc_breaker_pkg_config(
     grpc_breaker_testing "A manual clock and scripted dice for tests" LIBRARIES
     testing REQUIRES grpc_breaker)

@@ -25,9 +25,14 @@ function(_grpc_breaker_debian_dependency result package)
 endfunction()
 
 set(depends "")
-# gRPC's CMake package wants its plugin for protoc to be there.
-foreach(package IN ITEMS libabsl-dev libgrpc++-dev libprotobuf-dev
-                         protobuf-compiler-grpc)
+set(packages
+    libabsl-dev libgrpc++-dev libprotobuf-dev
+    # gRPC's CMake package wants its plugin for protoc to be there.
+    protobuf-compiler-grpc)
+if(GRPC_BREAKER_YAML)
+  list(APPEND packages libyaml-cpp-dev)
+endif()
+foreach(package IN LISTS packages)
   _grpc_breaker_debian_dependency(depends ${package})
 endforeach()
 list(JOIN depends ", " CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS)

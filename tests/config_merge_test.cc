@@ -8,6 +8,9 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "grpc_breaker/admin/v1/admin.pb.h"
+#include "grpc_breaker/config/config_message.h"
+#include "grpc_breaker/config/policy_changes.h"
+#include "grpc_breaker/config/policy_message.h"
 #include "grpc_breaker/config/v1/config.pb.h"
 #include "grpc_breaker/policy.h"
 #include "gtest/gtest.h"
@@ -192,6 +195,101 @@ TEST(ConfigMergeTest, TakesTheOptionsOfTheChannel) {
   EXPECT_FALSE(options.probe_when_connected);
   EXPECT_TRUE(options.adopt_service_config);
   EXPECT_EQ(options.retry_budget.max_tokens, 10);
+}
+
+// Policies as an application may have them.
+Policies SomePolicies() {
+  Policies policies;
+  policies.strict_methods = true;
+  policies.default_policy.retry.max_retries = 7;
+  policies.default_policy.timeout = absl::Seconds(5);
+  policies.default_policy.fallback = Fallback::Fixed({});
+  policies.default_policy.classification[grpc::StatusCode::ABORTED].retryable =
+      true;
+  Policy of_service;  // Without the timeout, fallback and override.
+  of_service.breaker.ramp = {0.5};
+  policies.services["/pkg.S/"] = of_service;
+  policies.services["/pkg.T/"] = policies.default_policy;
+  policies.methods["/pkg.S/M"].hedging.max_hedges = 1;
+  policies.methods["/pkg.S/N"] = of_service;
+  policies.methods["/pkg.U/M"].timeout = absl::Seconds(1);
+  return policies;
+}
+
+std::string TextOf(const config::v1::Config& message) {
+  std::string text;
+  google::protobuf::TextFormat::PrintToString(message, &text);
+  return text;
+}
+
+TEST(ConfigMessageTest, MakesTheSamePoliciesOfNone) {
+  const Policies expected = SomePolicies();
+  Policies policies;
+  EXPECT_THAT(Texts(Merge(ToMessage(expected), nullptr, &policies)), IsEmpty());
+  EXPECT_EQ(TextOf(ToMessage(policies)), TextOf(ToMessage(expected)));
+  for (const std::string name : {"/pkg.S/M", "/pkg.S/N", "/pkg.S/Other",
+                                 "/pkg.T/M", "/pkg.U/M", "/pkg.U/Other"}) {
+    EXPECT_EQ(ToMessage(policies.PolicyFor(name)).DebugString(),
+              ToMessage(expected.PolicyFor(name)).DebugString())
+        << name;
+  }
+  EXPECT_TRUE(policies.strict_methods);
+}
+
+TEST(ConfigMessageTest, SaysOfOtherPoliciesWhatDiffersAlone) {
+  const config::v1::Config message = ToMessage(SomePolicies());
+  EXPECT_TRUE(message.default_policy().retry().has_base_delay());
+  EXPECT_EQ(message.services().at("/pkg.T/").ByteSizeLong(), 0u);
+  EXPECT_EQ(message.methods().at("/pkg.S/N").ByteSizeLong(), 0u);
+  EXPECT_FALSE(message.methods().at("/pkg.S/M").has_retry());
+}
+
+// "field: from -> to" of each.
+std::vector<std::string> ChangeTexts(const Policies& from, const Policies& to) {
+  std::vector<std::string> texts;
+  for (const FieldChange& change : Changes(from, to)) {
+    texts.push_back(
+        absl::StrCat(change.field, ": ", change.from, " -> ", change.to));
+  }
+  return texts;
+}
+
+TEST(PolicyChangesTest, AreNoneWhereNothingHasChanged) {
+  EXPECT_THAT(ChangeTexts(SomePolicies(), SomePolicies()), IsEmpty());
+}
+
+TEST(PolicyChangesTest, AreToldByFieldAsAFileHasThem) {
+  Policies from;
+  from.default_policy.fallback = Fallback::Fixed({});
+  from.default_policy.classification[grpc::StatusCode::ABORTED].retryable =
+      true;
+  Policies to;
+  to.default_policy.timeout = absl::Milliseconds(1500);
+  to.default_policy.retry.jitter = Jitter::kNone;
+  to.default_policy.breaker.ramp = {0.5, 0.25};
+  EXPECT_THAT(
+      ChangeTexts(from, to),
+      ElementsAre("default_policy.retry.jitter: PLUS_MINUS_HALF -> NONE",
+                  "default_policy.breaker.ramp: unset -> [0.5, 0.25]",
+                  "default_policy.classification: [{code: ABORTED, retryable: "
+                  "true}] -> unset",
+                  "default_policy.timeout: unset -> 1.5s",
+                  "default_policy.fallback: {on_exhaustion: true, "
+                  "on_not_retryable: true, on_rejection: true} -> unset"));
+}
+
+TEST(PolicyChangesTest, AreThoseOfWhatAMethodGetsWhereverItHasItFrom) {
+  Policies from;
+  from.services["/pkg.S/"].retry.max_retries = 1;
+  from.methods["/pkg.T/M"].retry.max_retries = 2;
+  Policies to;
+  to.default_policy.retry.max_retries = 3;
+  to.services["/pkg.S/"].retry.max_retries = 1;
+  to.methods["/pkg.S/M"].retry.max_retries = 4;
+  from.default_policy.retry.max_retries = 3;
+  EXPECT_THAT(ChangeTexts(from, to),
+              ElementsAre("methods[/pkg.S/M].retry.max_retries: 1 -> 4",
+                          "methods[/pkg.T/M].retry.max_retries: 2 -> 3"));
 }
 
 TEST(ConfigMergeTest, ComplainsOfOptionsOfTheChannelThatAreWrong) {

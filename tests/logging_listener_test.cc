@@ -69,6 +69,27 @@ TEST(LoggingListenerTest, SaysWhatWasDropped) {
   EXPECT_THAT(line, HasSubstr("1 event was dropped"));
 }
 
+TEST(LoggingListenerTest, SaysWhetherOtherPoliciesAreInForce) {
+  std::vector<std::string> lines;
+  const auto listener = MakeLoggingListener(
+      [&lines](absl::string_view line) { lines.emplace_back(line); });
+  PolicyReload reload;
+  reload.channel = "prices";
+  reload.source = "/etc/shop.yaml";
+  reload.hash = "0123456789abcdef";
+  reload.wall_time = absl::FromUnixMillis(1);
+  listener->OnPolicyReload(reload);
+  reload.error = "/etc/shop.yaml:3: x\n/etc/shop.yaml:4: y";
+  listener->OnPolicyReload(reload);
+  EXPECT_THAT(
+      lines,
+      ::testing::ElementsAre(
+          "1970-01-01T00:00:00.001Z policies prices /etc/shop.yaml: now those "
+          "of 0123456789abcdef",
+          "1970-01-01T00:00:00.001Z policies prices /etc/shop.yaml: as before: "
+          "/etc/shop.yaml:3: x\\n/etc/shop.yaml:4: y"));
+}
+
 TEST(LoggingListenerTest, SpeaksOfOneCallInTheSingular) {
   BreakerTransition transition = Opening();
   transition.counts = {0, 1, 0};

@@ -2,9 +2,9 @@
 # Writes what stands for a module: the packages installed by Debian, under the
 # labels that they have upstream, so that BUILD files need not tell them apart.
 #
-# Usage: write.sh MODULE         writes abseil-cpp, cli11, googletest, grpc or
-#                                protobuf into the current folder; for
-#                                ../system.bzl
+# Usage: write.sh MODULE         writes abseil-cpp, cli11, googletest, grpc,
+#                                nlohmann_json, protobuf or yaml-cpp into the
+#                                current folder; for ../system.bzl
 #        write.sh --all FOLDER   writes each into a folder of its own in FOLDER,
 #                                and FOLDER/bazelrc, by which Bazel finds them
 set -euo pipefail
@@ -103,6 +103,16 @@ googletest() {
   cc_library . gtest_main gmock_main
 }
 
+nlohmann_json() {
+  module nlohmann_json
+  cc_library . json nlohmann_json
+}
+
+yaml-cpp() {
+  module yaml-cpp
+  cc_library . yaml-cpp yaml-cpp
+}
+
 protobuf() {
   module protobuf
   cc_library . protobuf protobuf
@@ -184,7 +194,8 @@ all() {
   # Without these Bazel would look for modules, and for what it once had built
   # in, on the network.
   printf 'common --%s\n' lockfile_mode=off noenable_workspace >"$folder/bazelrc"
-  for name in abseil-cpp cli11 googletest grpc protobuf apple_support buildozer zlib; do
+  for name in abseil-cpp cli11 googletest grpc nlohmann_json protobuf yaml-cpp \
+    apple_support buildozer zlib; do
     mkdir "$folder/$name"
     (cd "$folder/$name" && "$name")
     echo "common --override_module=$name=$folder/$name" >>"$folder/bazelrc"
@@ -192,7 +203,7 @@ all() {
 }
 
 case ${1-} in
-  abseil-cpp | cli11 | googletest | grpc | protobuf) "$1" ;;
+  abseil-cpp | cli11 | googletest | grpc | nlohmann_json | protobuf | yaml-cpp) "$1" ;;
   --all) all "$2" ;;
   *) die "unknown module ${1-}" ;;
 esac

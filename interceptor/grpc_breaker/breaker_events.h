@@ -125,6 +125,16 @@ struct BreakerAudit {
   absl::Time wall_time;
 };
 
+// What a channel's policy source (policy_source.h) says has changed: the
+// channel's listeners hear whether that is in force.
+struct PolicyReload {
+  std::string channel;
+  std::string source;  // A path.
+  std::string hash;    // Of what is in force now, if there is no error.
+  std::string error;   // Why policies stay as they were; empty: they do not.
+  absl::Time wall_time;
+};
+
 // Hears what breakers do: one event at a time per breaker and in their order,
 // after all locks are released. May call the breaker, and destroy it.
 //
@@ -148,6 +158,7 @@ class GRPC_BREAKER_EXPORT BreakerListener {
   // For listeners of an admin service (AdminServiceOptions): before the answer,
   // on a thread of the environment; several may come at the same time.
   virtual void OnAudit(const BreakerAudit& /*audit*/) {}
+  virtual void OnPolicyReload(const PolicyReload& /*reload*/) {}
 };
 
 // "CONSECUTIVE_FAILURES", ...

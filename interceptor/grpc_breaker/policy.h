@@ -42,6 +42,7 @@
 namespace grpc_breaker {
 
 class Directory;
+class PolicySource;
 
 // A call that has failed for good, as fallbacks and hooks see it. The pointers
 // are valid during the call of the function only.
@@ -258,6 +259,10 @@ struct GRPC_BREAKER_EXPORT Options : Policies {
   // Hear every breaker of the channel, and at its creation the warnings; they
   // live as long as it is used.
   std::vector<std::shared_ptr<BreakerListener>> listeners;
+
+  // Sets more of these options when the channel is made, and gives it other
+  // policies as long as it lives (policy_source.h). Null: nobody does.
+  std::shared_ptr<PolicySource> policy_source;
 
   // Where the admin service finds the channel; null keeps it out of sight. Need
   // not outlive the channel.

@@ -61,6 +61,10 @@ class GRPC_BREAKER_EXPORT Registry
   // and come often, unless a policy names the method or its service.
   bool Exempts(absl::string_view method) const;
 
+  // How many entries there are so far, and at most, without "_other".
+  size_t size() const { return size_.load(std::memory_order_relaxed); }
+  size_t max_methods() const { return max_methods_; }
+
   // All entries so far, by name.
   std::vector<const Method*> Methods() const;
 
@@ -75,6 +79,21 @@ class GRPC_BREAKER_EXPORT Registry
   // changes nothing, if the policies are not valid or name more methods than
   // max_methods leaves room for.
   absl::Status ReplacePolicies(Policies policies);
+
+  // Those of now, from which each method's policy comes.
+  std::shared_ptr<const Policies> policies() const;
+
+  // Null: there is none.
+  const std::shared_ptr<PolicySource>& policy_source() const {
+    return policy_source_;
+  }
+  // For that: the policies of the application, without what the source says.
+  // Without one, those that the registry was made with.
+  const std::shared_ptr<const Policies>& given_policies() const {
+    return given_policies_;
+  }
+  // Likewise: tells the listeners, with the channel's name and the time.
+  void NotifyReload(PolicyReload reload);
 
   // options.channel_name, or "channel" where that is empty. Where a living
   // registry of the directory has that name already, "#2", "#3", ... is added.
@@ -110,7 +129,7 @@ class GRPC_BREAKER_EXPORT Registry
     }
   };
 
-  Registry(Options options, Table table);
+  Registry(Options options, Table table, std::shared_ptr<const Policies> given);
 
   // By this table, which ReplacePolicies may meanwhile have replaced.
   std::unique_ptr<Method> MakeMethod(absl::string_view name,
@@ -128,6 +147,8 @@ class GRPC_BREAKER_EXPORT Registry
   const size_t max_methods_;
   const std::vector<std::shared_ptr<BreakerListener>> listeners_;
   Environment& environment_;
+  const std::shared_ptr<PolicySource> policy_source_;
+  const std::shared_ptr<const Policies> given_policies_;
   std::string channel_name_;
   std::shared_ptr<RetryBudget> retry_budget_;            // Null: there is none.
   std::shared_ptr<internal::DirectoryState> directory_;  // Null: in none.

@@ -57,7 +57,8 @@ class GrpcBreakerConan(ConanFile):
     def generate(self):
         toolchain = CMakeToolchain(self)
         toolchain.cache_variables["BUILD_TESTING"] = False
-        for part in "BUILD_EXAMPLES", "BUILD_TOOLS", "WERROR":
+        # Of files, those in text format are read: the others need more packages.
+        for part in "BUILD_EXAMPLES", "BUILD_TOOLS", "JSON", "WERROR", "YAML":
             toolchain.cache_variables[f"GRPC_BREAKER_{part}"] = False
         toolchain.generate()
         CMakeDeps(self).generate()

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "grpc_breaker/grpc_status.h"
+#include "grpc_breaker/policy_source.h"
 #include "grpc_breaker/trailing_metadata.h"
 #include "grpcpp/support/channel_arguments.h"
 #include "tests/e2e/fixture.h"
@@ -473,6 +474,30 @@ TEST_F(AdoptTest, ItIsNotAdoptedUnlessTheOptionsSaySo) {
                 .status.error_code(),
             StatusCode::UNAVAILABLE);
   EXPECT_EQ(server_.calls(), 1);
+}
+
+// Asks for it instead of the application.
+class AdoptingSource : public PolicySource {
+ public:
+  absl::StatusOr<int64_t> ApplyTo(Options* options) override {
+    options->adopt_service_config = true;
+    return 0;
+  }
+  void Follow(std::weak_ptr<Registry> /*registry*/,
+              int64_t /*version*/) override {}
+  PolicySourceStatus status() const override { return {}; }
+};
+
+ATTEMPTS_TEST_F(AdoptTest, APolicySourceMayAskForIt) {
+  options_.adopt_service_config = false;
+  options_.policy_source = std::make_shared<AdoptingSource>();
+  server_.SetDefault(Answer::Error(StatusCode::UNAVAILABLE));
+
+  auto call = StartCall(flavour_, MakeChannelWith(kServiceConfig), "hello");
+  for (int i = 0; i < 3; ++i) FinishBackoff();
+
+  EXPECT_EQ(call->Wait().status.error_code(), StatusCode::UNAVAILABLE);
+  EXPECT_EQ(server_.calls(), 4);
 }
 
 TEST_F(AdoptTest, AChannelWithoutAServiceConfigIsMadeAsEver) {

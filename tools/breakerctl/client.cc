@@ -62,6 +62,31 @@ grpc::Status Client::Get(const std::string& method, const std::string& channel,
   return stub_->GetBreaker(&context, request, breaker);
 }
 
+grpc::Status Client::ListChannels(admin::v1::ListChannelsResponse* all) const {
+  admin::v1::ListChannelsRequest request;
+  request.set_page_size(kPageSize);
+  do {
+    grpc::ClientContext context;
+    context.set_deadline(Deadline());
+    admin::v1::ListChannelsResponse page;
+    const grpc::Status status = stub_->ListChannels(&context, request, &page);
+    if (!status.ok()) return status;
+    request.set_page_token(page.next_page_token());
+    page.clear_next_page_token();
+    all->MergeFrom(page);
+  } while (!request.page_token().empty());
+  return grpc::Status::OK;
+}
+
+grpc::Status Client::GetChannel(const std::string& name,
+                                admin::v1::Channel* channel) const {
+  grpc::ClientContext context;
+  context.set_deadline(Deadline());
+  admin::v1::GetChannelRequest request;
+  request.set_channel(name);
+  return stub_->GetChannel(&context, request, channel);
+}
+
 grpc::Status Client::Watch(
     const admin::v1::BreakerFilter& filter,
     absl::FunctionRef<bool(const Event&)> on_event) const {

@@ -40,6 +40,13 @@ class Client {
   grpc::Status Get(const std::string& method, const std::string& channel,
                    admin::v1::Breaker* breaker) const;
 
+  // All pages of them.
+  grpc::Status ListChannels(admin::v1::ListChannelsResponse* all) const;
+
+  // `name` may be empty.
+  grpc::Status GetChannel(const std::string& name,
+                          admin::v1::Channel* channel) const;
+
   // Tells of events until `on_event` answers false, and then is OK, or until
   // the connection ends.
   grpc::Status Watch(const admin::v1::BreakerFilter& filter,

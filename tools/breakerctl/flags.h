@@ -21,6 +21,7 @@ namespace grpc_breaker::breakerctl {
 inline constexpr char kAddressType[] = "ADDRESS";
 inline constexpr char kChannelType[] = "CHANNEL";
 inline constexpr char kDurationType[] = "DURATION";
+inline constexpr char kFileType[] = "FILE";
 inline constexpr char kMethodType[] = "METHOD";
 inline constexpr char kPrefixType[] = "PREFIX";
 inline constexpr char kStateType[] = "STATE";

@@ -487,6 +487,31 @@ std::string FormatTable(
   return Align(std::move(rows), style, {"", {0, 1}});
 }
 
+std::string FormatChannels(
+    const google::protobuf::RepeatedPtrField<admin::v1::Channel>& channels,
+    const Style& style) {
+  std::vector<Row> rows = {
+      Heading({"CHANNEL", "METHODS", "POLICIES FROM", "HASH", "LOADED",
+               "RELOADS", "FAILED", "ERROR"},
+              style)};
+  for (const admin::v1::Channel& channel : channels) {
+    Row row = {Printable(channel.channel()), absl::StrCat(channel.methods())};
+    if (!channel.has_policy_source()) {
+      row.insert(row.end(), {"code", "-", "-", "-", "-", "-"});
+    } else {
+      const admin::v1::PolicySource& source = channel.policy_source();
+      row.insert(
+          row.end(),
+          {Printable(source.name()), Printable(source.hash()),
+           absl::StrCat(Rough(source.loaded_age()), " ago"),
+           absl::StrCat(source.reloads()), absl::StrCat(source.failures()),
+           source.error().empty() ? "-" : Printable(source.error())});
+    }
+    rows.push_back(std::move(row));
+  }
+  return Align(std::move(rows), style, {"", {0, 2, 7}});
+}
+
 std::string FormatBreaker(const Breaker& breaker, const Style& style) {
   std::vector<Row> rows = {
       {"method", Printable(breaker.method())},

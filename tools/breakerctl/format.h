@@ -21,6 +21,11 @@ std::string FormatTable(
     const google::protobuf::RepeatedPtrField<admin::v1::Breaker>& breakers,
     const Style& style);
 
+// One line per channel, likewise.
+std::string FormatChannels(
+    const google::protobuf::RepeatedPtrField<admin::v1::Channel>& channels,
+    const Style& style);
+
 // All of one breaker, on several lines, of which only its history is made to
 // fit.
 std::string FormatBreaker(const admin::v1::Breaker& breaker,

@@ -37,10 +37,11 @@ bool TerminalHasColors() {
 
 std::string ExitStatusHelp() {
   return "  0  done\n"
-         "  1  the process could not be reached, or failed\n"
+         "  1  the process could not be reached, or failed; a file is wrong\n"
          "  2  the command line is wrong\n"
          "  3  there is no such breaker\n"
-         "  4  several channels have METHOD: choose one by --channel\n";
+         "  4  several channels have METHOD: choose one by --channel\n"
+         "  5  config diff: something would change\n";
 }
 
 ExitCode Fail(ExitCode code, absl::string_view message) {

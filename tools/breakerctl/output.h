@@ -21,6 +21,7 @@ enum class ExitCode {
   kUsageError = 2,
   kNotFound = 3,
   kAmbiguous = 4,
+  kDifferent = 5,
 };
 
 // A line for each.

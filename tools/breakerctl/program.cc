@@ -20,6 +20,8 @@ void AddCommands(CLI::App& program, Action* action) {
   AddList(program, action);
   AddGet(program, action);
   AddWatch(program, action);
+  AddChannels(program, action);
+  AddConfig(program, action);
   AddHelp(program, action);
 }
 

@@ -17,6 +17,7 @@
 #include "grpc_breaker/admin/breaker_filter.h"
 #include "grpc_breaker/admin/breaker_message.h"
 #include "grpc_breaker/admin/breaker_watch.h"
+#include "grpc_breaker/admin/channel_message.h"
 #include "grpc_breaker/admin/event_log.h"
 #include "grpc_breaker/admin/v1/admin.grpc.pb.h"
 #include "grpc_breaker/admin/violations.h"
@@ -60,6 +61,35 @@ std::optional<BreakerName> FromToken(const std::string& token) {
   const size_t end = bytes.rfind('\0');
   if (end == std::string::npos) return std::nullopt;
   return BreakerName{bytes.substr(0, end), bytes.substr(end + 1)};
+}
+
+// Behind what a page begins; at the beginning if there is no token.
+std::optional<BreakerName> AfterToken(const std::string& token,
+                                      absl::string_view rpc,
+                                      Violations& violations) {
+  if (token.empty()) return BreakerName();
+  std::optional<BreakerName> after = FromToken(token);
+  if (!after) {
+    violations.Add("page_token", absl::StrCat("one that ", rpc, " gave out"),
+                   Quoted(token));
+  }
+  return after;
+}
+
+// Fills a page with the channels after the one called `after`.
+void FillPage(const Directory& directory, const std::string& after,
+              size_t page_size, admin::v1::ListChannelsResponse* response) {
+  internal::VisitRegistries(
+      directory, "", after, [&](const std::shared_ptr<Registry>& registry) {
+        if (registry->channel_name() == after) return true;
+        if (static_cast<size_t>(response->channels_size()) == page_size) {
+          response->set_next_page_token(
+              ToToken(response->channels().rbegin()->channel(), ""));
+          return false;
+        }
+        *response->add_channels() = internal::ToMessage(*registry);
+        return true;
+      });
 }
 
 // Fills a page with the matching breakers after `after`. A message is built for
@@ -116,12 +146,7 @@ class AdminService final
         BreakerFilter::Parse(request->filter(), violations);
     const size_t page_size = PageSize(request->page_size(), violations);
     const std::optional<BreakerName> after =
-        request->page_token().empty() ? BreakerName()
-                                      : FromToken(request->page_token());
-    if (!after) {
-      violations.Add("page_token", "one that ListBreakers gave out",
-                     Quoted(request->page_token()));
-    }
+        AfterToken(request->page_token(), "ListBreakers", violations);
     return Read(context, violations, OfFilter("ListBreakers", filter),
                 [this, filter, after, page_size, response] {
                   FillPage(directory_, filter, *after, page_size, response);
@@ -160,6 +185,34 @@ class AdminService final
       });
     }
     return watch;
+  }
+
+  grpc::ServerUnaryReactor* ListChannels(
+      grpc::CallbackServerContext* context,
+      const admin::v1::ListChannelsRequest* request,
+      admin::v1::ListChannelsResponse* response) override {
+    Violations violations;
+    const size_t page_size = PageSize(request->page_size(), violations);
+    const std::optional<BreakerName> after =
+        AfterToken(request->page_token(), "ListChannels", violations);
+    AdminRequest asked;
+    asked.rpc = "ListChannels";
+    return Read(context, violations, std::move(asked),
+                [this, after, page_size, response] {
+                  FillPage(directory_, after->channel, page_size, response);
+                  return grpc::Status::OK;
+                });
+  }
+
+  grpc::ServerUnaryReactor* GetChannel(
+      grpc::CallbackServerContext* context,
+      const admin::v1::GetChannelRequest* request,
+      admin::v1::Channel* response) override {
+    AdminRequest asked;
+    asked.rpc = "GetChannel";
+    asked.channel = request->channel();
+    return Read(context, Violations(), std::move(asked),
+                [this, request, response] { return Get(*request, response); });
   }
 
   grpc::ServerUnaryReactor* ListEvents(
@@ -305,30 +358,55 @@ class AdminService final
       return true;
     };
     internal::VisitRegistries(directory_, request.channel(), "", look);
-    if (!channel_exists) {
-      return grpc::Status(grpc::StatusCode::NOT_FOUND,
-                          absl::StrCat("channel: there is none called ",
-                                       Quoted(request.channel())));
-    }
+    if (!channel_exists) return NoChannel(request.channel());
     if (candidates.empty()) {
       return grpc::Status(
           grpc::StatusCode::NOT_FOUND,
           absl::StrCat("method: ", Quoted(request.method()),
                        " was not called and has no policy of its own"));
     }
-    if (candidates.size() > 1) return Ambiguous(request, candidates);
+    if (candidates.size() > 1) {
+      return Ambiguous(absl::StrCat("several have ", request.method()),
+                       std::move(candidates));
+    }
     return grpc::Status::OK;
   }
 
-  static grpc::Status Ambiguous(const admin::v1::GetBreakerRequest& request,
+  grpc::Status Get(const admin::v1::GetChannelRequest& request,
+                   admin::v1::Channel* response) const {
+    std::vector<std::string> names;
+    internal::VisitRegistries(
+        directory_, request.channel(), "",
+        [&](const std::shared_ptr<Registry>& registry) {
+          names.push_back(Quoted(registry->channel_name()));
+          if (names.size() > 1) return true;
+          *response = internal::ToMessage(*registry);
+          internal::AddPolicies(*registry, response);
+          return true;
+        });
+    if (names.empty()) return NoChannel(request.channel());
+    if (names.size() > 1)
+      return Ambiguous("there are several", std::move(names));
+    return grpc::Status::OK;
+  }
+
+  static grpc::Status NoChannel(const std::string& name) {
+    return grpc::Status(
+        grpc::StatusCode::NOT_FOUND,
+        name.empty()
+            ? "channel: there is none"
+            : absl::StrCat("channel: there is none called ", Quoted(name)));
+  }
+
+  static grpc::Status Ambiguous(absl::string_view why,
                                 std::vector<std::string> channels) {
     constexpr size_t kShown = 10;
     const size_t more = channels.size() - std::min(channels.size(), kShown);
     channels.resize(channels.size() - more);
     return grpc::Status(
         grpc::StatusCode::FAILED_PRECONDITION,
-        absl::StrCat("channel: must be set, because several have ",
-                     request.method(), ": ", absl::StrJoin(channels, ", "),
+        absl::StrCat("channel: must be set, because ", why, ": ",
+                     absl::StrJoin(channels, ", "),
                      more > 0 ? absl::StrCat(" and ", more, " more") : ""));
   }
 

@@ -37,6 +37,15 @@ class LoggingListener : public BreakerListener {
         absl::Utf8SafeCEscape(warning.message)));
   }
 
+  void OnPolicyReload(const PolicyReload& reload) override {
+    sink_(absl::StrCat(
+        Beginning(reload.wall_time, "policies", reload.channel, reload.source),
+        reload.error.empty()
+            ? absl::StrCat("now those of ", reload.hash)
+            : absl::StrCat("as before: ",
+                           absl::Utf8SafeCEscape(reload.error))));
+  }
+
  private:
   template <typename Event>
   static std::string Beginning(const Event& event) {

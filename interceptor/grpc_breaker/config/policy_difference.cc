@@ -4,21 +4,15 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/duration.pb.h"
 #include "google/protobuf/message.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "grpc_breaker/config/value_text.h"
 
 namespace grpc_breaker::internal {
 namespace {
 
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
-
-bool IsSet(const Message& message, const FieldDescriptor* field) {
-  return field->is_repeated()
-             ? message.GetReflection()->FieldSize(message, field) > 0
-             : message.GetReflection()->HasField(message, field);
-}
 
 bool IsEqual(const Message& a, const Message& b, const FieldDescriptor* field) {
   google::protobuf::util::MessageDifferencer differencer;
@@ -27,8 +21,7 @@ bool IsEqual(const Message& a, const Message& b, const FieldDescriptor* field) {
 
 // Whether the field is a message of which each field is inherited by itself.
 bool HasParts(const FieldDescriptor* field) {
-  return !field->is_repeated() && field->message_type() != nullptr &&
-         field->message_type() != google::protobuf::Duration::descriptor();
+  return !field->is_repeated() && IsMessageWithFields(*field);
 }
 
 // Clears what `message`, which is `policy` or the part of it that `path` leads
@@ -43,7 +36,7 @@ void KeepDifference(const Message& from, const std::string& path,
       reflection->ClearField(message, field);
       continue;
     }
-    if (IsSet(*message, field) && IsSet(from, field) && HasParts(field)) {
+    if (IsSet(*message, *field) && IsSet(from, *field) && HasParts(field)) {
       Message* part = reflection->MutableMessage(message, field);
       KeepDifference(from.GetReflection()->GetMessage(from, field),
                      absl::StrCat(name, "."), part, policy);
@@ -51,9 +44,9 @@ void KeepDifference(const Message& from, const std::string& path,
       continue;
     }
     // What is in a list of messages would be merged with what there is.
-    if (!IsSet(*message, field) ||
-        (field->is_repeated() && field->message_type() != nullptr &&
-         IsSet(from, field))) {
+    if (!IsSet(*message, *field) ||
+        (field->is_repeated() && IsMessageWithFields(*field) &&
+         IsSet(from, *field))) {
       policy->add_reset(name);
     }
   }

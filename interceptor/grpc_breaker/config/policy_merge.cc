@@ -19,6 +19,7 @@
 #include "grpc_breaker/config/message_fields.h"
 #include "grpc_breaker/config/policy_message.h"
 #include "grpc_breaker/config/time_message.h"
+#include "grpc_breaker/config/value_text.h"
 
 namespace grpc_breaker::internal {
 namespace {
@@ -92,10 +93,7 @@ class Merger {
 
  private:
   static bool IsSet(const Message* message, const FieldDescriptor& field) {
-    if (message == nullptr) return false;
-    return field.is_repeated()
-               ? message->GetReflection()->FieldSize(*message, &field) > 0
-               : message->GetReflection()->HasField(*message, &field);
+    return message != nullptr && internal::IsSet(*message, field);
   }
 
   // The message in that field, null if there is none.
@@ -226,14 +224,17 @@ class Merger {
     if (!IsSet(&message, field)) return;
     const auto& part =
         static_cast<const config::v1::FallbackPolicy&>(*Part(&message, field));
+    static const Fallback& nothing = *new Fallback(Fallback::Fixed({}));
     if (part.has_name()) {
-      static const Fallback& nothing = *new Fallback(Fallback::Fixed({}));
       const Fallback* named =
           Named(part.name(), functions_ ? &functions_->fallbacks : nullptr,
                 nothing, Join(path, "name"), "a fallback of the application");
       if (named != nullptr) *fallback = *named;
-    } else if (fallback->function == nullptr && functions_ != nullptr) {
-      Complain(path, "must have a name, there is none to inherit");
+    } else if (fallback->function == nullptr) {
+      if (functions_ != nullptr) {
+        Complain(path, "must have a name, there is none to inherit");
+      }
+      fallback->function = nothing.function;
     }
     SetFields(part, path, fallback);
   }

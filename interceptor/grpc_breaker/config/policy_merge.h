@@ -21,7 +21,8 @@
 namespace grpc_breaker::internal {
 
 // Fallbacks and hooks that the message names are taken from `functions`; if
-// that is null, any name will do, and stands for a function that does nothing.
+// that is null, any name will do, and stands for a function that does nothing,
+// as does a fallback without a name that has none to inherit.
 // Fields are named from the policy on: "retry.max_retries".
 GRPC_BREAKER_EXPORT FieldViolations Merge(const config::v1::Policy& message,
                                           const NamedFunctions* functions,

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "grpc_breaker/base/user_code.h"
 #include "grpc_breaker/mutex_lock.h"
+#include "grpc_breaker/policy_source.h"
 #include "grpc_breaker/registry/directory_state.h"
 #include "grpc_breaker/registry/method_name.h"
 #include "grpc_breaker/registry/policy_table.h"
@@ -22,13 +23,22 @@ size_t HashOf(absl::string_view name) {
   return absl::Hash<absl::string_view>{}(name);
 }
 
+// They hold the table.
+std::shared_ptr<const Policies> PoliciesOf(
+    const std::shared_ptr<const PolicyTable>& table) {
+  return {table, &table->policies()};
+}
+
 }  // namespace
 
-Registry::Registry(Options options, Table table)
+Registry::Registry(Options options, Table table,
+                   std::shared_ptr<const Policies> given)
     : retry_budget_options_(options.retry_budget),
       max_methods_(static_cast<size_t>(options.max_methods)),
       listeners_(std::move(options.listeners)),
       environment_(*options.environment),
+      policy_source_(std::move(options.policy_source)),
+      given_policies_(std::move(given)),
       channel_name_(options.channel_name.empty()
                         ? "channel"
                         : std::move(options.channel_name)),
@@ -45,11 +55,22 @@ Registry::Registry(Options options, Table table)
 }
 
 absl::StatusOr<std::shared_ptr<Registry>> Registry::Create(Options options) {
+  std::shared_ptr<const Policies> given;
+  int64_t version = 0;
+  if (options.policy_source != nullptr) {
+    given = std::make_shared<const Policies>(options);
+    const absl::StatusOr<int64_t> applied =
+        options.policy_source->ApplyTo(&options);
+    if (!applied.ok()) return applied.status();
+    version = *applied;
+  }
   if (absl::Status status = options.Validate(); !status.ok()) return status;
   std::vector<PolicyWarning> warnings = options.Warnings();
   Directory* const directory = options.directory;
   const auto table = std::make_shared<const PolicyTable>(options);
-  std::shared_ptr<Registry> registry(new Registry(std::move(options), table));
+  if (given == nullptr) given = PoliciesOf(table);
+  std::shared_ptr<Registry> registry(
+      new Registry(std::move(options), table, std::move(given)));
 
   registry->other_ = registry->MakeMethod(kOtherMethods, table);
   for (const auto& [name, policy] : table->policies().methods) {
@@ -66,6 +87,9 @@ absl::StatusOr<std::shared_ptr<Registry>> Registry::Create(Options options) {
     }
   }
   registry->NotifyWarnings(std::move(warnings));
+  if (registry->policy_source_ != nullptr) {
+    registry->policy_source_->Follow(registry, version);
+  }
   return registry;
 }
 
@@ -188,6 +212,10 @@ Registry::Table Registry::table() const {
   return table_;
 }
 
+std::shared_ptr<const Policies> Registry::policies() const {
+  return PoliciesOf(table());
+}
+
 Method* Registry::Lookup(absl::string_view name, size_t hash) const {
   const std::atomic<Node*>& bucket = buckets_[hash & (buckets_.size() - 1)];
   for (const Node* node = bucket.load(std::memory_order_acquire);
@@ -235,6 +263,14 @@ void Registry::NotifyWarnings(std::vector<PolicyWarning> warnings) {
     for (const auto& listener : listeners_) {
       internal::CallUserCode([&] { listener->OnPolicyWarning(warning); });
     }
+  }
+}
+
+void Registry::NotifyReload(PolicyReload reload) {
+  reload.channel = channel_name_;
+  reload.wall_time = environment_.WallNow();
+  for (const auto& listener : listeners_) {
+    internal::CallUserCode([&] { listener->OnPolicyReload(reload); });
   }
 }
 

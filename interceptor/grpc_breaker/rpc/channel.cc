@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "grpc_breaker/policy_source.h"
 #include "grpc_breaker/registry.h"
 #include "grpc_breaker/registry/server_name.h"
 #include "grpc_breaker/rpc/connection_watch.h"
@@ -41,6 +42,21 @@ struct WatchedChannel {
   std::shared_ptr<internal::ConnectionWatch> watch;
 };
 
+// Sets what a source says of how the channel is made; the rest the registry
+// asks for, which comes too late for these.
+absl::Status AskPolicySource(Options* options) {
+  if (options->policy_source == nullptr) return absl::OkStatus();
+  Options asked = *options;
+  if (const absl::StatusOr<int64_t> version =
+          options->policy_source->ApplyTo(&asked);
+      !version.ok()) {
+    return version.status();
+  }
+  options->adopt_service_config = asked.adopt_service_config;
+  options->probe_when_connected = asked.probe_when_connected;
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 bool IsAttempt(grpc::experimental::ClientRpcInfo* info) {
@@ -53,6 +69,9 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> CreateChannel(
     Options options, const grpc::ChannelArguments& arguments) {
   if (credentials == nullptr) {
     return absl::InvalidArgumentError("credentials: must not be null");
+  }
+  if (absl::Status status = AskPolicySource(&options); !status.ok()) {
+    return status;
   }
   if (options.adopt_service_config) {
     if (absl::Status status = internal::AdoptServiceConfig(arguments, &options);

@@ -19,7 +19,9 @@ vcpkg_cmake_configure(
     OPTIONS
         -DBUILD_TESTING=OFF
         -DGRPC_BREAKER_BUILD_EXAMPLES=OFF
+        -DGRPC_BREAKER_JSON=OFF
         -DGRPC_BREAKER_WERROR=OFF
+        -DGRPC_BREAKER_YAML=OFF
         ${FEATURE_OPTIONS}
 )
 vcpkg_cmake_install()

@@ -1,0 +1,160 @@
+#include "grpc_breaker/config_file/text_config.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/io/tokenizer.h"
+#include "google/protobuf/message.h"
+#include "google/protobuf/reflection.h"
+#include "google/protobuf/text_format.h"
+#include "grpc_breaker/base/nearest_name.h"
+
+namespace grpc_breaker::internal {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::Reflection;
+using google::protobuf::TextFormat;
+
+// Where the parser says "... type "a.b.C" has no field named "x".": what it
+// does not say. Empty if it says so otherwise.
+std::string NearestField(absl::string_view message) {
+  const std::vector<std::string> quoted = absl::StrSplit(message, '"');
+  if (quoted.size() < 4) return "";
+  const Descriptor* type =
+      config::v1::Config::descriptor()->file()->pool()->FindMessageTypeByName(
+          quoted[1]);
+  if (type == nullptr || type->FindFieldByName(quoted[3]) != nullptr) return "";
+  std::vector<std::string> names;
+  for (int i = 0; i < type->field_count(); ++i) {
+    names.emplace_back(type->field(i)->name());
+  }
+  return absl::StrCat(" The nearest is ", NearestName(quoted[3], names), ".");
+}
+
+// The first has the name that it has in newer versions of Protobuf, the second
+// that of older ones.
+class Errors final : public google::protobuf::io::ErrorCollector {
+ public:
+  explicit Errors(std::vector<FileError>* errors) : errors_(*errors) {}
+
+  void RecordError(int line, int /*column*/, absl::string_view message) {
+    errors_.push_back(
+        {line + 1, "", absl::StrCat(message, NearestField(message))});
+  }
+  void AddError(int line, int column, const std::string& message) {
+    RecordError(line, column, message);
+  }
+
+ private:
+  std::vector<FileError>& errors_;
+};
+
+// Notes the lines of all fields of a message; names that are there twice, which
+// the parser lets pass, are errors.
+class Locator {
+ public:
+  explicit Locator(ParsedConfig* parsed) : parsed_(*parsed) {}
+
+  void Visit(const Message& message, const TextFormat::ParseInfoTree& tree,
+             const std::string& path) {
+    std::vector<const FieldDescriptor*> fields;
+    message.GetReflection()->ListFields(message, &fields);
+    for (const FieldDescriptor* field : fields) {
+      const std::string field_path =
+          absl::StrCat(path, path.empty() ? "" : ".", field->name());
+      if (!field->is_repeated()) {
+        parsed_.lines[field_path] = LineOf(tree, field, -1);
+        const auto* part = PartOf(tree, field, -1);
+        if (part != nullptr) {
+          Visit(message.GetReflection()->GetMessage(message, field), *part,
+                field_path);
+        }
+        continue;
+      }
+      parsed_.lines[field_path] = LineOf(tree, field, 0);
+      const int size = message.GetReflection()->FieldSize(message, field);
+      for (int i = 0; i < size; ++i) {
+        VisitElement(message, field, i, tree, field_path);
+      }
+    }
+  }
+
+ private:
+  static int LineOf(const TextFormat::ParseInfoTree& tree,
+                    const FieldDescriptor* field, int index) {
+    return tree.GetLocation(field, index).line + 1;
+  }
+
+  static const TextFormat::ParseInfoTree* PartOf(
+      const TextFormat::ParseInfoTree& tree, const FieldDescriptor* field,
+      int index) {
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) return nullptr;
+    return tree.GetTreeForNested(field, index);
+  }
+
+  // Entries of maps are still in the order of the text.
+  void VisitElement(const Message& message, const FieldDescriptor* field, int i,
+                    const TextFormat::ParseInfoTree& tree,
+                    const std::string& path) {
+    const int line = LineOf(tree, field, i);
+    const auto* part = PartOf(tree, field, i);
+    if (!field->is_map()) {
+      const std::string element_path = absl::StrCat(path, "[", i, "]");
+      parsed_.lines[element_path] = line;
+      if (part != nullptr) {
+        Visit(message.GetReflection()->GetRepeatedMessage(message, field, i),
+              *part, element_path);
+      }
+      return;
+    }
+    const Message& entry =
+        message.GetReflection()->GetRepeatedMessage(message, field, i);
+    const Reflection& reflection = *entry.GetReflection();
+    const FieldDescriptor* key = field->message_type()->map_key();
+    const FieldDescriptor* value = field->message_type()->map_value();
+    const std::string element_path =
+        absl::StrCat(path, "[", reflection.GetString(entry, key), "]");
+    const auto [known, is_new] = parsed_.lines.emplace(element_path, line);
+    if (!is_new) {
+      parsed_.errors.push_back(
+          {line, element_path,
+           absl::StrCat("must be there once; it was on line ", known->second)});
+      return;
+    }
+    const auto* value_part =
+        part == nullptr ? nullptr : PartOf(*part, value, -1);
+    if (value_part != nullptr) {
+      Visit(reflection.GetMessage(entry, value), *value_part, element_path);
+    }
+  }
+
+  ParsedConfig& parsed_;
+};
+
+}  // namespace
+
+ParsedConfig ParseTextConfig(absl::string_view text) {
+  ParsedConfig parsed;
+  Errors errors(&parsed.errors);
+  TextFormat::ParseInfoTree tree;
+  TextFormat::Parser parser;
+  parser.RecordErrorsTo(&errors);
+  parser.WriteLocationsTo(&tree);
+  parser.SetRecursionLimit(kMaxDepth);
+  const bool parses =
+      parser.ParseFromString(std::string(text), &parsed.message);
+  if (parsed.errors.empty() && !parses) {
+    parsed.errors.push_back({0, "", "must be a message in text format"});
+  }
+  if (parsed.errors.empty()) Locator(&parsed).Visit(parsed.message, tree, "");
+  return parsed;
+}
+
+}  // namespace grpc_breaker::internal
