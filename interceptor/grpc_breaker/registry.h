@@ -13,6 +13,9 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,6 +26,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "grpc_breaker/directory.h"
 #include "grpc_breaker/environment.h"
 #include "grpc_breaker/export.h"
@@ -36,6 +40,24 @@ namespace internal {
 class DirectoryState;
 class PolicyTable;
 }  // namespace internal
+
+// A change of one method's policy while its channel lives.
+struct PolicyUpdate {
+  // Sets what is to be changed, and is asked again whenever other policies
+  // come; fails if it cannot. A pure function. Null: nothing.
+  std::function<absl::Status(Policy*)> change;
+  // Takes back the earlier ones of the method first.
+  bool revert = false;
+  // > 0. Afterwards the change ends by itself.
+  absl::Duration time_to_live = absl::InfiniteDuration();
+  // Change nothing, only say what would come of it.
+  bool dry_run = false;
+};
+
+struct UpdatedPolicy {
+  std::shared_ptr<const Policy> before;
+  std::shared_ptr<const Policy> after;
+};
 
 class GRPC_BREAKER_EXPORT Registry
     : public std::enable_shared_from_this<Registry> {
@@ -73,14 +95,24 @@ class GRPC_BREAKER_EXPORT Registry
   std::vector<const Method*> MethodsFrom(absl::string_view name,
                                          size_t at_most) const;
 
-  // Gives all methods other policies, at once. Calls under way keep those that
-  // they have; breakers whose options change are reconfigured, and keep what
-  // they counted where they can (CircuitBreaker::Reconfigure). Fails, and
-  // changes nothing, if the policies are not valid or name more methods than
+  // Gives all methods other policies, at once, with the updates of single ones
+  // over them. Calls under way keep those that they have; breakers whose
+  // options change are reconfigured, and keep what they counted where they can
+  // (CircuitBreaker::Reconfigure). Fails, and changes nothing, if the policies
+  // are not valid, with and without updates, or name more methods than
   // max_methods leaves room for.
   absl::Status ReplacePolicies(Policies policies);
 
-  // Those of now, from which each method's policy comes.
+  // Changes the policy of one method that there is, over earlier updates of it,
+  // of which there may be 100. NotFound; ResourceExhausted; or what is wrong
+  // with the policy that would come of it. Then nothing is changed.
+  absl::StatusOr<UpdatedPolicy> UpdatePolicy(const std::string& method,
+                                             const PolicyUpdate& update);
+  // Those of the method that are in force.
+  size_t policy_updates(const std::string& method) const
+      ABSL_LOCKS_EXCLUDED(update_mutex_);
+
+  // Those of now, from which each method's policy comes, updates included.
   std::shared_ptr<const Policies> policies() const;
 
   // Null: there is none.
@@ -129,6 +161,20 @@ class GRPC_BREAKER_EXPORT Registry
     }
   };
 
+  struct HeldUpdate {
+    uint64_t id;
+    std::function<absl::Status(Policy*)> change;
+    Environment::TimerId timer = Environment::kNoTimer;
+  };
+  using Updates = std::map<std::string, std::vector<HeldUpdate>>;
+
+  // What the rest of the process has to hear of policies that are in force.
+  struct Installed {
+    std::vector<Method*> known;
+    std::vector<const Method*> added;
+    std::vector<PolicyWarning> warnings;
+  };
+
   Registry(Options options, Table table, std::shared_ptr<const Policies> given);
 
   // By this table, which ReplacePolicies may meanwhile have replaced.
@@ -136,6 +182,19 @@ class GRPC_BREAKER_EXPORT Registry
                                      const Table& table);
   Method* Lookup(absl::string_view name, size_t hash) const;
   Table table() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // With the updates over them; valid.
+  static absl::StatusOr<Policies> WithUpdates(const Policies& base,
+                                              const Updates& updates);
+  // Puts valid policies into force, for methods that ask for them.
+  absl::StatusOr<Installed> Install(Policies policies)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(update_mutex_) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Gives them to all methods, and tells.
+  void Announce(Installed installed) ABSL_LOCKS_EXCLUDED(update_mutex_, mutex_);
+  void EndUpdateLater(const std::string& method, uint64_t id,
+                      absl::Duration time_to_live)
+      ABSL_LOCKS_EXCLUDED(update_mutex_);
+  void EndUpdate(const std::string& method, uint64_t id)
+      ABSL_LOCKS_EXCLUDED(update_mutex_, mutex_);
   void Add(std::unique_ptr<Method> method)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Method& Other() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -158,6 +217,12 @@ class GRPC_BREAKER_EXPORT Registry
   // A power of two of them; read without the mutex, written under it.
   std::vector<std::atomic<Node*>> buckets_;
   std::atomic<size_t> size_{0};
+  // Held by who changes policies: one after the other.
+  mutable absl::Mutex update_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
+  std::shared_ptr<const Policies> base_policies_
+      ABSL_GUARDED_BY(update_mutex_);  // Without updates.
+  Updates updates_ ABSL_GUARDED_BY(update_mutex_);
+  uint64_t last_update_ ABSL_GUARDED_BY(update_mutex_) = 0;
   mutable absl::Mutex mutex_;
   Table table_ ABSL_GUARDED_BY(mutex_);
   // All that Find finds.

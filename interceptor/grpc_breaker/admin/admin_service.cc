@@ -259,8 +259,18 @@ class AdminService final
       const admin::v1::ResetRequest* request,
       admin::v1::ChangeResponse* response) override {
     Violations violations;
-    return Change(context, Command::Reset(*request, violations), violations,
-                  response);
+    return Change(context, Command::Reset(*request, response, violations),
+                  violations);
+  }
+
+  grpc::ServerUnaryReactor* UpdatePolicy(
+      grpc::CallbackServerContext* context,
+      const admin::v1::UpdatePolicyRequest* request,
+      admin::v1::UpdatePolicyResponse* response) override {
+    Violations violations;
+    return Change(context,
+                  Command::UpdatePolicy(*request, response, violations),
+                  violations);
   }
 
  private:
@@ -308,23 +318,21 @@ class AdminService final
                                  const admin::v1::HoldRequest& request,
                                  admin::v1::ChangeResponse* response) {
     Violations violations;
-    Command command = Command::Hold(std::move(rpc), state, request, violations);
-    return Change(context, std::move(command), violations, response);
+    Command command =
+        Command::Hold(std::move(rpc), state, request, response, violations);
+    return Change(context, std::move(command), violations);
   }
 
   grpc::ServerUnaryReactor* Change(grpc::CallbackServerContext* context,
                                    Command command,
-                                   const Violations& violations,
-                                   admin::v1::ChangeResponse* response) {
+                                   const Violations& violations) {
     if (grpc::Status status = violations.ToStatus(); !status.ok()) {
       return Finish(context, std::move(status));
     }
-    return Later(context,
-                 [this, context, response, command = std::move(command)] {
-                   return commands_.Run(
-                       command, From(*context, AdminRequest()),
-                       [context] { return context->IsCancelled(); }, response);
-                 });
+    return Later(context, [this, context, command = std::move(command)] {
+      return commands_.Run(command, From(*context, AdminRequest()),
+                           [context] { return context->IsCancelled(); });
+    });
   }
 
   // Answers by `function`, which may run code of the application's: on a thread
@@ -350,7 +358,7 @@ class AdminService final
       candidates.push_back(Quoted(registry->channel_name()));
       if (candidates.size() > 1) return true;
       *response = internal::ToMessage(*registry, *method);
-      internal::AddPolicy(*method, response);
+      internal::AddPolicy(*registry, *method, response);
       for (const BreakerTransition& transition : method->breaker().History()) {
         *response->add_history() = internal::ToMessage(
             *registry, *method, transition, registry->environment().Now());

@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "google/protobuf/duration.pb.h"
 #include "grpc_breaker/admin/breaker_message.h"
+#include "grpc_breaker/admin/policy_updates.h"
 #include "grpc_breaker/base/user_code.h"
 #include "grpc_breaker/grpc_status.h"
 #include "grpc_breaker/registry/method_name.h"
@@ -90,29 +91,80 @@ void Fill(const Command& command, const std::vector<FoundBreaker>& found,
   }
 }
 
+// Changes one breaker, and returns it as that left it.
+using ChangeBreaker = std::function<absl::StatusOr<BreakerSnapshot>(
+    CircuitBreaker& breaker, const std::string& actor, MonotonicTime now)>;
+
+decltype(Command::run) ForEachBreaker(ChangeBreaker change, bool dry_run,
+                                      admin::v1::ChangeResponse* response) {
+  return
+      [change = std::move(change), dry_run, response](
+          const Command::Found& found, const std::string& actor, int& changed) {
+        for (const FoundBreaker& breaker : found) {
+          const MonotonicTime now = breaker.registry->environment().Now();
+          const absl::StatusOr<BreakerSnapshot> after =
+              dry_run ? breaker.method->breaker().Snapshot(now)
+                      : change(breaker.method->breaker(), actor, now);
+          if (!after.ok()) return ToGrpcStatus(after.status());
+          if (changed++ < kMostShown) {
+            *response->add_breakers() =
+                ToMessage(*breaker.registry, *breaker.method, *after, now);
+          }
+          response->set_count(changed);
+        }
+        return grpc::Status::OK;
+      };
+}
+
 }  // namespace
 
 Command Command::Hold(std::string rpc, BreakerState state,
                       const admin::v1::HoldRequest& request,
+                      admin::v1::ChangeResponse* response,
                       Violations& violations) {
   Command command = MakeCommand(std::move(rpc), request, violations);
   command.time_to_live = ParseTimeToLive(request.ttl(), violations);
-  command.change = [state, reason = command.reason,
-                    time_to_live = command.time_to_live](
-                       CircuitBreaker& breaker, const std::string& actor,
-                       MonotonicTime now) {
-    return breaker.SetManualState({state, reason, actor, time_to_live}, now);
-  };
+  command.run = ForEachBreaker(
+      [state, reason = command.reason, time_to_live = command.time_to_live](
+          CircuitBreaker& breaker, const std::string& actor,
+          MonotonicTime now) {
+        return breaker.SetManualState({state, reason, actor, time_to_live},
+                                      now);
+      },
+      command.dry_run, response);
   return command;
 }
 
 Command Command::Reset(const admin::v1::ResetRequest& request,
+                       admin::v1::ChangeResponse* response,
                        Violations& violations) {
   Command command = MakeCommand("Reset", request, violations);
-  command.change = [reason = command.reason](CircuitBreaker& breaker,
-                                             const std::string& actor,
-                                             MonotonicTime now) {
-    return breaker.Reset(reason, actor, now);
+  command.run = ForEachBreaker(
+      [reason = command.reason](CircuitBreaker& breaker,
+                                const std::string& actor, MonotonicTime now) {
+        return breaker.Reset(reason, actor, now);
+      },
+      command.dry_run, response);
+  return command;
+}
+
+Command Command::UpdatePolicy(const admin::v1::UpdatePolicyRequest& request,
+                              admin::v1::UpdatePolicyResponse* response,
+                              Violations& violations) {
+  Command command = MakeCommand("UpdatePolicy", request, violations);
+  command.time_to_live = ParseTimeToLive(request.ttl(), violations);
+  PolicyUpdate update =
+      ToUpdate(request.policy(), request.update_mask(), violations);
+  if (update.change == nullptr && !request.revert()) {
+    violations.Add("policy", "set where revert is not", "nothing to change");
+  }
+  update.revert = request.revert();
+  update.time_to_live = command.time_to_live;
+  update.dry_run = command.dry_run;
+  command.run = [update = std::move(update), response](
+                    const Found& found, const std::string& /*actor*/,
+                    int& changed) {
+    return UpdatePolicies(found, update, response, changed);
   };
   return command;
 }
@@ -127,8 +179,7 @@ BreakerCommands::BreakerCommands(Directory& directory, Environment& environment,
       listeners_(std::move(listeners)) {}
 
 grpc::Status BreakerCommands::Run(const Command& command, AdminRequest request,
-                                  const std::function<bool()>& is_cancelled,
-                                  admin::v1::ChangeResponse* response) {
+                                  const std::function<bool()>& is_cancelled) {
   const std::vector<FoundBreaker> found = command.target.Find(directory_);
   Fill(command, found, request);
   const AdminDecision decision = guard_.Check(request);
@@ -139,24 +190,9 @@ grpc::Status BreakerCommands::Run(const Command& command, AdminRequest request,
     status = grpc::Status(grpc::StatusCode::CANCELLED,
                           "the caller has gone before it was done");
   }
-  const std::string actor = Actor(command, decision);
   int changed = 0;
-  for (const FoundBreaker& breaker : found) {
-    if (!status.ok()) break;
-    const MonotonicTime now = breaker.registry->environment().Now();
-    const absl::StatusOr<BreakerSnapshot> after =
-        command.dry_run ? breaker.method->breaker().Snapshot(now)
-                        : command.change(breaker.method->breaker(), actor, now);
-    if (!after.ok()) {
-      status = ToGrpcStatus(after.status());
-      break;
-    }
-    if (changed++ < kMostShown) {
-      *response->add_breakers() =
-          ToMessage(*breaker.registry, *breaker.method, *after, now);
-    }
-  }
-  response->set_count(changed);
+  if (status.ok())
+    status = command.run(found, Actor(command, decision), changed);
   if (!command.dry_run || !status.ok()) {
     Audit(command, request, decision, status, command.dry_run ? 0 : changed);
   }

@@ -30,12 +30,19 @@ namespace grpc_breaker::internal {
 
 // What a request asks for. If anything of it is wrong, it is not to be run.
 struct Command {
-  // FORCED_OPEN, FORCED_CLOSED or METRICS_ONLY.
+  using Found = std::vector<FoundBreaker>;
+
+  // FORCED_OPEN, FORCED_CLOSED or METRICS_ONLY. Responses outlive the command.
   static Command Hold(std::string rpc, BreakerState state,
                       const admin::v1::HoldRequest& request,
+                      admin::v1::ChangeResponse* response,
                       Violations& violations);
   static Command Reset(const admin::v1::ResetRequest& request,
+                       admin::v1::ChangeResponse* response,
                        Violations& violations);
+  static Command UpdatePolicy(const admin::v1::UpdatePolicyRequest& request,
+                              admin::v1::UpdatePolicyResponse* response,
+                              Violations& violations);
 
   std::string rpc;
   BreakerTarget target;
@@ -43,10 +50,11 @@ struct Command {
   std::string actor;  // As it is claimed.
   absl::Duration time_to_live = absl::InfiniteDuration();
   bool dry_run = false;
-  // Changes one breaker, and returns it as that left it.
-  std::function<absl::StatusOr<BreakerSnapshot>(
-      CircuitBreaker& breaker, const std::string& actor, MonotonicTime now)>
-      change;
+  // Changes what was found, or with dry_run says only what would come of it,
+  // and fills in the response. Adds to `changed` how many it has.
+  std::function<grpc::Status(const Found& found, const std::string& actor,
+                             int& changed)>
+      run;
 };
 
 class BreakerCommands {
@@ -61,8 +69,7 @@ class BreakerCommands {
   // `is_cancelled` tells whether the caller has gone: then nothing is changed
   // any more. May block.
   grpc::Status Run(const Command& command, AdminRequest request,
-                   const std::function<bool()>& is_cancelled,
-                   admin::v1::ChangeResponse* response);
+                   const std::function<bool()>& is_cancelled);
 
  private:
   // Notes what came of a command, and tells.

@@ -172,7 +172,10 @@ admin::v1::Breaker ToMessage(const Registry& registry, const Method& method,
   return message;
 }
 
-void AddPolicy(const Method& method, admin::v1::Breaker* message) {
+void AddPolicy(const Registry& registry, const Method& method,
+               admin::v1::Breaker* message) {
+  message->set_policy_updates(
+      static_cast<int32_t>(registry.policy_updates(method.name())));
   const std::shared_ptr<const Policy> policy = method.policy();
   *message->mutable_policy() = ToMessage(*policy);
   // The breaker may have other options by now than the policy gave it.

@@ -32,8 +32,10 @@ admin::v1::Breaker ToMessage(const Registry& registry, const Method& method,
                              const BreakerSnapshot& snapshot,
                              MonotonicTime now);
 
-// What the method gets, and whether it may be repeated.
-void AddPolicy(const Method& method, admin::v1::Breaker* message);
+// What `method`, which is one of `registry`, gets, and whether it may be
+// repeated.
+void AddPolicy(const Registry& registry, const Method& method,
+               admin::v1::Breaker* message);
 
 }  // namespace grpc_breaker::internal
 

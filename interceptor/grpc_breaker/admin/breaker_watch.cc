@@ -215,7 +215,7 @@ bool BreakerWatch::Fill(const BreakerName& name, const Entry& entry) {
   *response_.mutable_breaker() =
       ToMessage(*registry, *entry.method, snapshot, now);
   if (entry.kind == Response::KIND_SNAPSHOT) {
-    AddPolicy(*entry.method, response_.mutable_breaker());
+    AddPolicy(*registry, *entry.method, response_.mutable_breaker());
   } else if (entry.kind == Response::KIND_CHANGED) {
     response_.set_cause(ToUtf8(entry.cause));
   }

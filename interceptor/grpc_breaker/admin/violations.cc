@@ -11,8 +11,11 @@ namespace grpc_breaker::internal {
 
 void Violations::Add(absl::string_view field, absl::string_view rule,
                      absl::string_view value) {
-  violations_.push_back(
-      {std::string(field), absl::StrCat("must be ", rule, ", got ", value)});
+  Add(field, absl::StrCat("must be ", rule, ", got ", value));
+}
+
+void Violations::Add(absl::string_view field, absl::string_view description) {
+  violations_.push_back({std::string(field), std::string(description)});
 }
 
 grpc::Status Violations::ToStatus() const {

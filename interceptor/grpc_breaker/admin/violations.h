@@ -20,6 +20,9 @@ class Violations {
   void Add(absl::string_view field, absl::string_view rule,
            absl::string_view value);
 
+  // "FIELD: DESCRIPTION"
+  void Add(absl::string_view field, absl::string_view description);
+
   // OK if there are none.
   grpc::Status ToStatus() const;
 

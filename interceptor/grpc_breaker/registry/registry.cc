@@ -1,5 +1,6 @@
 #include "grpc_breaker/registry.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/hash/hash.h"
@@ -18,6 +19,9 @@ namespace {
 
 using internal::kOtherMethods;
 using internal::PolicyTable;
+
+// For one method: nobody needs more, and each is asked again and again.
+constexpr size_t kMostUpdates = 100;
 
 size_t HashOf(absl::string_view name) {
   return absl::Hash<absl::string_view>{}(name);
@@ -42,6 +46,7 @@ Registry::Registry(Options options, Table table,
       channel_name_(options.channel_name.empty()
                         ? "channel"
                         : std::move(options.channel_name)),
+      base_policies_(PoliciesOf(table)),
       table_(std::move(table)) {
   size_t buckets = 16;
   while (buckets < max_methods_) buckets *= 2;
@@ -94,6 +99,14 @@ absl::StatusOr<std::shared_ptr<Registry>> Registry::Create(Options options) {
 }
 
 Registry::~Registry() {
+  {
+    internal::MutexLock lock(update_mutex_);
+    for (const auto& [method, of_method] : updates_) {
+      for (const HeldUpdate& update : of_method) {
+        environment_.Cancel(update.timer);
+      }
+    }
+  }
   if (directory_ != nullptr) {
     directory_->Notify([this](DirectoryListener& listener) {
       listener.OnRegistryRemoved(*this);
@@ -163,37 +176,172 @@ std::vector<const Method*> Registry::MethodsFrom(absl::string_view name,
 
 absl::Status Registry::ReplacePolicies(Policies policies) {
   if (absl::Status status = policies.Validate(); !status.ok()) return status;
-  std::vector<PolicyWarning> warnings = policies.Warnings();
+  auto base = std::make_shared<const Policies>(std::move(policies));
+  Installed installed;
+  {
+    internal::MutexLock lock(update_mutex_);
+    absl::StatusOr<Policies> updated = WithUpdates(*base, updates_);
+    if (!updated.ok()) return updated.status();
+    absl::StatusOr<Installed> now = Install(*std::move(updated));
+    if (!now.ok()) return now.status();
+    base_policies_ = std::move(base);
+    installed = *std::move(now);
+  }
+  Announce(std::move(installed));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<UpdatedPolicy> Registry::UpdatePolicy(
+    const std::string& method, const PolicyUpdate& update) {
+  const Method* const found = Find(method);
+  if (found == nullptr || found == other_.get()) {
+    return absl::NotFoundError(absl::StrCat(
+        "method: there is none with a policy of its own called ", method));
+  }
+  UpdatedPolicy result;
+  Installed installed;
+  std::vector<HeldUpdate> reverted;
+  uint64_t id = 0;
+  {
+    internal::MutexLock lock(update_mutex_);
+    Updates updates = updates_;
+    std::vector<HeldUpdate>& of_method = updates[method];
+    if (update.revert) reverted = std::exchange(of_method, {});
+    if (update.change != nullptr) {
+      if (of_method.size() >= kMostUpdates) {
+        return absl::ResourceExhaustedError(
+            absl::StrCat("policy: ", method, " has ", kMostUpdates,
+                         " updates already; take them back first"));
+      }
+      id = last_update_ + 1;
+      of_method.push_back({id, update.change});
+    }
+    if (of_method.empty()) updates.erase(method);
+    absl::StatusOr<Policies> updated = WithUpdates(*base_policies_, updates);
+    if (!updated.ok()) return updated.status();
+    result.before = found->policy();
+    result.after = std::make_shared<const Policy>(updated->PolicyFor(method));
+    if (update.dry_run) return result;
+    absl::StatusOr<Installed> now = Install(*std::move(updated));
+    if (!now.ok()) return now.status();
+    updates_ = std::move(updates);
+    ++last_update_;
+    installed = *std::move(now);
+  }
+  for (const HeldUpdate& taken_back : reverted) {
+    environment_.Cancel(taken_back.timer);
+  }
+  if (id != 0) EndUpdateLater(method, id, update.time_to_live);
+  Announce(std::move(installed));
+  return result;
+}
+
+size_t Registry::policy_updates(const std::string& method) const {
+  internal::MutexLock lock(update_mutex_);
+  const auto found = updates_.find(method);
+  return found == updates_.end() ? 0 : found->second.size();
+}
+
+absl::StatusOr<Policies> Registry::WithUpdates(const Policies& base,
+                                               const Updates& updates) {
+  Policies policies = base;
+  for (const auto& [method, of_method] : updates) {
+    Policy policy = base.PolicyFor(method);
+    for (const HeldUpdate& update : of_method) {
+      if (absl::Status status = update.change(&policy); !status.ok()) {
+        return status;
+      }
+    }
+    policies.methods[method] = std::move(policy);
+  }
+  if (absl::Status status = policies.Validate(); !status.ok()) return status;
+  return policies;
+}
+
+void Registry::EndUpdateLater(const std::string& method, uint64_t id,
+                              absl::Duration time_to_live) {
+  if (time_to_live == absl::InfiniteDuration()) return;
+  const Environment::TimerId timer =
+      environment_.RunAt(TimeAfter(environment_.Now(), time_to_live),
+                         [weak = weak_from_this(), method, id] {
+                           if (const auto self = weak.lock())
+                             self->EndUpdate(method, id);
+                         });
+  {
+    internal::MutexLock lock(update_mutex_);
+    if (const auto found = updates_.find(method); found != updates_.end()) {
+      for (HeldUpdate& update : found->second) {
+        if (update.id != id) continue;
+        update.timer = timer;
+        return;
+      }
+    }
+  }
+  // Somebody has taken it back already.
+  environment_.Cancel(timer);
+}
+
+void Registry::EndUpdate(const std::string& method, uint64_t id) {
+  Installed installed;
+  {
+    internal::MutexLock lock(update_mutex_);
+    const auto found = updates_.find(method);
+    if (found == updates_.end()) return;
+    std::vector<HeldUpdate>& of_method = found->second;
+    const auto ended = std::find_if(
+        of_method.begin(), of_method.end(),
+        [id](const HeldUpdate& update) { return update.id == id; });
+    if (ended == of_method.end()) return;
+    of_method.erase(ended);
+    if (of_method.empty()) updates_.erase(found);
+    absl::StatusOr<Policies> updated = WithUpdates(*base_policies_, updates_);
+    if (!updated.ok()) {
+      // Those that were made over it are not valid without it.
+      updates_.erase(method);
+      updated = WithUpdates(*base_policies_, updates_);
+    }
+    absl::StatusOr<Installed> now = Install(*std::move(updated));
+    if (!now.ok()) return;
+    installed = *std::move(now);
+  }
+  Announce(std::move(installed));
+}
+
+absl::StatusOr<Registry::Installed> Registry::Install(Policies policies) {
+  Installed installed;
+  installed.warnings = policies.Warnings();
   const auto table = std::make_shared<const PolicyTable>(std::move(policies));
   // Made before the lock is taken; those that come meanwhile go again.
   std::vector<std::unique_ptr<Method>> made;
   for (const auto& [name, policy] : table->policies().methods) {
     if (Find(name) == nullptr) made.push_back(MakeMethod(name, table));
   }
-  std::vector<Method*> known;
-  std::vector<const Method*> added;
-  {
-    internal::MutexLock lock(mutex_);
-    known.assign(by_name_.begin(), by_name_.end());
-    for (const auto& method : made) {
-      if (!by_name_.contains(method->name())) added.push_back(method.get());
-    }
-    const size_t size = size_.load(std::memory_order_relaxed) + added.size();
-    if (size > max_methods_) {
-      return absl::ResourceExhaustedError(absl::StrCat(
-          "max_methods: must be at least ", size,
-          ", those called so far and those named, got ", max_methods_));
-    }
-    table_ = table;
-    for (auto& method : made) {
-      if (!by_name_.contains(method->name())) Add(std::move(method));
+  internal::MutexLock lock(mutex_);
+  installed.known.assign(by_name_.begin(), by_name_.end());
+  for (const auto& method : made) {
+    if (!by_name_.contains(method->name())) {
+      installed.added.push_back(method.get());
     }
   }
-  for (Method* method : known) method->FollowPolicies();
+  const size_t size =
+      size_.load(std::memory_order_relaxed) + installed.added.size();
+  if (size > max_methods_) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "max_methods: must be at least ", size,
+        ", those called so far and those named, got ", max_methods_));
+  }
+  table_ = table;
+  for (auto& method : made) {
+    if (!by_name_.contains(method->name())) Add(std::move(method));
+  }
+  return installed;
+}
+
+void Registry::Announce(Installed installed) {
+  for (Method* method : installed.known) method->FollowPolicies();
   other_->FollowPolicies();
-  for (const Method* method : added) NotifyAdded(*method);
-  NotifyWarnings(std::move(warnings));
-  return absl::OkStatus();
+  for (const Method* method : installed.added) NotifyAdded(*method);
+  NotifyWarnings(std::move(installed.warnings));
 }
 
 std::unique_ptr<Method> Registry::MakeMethod(absl::string_view name,
