@@ -23,6 +23,14 @@ install(
   FILES ${PROJECT_SOURCE_DIR}/proto/grpc_breaker/config/v1/config.schema.json
   DESTINATION ${CMAKE_INSTALL_DATADIR}/grpc_breaker)
 
+if(TARGET grpc_breaker_prometheus)
+  install(
+    EXPORT grpc_breaker_prometheus
+    NAMESPACE grpc_breaker::
+    FILE grpc_breaker_prometheusTargets.cmake
+    DESTINATION ${package_directory})
+endif()
+
 # Relative, so that the installed tree may be moved.
 file(RELATIVE_PATH pc_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
      ${CMAKE_INSTALL_PREFIX})
@@ -46,6 +54,8 @@ function(grpc_breaker_pkg_config name pc_description)
         list(APPEND pc_requires grpc++)
       elseif(dependency STREQUAL protobuf::libprotobuf)
         list(APPEND pc_requires protobuf)
+      elseif(dependency STREQUAL prometheus-cpp::core)
+        list(APPEND pc_requires prometheus-cpp-core)
       elseif(dependency MATCHES "^gRPC::(.*)")
         # The rest of gRPC has no .pc files.
         string(APPEND system_libs " -l${CMAKE_MATCH_1}")
@@ -98,4 +108,9 @@ if(NOT GRPC_BREAKER_CORE_ONLY)
   grpc_breaker_pkg_config(
     grpc_breaker_testing "A manual clock and scripted dice for tests" LIBRARIES
     testing REQUIRES grpc_breaker)
+  if(TARGET grpc_breaker_prometheus)
+    grpc_breaker_pkg_config(
+      grpc_breaker_prometheus "Metrics of grpc_breaker for Prometheus"
+      LIBRARIES prometheus REQUIRES grpc_breaker)
+  endif()
 endif()

@@ -26,9 +26,14 @@ function(grpc_breaker_compile_quickly target)
   target_compile_options(${target} PRIVATE -O0 -g1)
 endfunction()
 
-# Names, versions and installs the library grpc_breaker_<name> as
-# grpc_breaker::<name>.
+# _grpc_breaker_publish(<name> [<export>]): names, versions and installs the
+# library grpc_breaker_<name> as grpc_breaker::<name>. With <export> it is in a
+# part of the CMake package that has to be asked for.
 function(_grpc_breaker_publish name)
+  set(export ${ARGN})
+  if(NOT export)
+    set(export grpc_breaker)
+  endif()
   add_library(grpc_breaker::${name} ALIAS grpc_breaker_${name})
   # Before 1.0 every minor version may break the binary interface.
   set_target_properties(
@@ -41,21 +46,22 @@ function(_grpc_breaker_publish name)
                # One object file serves a static and a shared library.
                DEFINE_SYMBOL "")
   if(GRPC_BREAKER_INSTALL)
-    install(TARGETS grpc_breaker_${name} EXPORT grpc_breaker)
+    install(TARGETS grpc_breaker_${name} EXPORT ${export})
   endif()
 endfunction()
 
-# grpc_breaker_layer(<folder> [TARGET <name>] [SOURCES ...] HEADERS ... [LAYERS
-# ...] LIBRARIES ...): the layer that is the folder of that name, as the library
-# grpc_breaker::<name>, which is <folder> unless TARGET says otherwise.
+# grpc_breaker_layer(<folder> [TARGET <name>] [EXPORT <export>] [SOURCES ...]
+# HEADERS ... [LAYERS ...] LIBRARIES ...): the layer that is the folder of that
+# name, as the library grpc_breaker::<name>, which is <folder> unless TARGET
+# says otherwise. EXPORT is as for _grpc_breaker_publish.
 #
 # HEADERS are its public ones, and LAYERS are the libraries below it that it
 # includes headers of; its sources are all of the folder. A layer is compiled
 # with its own headers and those of the layers below in sight, and no others:
 # what its folder does not offer cannot be included.
 function(grpc_breaker_layer folder)
-  cmake_parse_arguments(ARG "" "TARGET" "SOURCES;HEADERS;LAYERS;LIBRARIES"
-                        ${ARGN})
+  cmake_parse_arguments(ARG "" "TARGET;EXPORT"
+                        "SOURCES;HEADERS;LAYERS;LIBRARIES" ${ARGN})
   set(name ${folder})
   if(ARG_TARGET)
     set(name ${ARG_TARGET})
@@ -113,7 +119,7 @@ function(grpc_breaker_layer folder)
   # What another library forgot to export is missed here, not by the users.
   target_link_options(${target} PRIVATE
                       $<$<BOOL:${BUILD_SHARED_LIBS}>:LINKER:-z,defs>)
-  _grpc_breaker_publish(${name})
+  _grpc_breaker_publish(${name} ${ARG_EXPORT})
 endfunction()
 
 # grpc_breaker_umbrella(<name> <library>...): several of ours under one name.

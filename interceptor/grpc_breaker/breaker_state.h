@@ -5,6 +5,7 @@
 //
 // Thread-compatible: plain values.
 
+#include <cstddef>
 #include <cstdint>
 
 #include "absl/strings/string_view.h"
@@ -21,6 +22,7 @@ enum class BreakerState : uint8_t {
   kForcedClosed,  // Calls pass, but for the bulkhead; nothing is counted.
   kMetricsOnly,   // Calls pass; what would have been refused is counted.
 };
+inline constexpr size_t kBreakerStates = 6;
 
 // "CLOSED", "OPEN", "HALF_OPEN", "FORCED_OPEN", ...
 GRPC_BREAKER_EXPORT absl::string_view ToString(BreakerState state);

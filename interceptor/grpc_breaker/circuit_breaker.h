@@ -22,6 +22,7 @@
 // Memory order: acquiring a permit and recording it synchronise nothing but the
 // breaker's own state.
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -105,6 +106,19 @@ struct BreakerSnapshot {
   PermitTotals permits;
 };
 
+// What monitoring reads of a breaker: see CircuitBreaker::Counts.
+struct BreakerCounts {
+  BreakerState state = BreakerState::kClosed;
+  // Since construction: changes of state. Index: the state that was left, then
+  // the one that was entered.
+  std::array<std::array<uint64_t, kBreakerStates>, kBreakerStates>
+      transitions{};
+  // As in BreakerSnapshot.
+  uint64_t would_have_rejected = 0;
+  uint64_t events_dropped = 0;
+  uint64_t events_failed = 0;
+};
+
 // `now` is always a reading of the environment's clock, and never negative; a
 // coarse one will do. What takes it has an overload without it, which reads
 // that clock itself: the former is for callers who have read it already.
@@ -117,7 +131,7 @@ struct BreakerSnapshot {
 // not counting its name, the texts of manual states and, with a listener, up to
 // 200 bytes and the events that wait. Most of it are the counters, which are
 // spread over shards so that threads do not wait for each other. A lock is
-// taken only for changes of state or options and for events.
+// taken only for changes of state or options, for events and by Snapshot.
 class GRPC_BREAKER_EXPORT CircuitBreaker {
  public:
   // What may be known of a failure beyond that it is one.
@@ -257,6 +271,12 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
   // until the timer comes.
   virtual BreakerSnapshot Snapshot(MonotonicTime now) const = 0;
   BreakerSnapshot Snapshot() const { return Snapshot(Now()); }
+
+  // For who looks at many breakers often: takes no lock, and reads no clock and
+  // nothing else of the environment. Each value is right, though they may be of
+  // slightly different moments, and none of the counts ever goes down. A manual
+  // state whose time is over is shown until its timer has come.
+  virtual BreakerCounts Counts() const = 0;
 
   // The last 32 changes of state, the oldest first. Among them is what was done
   // by hand and left the state as it was: `from` and `to` are equal there.

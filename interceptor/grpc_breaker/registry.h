@@ -22,6 +22,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/btree_set.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -94,6 +95,11 @@ class GRPC_BREAKER_EXPORT Registry
   // longer the more there are.
   std::vector<const Method*> MethodsFrom(absl::string_view name,
                                          size_t at_most) const;
+
+  // Calls `visit` for each of them, in no order and without a lock, so that
+  // calls are not held up however many there are. Those that come meanwhile may
+  // be left out.
+  void ForEachMethod(absl::FunctionRef<void(const Method&)> visit) const;
 
   // Gives all methods other policies, at once, with the updates of single ones
   // over them. Calls under way keep those that they have; breakers whose

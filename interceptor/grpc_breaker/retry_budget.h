@@ -66,8 +66,10 @@ class GRPC_BREAKER_EXPORT RetryBudget {
   // be more than half of the tokens; as in gRFC A6 it takes one if it fails.
   bool TakeHedge(MonotonicTime now);
 
-  // Tokens left, in [0, max_tokens].
+  // Tokens left, in [0, max_tokens], and that maximum; 0 if tokens are turned
+  // off. Without a lock.
   double tokens() const;
+  double max_tokens() const;
 
   // How many more retries the ratio allows now; 0 if it is turned off.
   int64_t retries_left(MonotonicTime now) const;

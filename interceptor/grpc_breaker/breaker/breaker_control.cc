@@ -162,6 +162,19 @@ BreakerSnapshot BreakerImpl::SnapshotLocked(int64_t now_ns) const {
       now_ns);
 }
 
+BreakerCounts BreakerImpl::Counts() const {
+  BreakerCounts counts;
+  counts.state = LoadState().shown();
+  counts.transitions = transitions_.Get();
+  counts.would_have_rejected =
+      totals_.would_have_rejected.load(std::memory_order_relaxed);
+  if (events_ != nullptr) {
+    counts.events_dropped = events_->dropped();
+    counts.events_failed = events_->failed();
+  }
+  return counts;
+}
+
 std::vector<BreakerTransition> BreakerImpl::History() const {
   MutexLock lock(mutex_);
   return log_.Get(name_);

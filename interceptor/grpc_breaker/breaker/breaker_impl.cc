@@ -511,6 +511,7 @@ void BreakerImpl::NotifyTransition(StateWord from, StateWord to,
              moment.wall);
   }
   if (!changed) return;
+  transitions_.Add(from.shown(), to.shown());
   since_ = at;
   since_wall_ = moment.wall;
   if (events_ != nullptr) events_->Push(log_.Last(name_));

@@ -37,6 +37,7 @@
 #include "grpc_breaker/breaker/nanoseconds.h"
 #include "grpc_breaker/breaker/snapshot.h"
 #include "grpc_breaker/breaker/state_word.h"
+#include "grpc_breaker/breaker/transition_counts.h"
 #include "grpc_breaker/breaker/transition_log.h"
 #include "grpc_breaker/breaker/trip_rules.h"
 #include "grpc_breaker/breaker/window.h"
@@ -54,6 +55,7 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   Permit TryAcquire(MonotonicTime now) override;
   bool ProbeEarly(MonotonicTime now) override ABSL_LOCKS_EXCLUDED(mutex_);
   BreakerSnapshot Snapshot(MonotonicTime now) const override;
+  BreakerCounts Counts() const override;
   std::vector<BreakerTransition> History() const override;
   absl::StatusOr<BreakerSnapshot> SetManualState(ManualState manual,
                                                  MonotonicTime now) override;
@@ -179,6 +181,7 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   ProbeGate gate_;
   Bulkhead bulkhead_;
   CallTotals totals_;
+  TransitionCounts transitions_;  // Added to under the mutex.
   ManualControl manual_;
 
   const std::string name_;

@@ -174,6 +174,17 @@ std::vector<const Method*> Registry::MethodsFrom(absl::string_view name,
   return result;
 }
 
+void Registry::ForEachMethod(
+    absl::FunctionRef<void(const Method&)> visit) const {
+  for (const std::atomic<Node*>& bucket : buckets_) {
+    for (const Node* node = bucket.load(std::memory_order_acquire);
+         node != nullptr; node = node->next) {
+      visit(*node->method);
+    }
+  }
+  if (other_used_.load(std::memory_order_acquire)) visit(*other_);
+}
+
 absl::Status Registry::ReplacePolicies(Policies policies) {
   if (absl::Status status = policies.Validate(); !status.ok()) return status;
   auto base = std::make_shared<const Policies>(std::move(policies));

@@ -119,6 +119,12 @@ double RetryBudget::tokens() const {
          kMillitokens;
 }
 
+double RetryBudget::max_tokens() const {
+  return static_cast<double>(
+             Unpack(tokens_.load(std::memory_order_relaxed)).max) /
+         kMillitokens;
+}
+
 int64_t RetryBudget::retries_left(MonotonicTime now) const {
   return ratio_->on() ? ratio_->RetriesLeft(now) : 0;
 }
