@@ -20,6 +20,11 @@ _ARCHIVES = {
         integrity = "sha256-DY71r3+XlOMmNIAZPEkVSbK6bMdLsBiQYgKtpJinlAY=",
         prefix = "json-3.11.3",
     ),
+    "prometheus-cpp": struct(
+        url = "https://github.com/jupp0r/prometheus-cpp/archive/refs/tags/v1.3.0.tar.gz",
+        integrity = "",  # Not known yet.
+        prefix = "prometheus-cpp-1.3.0",
+    ),
     "yaml-cpp": struct(
         url = "https://github.com/jbeder/yaml-cpp/archive/refs/tags/0.8.0.tar.gz",
         integrity = "sha256-++dLvc7iHWVnFWiHBto8i+z9lG2SzURwXMYJi7I7OhY=",
@@ -54,7 +59,9 @@ def grpc_breaker_deps():
     They are archives, or with --repo_env=GRPC_BREAKER_DEPS=system the installed
     packages. Call grpc_deps() and grpc_extra_deps() from the former afterwards,
     as with any gRPC. @cli11 is for breakerctl alone, @nlohmann_json and
-    @yaml-cpp for //interceptor:config_file.
+    @yaml-cpp for //interceptor:config_file, and @prometheus-cpp for
+    //interceptor:prometheus: who builds that from the archive calls its
+    prometheus_cpp_repositories() as well.
     """
     for name in _ARCHIVES:
         if not native.existing_rule(name):

@@ -37,6 +37,10 @@ foreach(package IN LISTS packages)
 endforeach()
 list(JOIN depends ", " CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS)
 
+if(TARGET grpc_breaker_prometheus)
+  set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SUGGESTS prometheus-cpp-dev)
+endif()
+
 set(CPACK_COMPONENTS_ALL development)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libgrpc-breaker-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)

@@ -699,6 +699,15 @@ class Script {
     compare("rejections", a.rejections, b.rejections);
     compare("would reject", a.would_have_rejected, b.would_have_rejected);
     compare("transitions", a.transitions, b.transitions);
+    const BreakerCounts counts = breaker_->Counts();
+    uint64_t counted = 0;
+    for (const auto& from : counts.transitions) {
+      for (const uint64_t transitions : from) counted += transitions;
+    }
+    compare("counted state", ToString(counts.state), ToString(b.state));
+    compare("counted transitions", counted, b.transitions);
+    compare("counted would reject", counts.would_have_rejected,
+            b.would_have_rejected);
     compare("issued", a.permits.issued, b.permits.issued);
     compare("total successes", a.permits.successes, b.permits.successes);
     compare("total failures", a.permits.failures, b.permits.failures);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "grpc_breaker/testing/manual_environment.h"
 #include "gtest/gtest.h"
@@ -1590,6 +1591,50 @@ TEST_F(CircuitBreakerTest, TheHistoryKeepsTheLast32Transitions) {
     EXPECT_EQ(history[i].counts.failures, heard.counts.failures);
   }
   EXPECT_EQ(history.back().cause, "2 probes succeeded");
+}
+
+// --- Counts ---
+
+TEST_F(CircuitBreakerTest, CountsTellWhichStateFollowedWhichHowOften) {
+  Make({});
+  const auto transitions = [this] {
+    std::vector<std::string> texts;
+    const BreakerCounts counts = breaker_->Counts();
+    for (size_t from = 0; from < kBreakerStates; ++from) {
+      for (size_t to = 0; to < kBreakerStates; ++to) {
+        if (counts.transitions[from][to] == 0) continue;
+        texts.push_back(absl::StrCat(counts.transitions[from][to], " ",
+                                     ToString(static_cast<BreakerState>(from)),
+                                     " -> ",
+                                     ToString(static_cast<BreakerState>(to))));
+      }
+    }
+    return texts;
+  };
+  EXPECT_THAT(transitions(), IsEmpty());
+  for (int i = 0; i < 50; ++i) {  // More than the history holds.
+    Play("FFFFF");
+    EXPECT_EQ(breaker_->Counts().state, BreakerState::kOpen);
+    Advance(absl::Seconds(60));
+    Play("SS");
+  }
+  // Resets of what is CLOSED already are no changes of state.
+  breaker_->Reset("", "");
+  EXPECT_THAT(transitions(),
+              ElementsAre("50 CLOSED -> OPEN", "50 OPEN -> HALF_OPEN",
+                          "50 HALF_OPEN -> CLOSED"));
+}
+
+TEST_F(CircuitBreakerTest, CountsShowMetricsOnlyAndNotItsShadow) {
+  Make({});
+  ManualState manual;
+  manual.state = BreakerState::kMetricsOnly;
+  ASSERT_TRUE(breaker_->SetManualState(manual).ok());
+  Play("FFFFFSS");
+  const BreakerCounts counts = breaker_->Counts();
+  EXPECT_EQ(counts.state, BreakerState::kMetricsOnly);
+  EXPECT_EQ(counts.would_have_rejected, 2u);
+  EXPECT_EQ(counts.transitions[0][1], 0u);
 }
 
 // --- Reconfiguration ---

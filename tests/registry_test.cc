@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
@@ -21,6 +22,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
 
 class RegistryTest : public ::testing::Test {
  protected:
@@ -573,6 +575,44 @@ TEST_F(RegistryTest, FindsMethodsByNameFromAnyPlaceOn) {
   registry->FindOrCreate("/pkg.S/B");
   EXPECT_THAT(names("/pkg.S/B", 1), ElementsAre("/pkg.S/B"));
   EXPECT_THAT(names("_other\n", 1), IsEmpty());
+}
+
+TEST_F(RegistryTest, VisitsAllMethodsThatThereAre) {
+  auto registry = Make();
+  const auto names = [&] {
+    std::vector<std::string> names;
+    registry->ForEachMethod(
+        [&](const Method& method) { names.push_back(method.name()); });
+    return names;
+  };
+  EXPECT_THAT(names(), IsEmpty());
+  for (const char* name : {"/pkg.S/B", "/pkg.S/A", "/pkg.S/B"}) {
+    registry->FindOrCreate(name);
+  }
+  EXPECT_THAT(names(), UnorderedElementsAre("/pkg.S/A", "/pkg.S/B"));
+  registry->FindOrCreate("malformed");
+  EXPECT_THAT(names(), UnorderedElementsAre("/pkg.S/A", "/pkg.S/B", "_other"));
+}
+
+TEST_F(RegistryTest, VisitsMethodsWhileOthersCome) {
+  options_.max_methods = 10000;
+  auto registry = Make();
+  for (int i = 0; i < 100; ++i) {
+    registry->FindOrCreate(absl::StrCat("/pkg.S/Old", i));
+  }
+  std::thread calls([&] {
+    for (int i = 0; i < 5000; ++i) {
+      registry->FindOrCreate(absl::StrCat("/pkg.S/New", i));
+    }
+  });
+  for (int i = 0; i < 50; ++i) {
+    int old = 0;
+    registry->ForEachMethod([&](const Method& method) {
+      old += absl::StrContains(method.name(), "Old") ? 1 : 0;
+    });
+    EXPECT_EQ(old, 100);
+  }
+  calls.join();
 }
 
 TEST_F(RegistryTest, AChannelWithoutANameIsCalledChannel) {

@@ -59,6 +59,17 @@ TEST(RetryBudgetTest, StartsFullAndNeverHoldsMoreThanMaxTokens) {
   EXPECT_EQ(budget.tokens(), 3);
 }
 
+TEST(RetryBudgetTest, TellsItsMaximum) {
+  RetryBudget budget(Of(3.5, 0.7));
+  budget.RecordFailure();
+  EXPECT_EQ(budget.max_tokens(), 3.5);
+  budget.Reconfigure(Of(7, 0.7));
+  EXPECT_EQ(budget.max_tokens(), 7);
+  EXPECT_EQ(budget.tokens(), 5);
+  budget.Reconfigure(Of(0, 0.7));
+  EXPECT_EQ(budget.max_tokens(), 0);
+}
+
 TEST(RetryBudgetTest, TheRatioKeepsThreeDecimals) {
   RetryBudget cut(Of(10, 0.5678));
   cut.RecordFailure();

@@ -3,8 +3,9 @@
 # labels that they have upstream, so that BUILD files need not tell them apart.
 #
 # Usage: write.sh MODULE         writes abseil-cpp, cli11, googletest, grpc,
-#                                nlohmann_json, protobuf or yaml-cpp into the
-#                                current folder; for ../system.bzl
+#                                nlohmann_json, prometheus-cpp, protobuf or
+#                                yaml-cpp into the current folder; for
+#                                ../system.bzl
 #        write.sh --all FOLDER   writes each into a folder of its own in FOLDER,
 #                                and FOLDER/bazelrc, by which Bazel finds them
 set -euo pipefail
@@ -108,6 +109,18 @@ nlohmann_json() {
   cc_library . json nlohmann_json
 }
 
+prometheus-cpp() {
+  module prometheus-cpp
+  cc_library core core prometheus-cpp-core
+  cc_library pull pull prometheus-cpp-pull
+  mkdir bazel
+  touch bazel/BUILD.bazel
+  cat >bazel/repositories.bzl <<'BZL'
+def prometheus_cpp_repositories():
+    """All is installed."""
+BZL
+}
+
 yaml-cpp() {
   module yaml-cpp
   cc_library . yaml-cpp yaml-cpp
@@ -194,8 +207,8 @@ all() {
   # Without these Bazel would look for modules, and for what it once had built
   # in, on the network.
   printf 'common --%s\n' lockfile_mode=off noenable_workspace >"$folder/bazelrc"
-  for name in abseil-cpp cli11 googletest grpc nlohmann_json protobuf yaml-cpp \
-    apple_support buildozer zlib; do
+  for name in abseil-cpp cli11 googletest grpc nlohmann_json prometheus-cpp protobuf \
+    yaml-cpp apple_support buildozer zlib; do
     mkdir "$folder/$name"
     (cd "$folder/$name" && "$name")
     echo "common --override_module=$name=$folder/$name" >>"$folder/bazelrc"
@@ -203,7 +216,7 @@ all() {
 }
 
 case ${1-} in
-  abseil-cpp | cli11 | googletest | grpc | nlohmann_json | protobuf | yaml-cpp) "$1" ;;
+  abseil-cpp | cli11 | googletest | grpc | nlohmann_json | prometheus-cpp | protobuf | yaml-cpp) "$1" ;;
   --all) all "$2" ;;
   *) die "unknown module ${1-}" ;;
 esac

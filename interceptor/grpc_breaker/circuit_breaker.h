@@ -128,10 +128,11 @@ struct BreakerCounts {
 // environment.
 //
 // Memory: at most 4 KiB per breaker with the default options, its history full,
-// not counting its name, the texts of manual states and, with a listener, up to
-// 200 bytes and the events that wait. Most of it are the counters, which are
-// spread over shards so that threads do not wait for each other. A lock is
-// taken only for changes of state or options, for events and by Snapshot.
+// not counting its name, what manual states leave (their texts and 288 bytes of
+// counts) and, with a listener, up to 200 bytes and the events that wait. Most
+// of it are the counters, which are spread over shards so that threads do not
+// wait for each other. A lock is taken only for changes of state or options,
+// for events and by Snapshot.
 class GRPC_BREAKER_EXPORT CircuitBreaker {
  public:
   // What may be known of a failure beyond that it is one.

@@ -1,5 +1,7 @@
 #include "grpc_breaker/breaker/transition_log.h"
 
+#include <utility>
+
 namespace grpc_breaker::internal {
 namespace {
 
@@ -10,7 +12,14 @@ BreakerTransition Expand(const TransitionLog::Entry& entry,
   transition.from = static_cast<BreakerState>(entry.from);
   transition.to = static_cast<BreakerState>(entry.to);
   transition.counts = {entry.successes, entry.failures, entry.slow};
-  transition.cause = entry.cause.ToString(transition.counts);
+  Cause cause;
+  cause.kind = entry.kind;
+  cause.rule = entry.rule;
+  cause.number = entry.number;
+  if (entry.text != nullptr) {
+    cause.text = std::make_shared<const std::string>(*entry.text);
+  }
+  transition.cause = cause.ToString(transition.counts);
   transition.at = entry.at;
   transition.wall_time = absl::FromUnixNanos(entry.wall_ns);
   return transition;
@@ -24,7 +33,12 @@ void TransitionLog::Add(BreakerState from, BreakerState to, const Cause& cause,
   Entry entry;
   entry.at = at;
   entry.wall_ns = absl::ToUnixNanos(wall_time);
-  entry.cause = cause;
+  entry.kind = cause.kind;
+  entry.rule = cause.rule;
+  entry.number = cause.number;
+  if (cause.text != nullptr) {
+    entry.text = std::make_unique<const std::string>(*cause.text);
+  }
   entry.successes = static_cast<uint32_t>(counts.successes);
   entry.failures = static_cast<uint32_t>(counts.failures);
   entry.slow = static_cast<uint32_t>(counts.slow);

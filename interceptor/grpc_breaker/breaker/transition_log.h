@@ -2,13 +2,14 @@
 #define GRPC_BREAKER_BREAKER_TRANSITION_LOG_H_
 
 // The last kTransitions changes of state, in a compact form: it grows as they
-// happen, up to some 1.7 KiB. What was done by hand is an entry also where the
+// happen, up to 1.5 KiB. What was done by hand is an entry also where the
 // state stays the same.
 //
 // Thread-compatible.
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -24,14 +25,18 @@ class TransitionLog {
 
   struct Entry {
     MonotonicTime at;
-    int64_t wall_ns = 0;  // Since the Unix epoch.
-    Cause cause;
+    int64_t wall_ns = 0;                      // Since the Unix epoch.
+    std::unique_ptr<const std::string> text;  // The cause's, if it has one.
+    uint32_t number = 0;                      // The cause's.
     uint32_t successes = 0;
     uint32_t failures = 0;
     uint32_t slow = 0;
+    Cause::Kind kind = Cause::Kind::kManual;
+    TripRule rule = TripRule::kConsecutiveFailures;
     uint8_t from = 0;
     uint8_t to = 0;
   };
+  static_assert(sizeof(Entry) == 48);
 
   void Add(BreakerState from, BreakerState to, const Cause& cause,
            const WindowCounts& counts, MonotonicTime at, absl::Time wall_time);

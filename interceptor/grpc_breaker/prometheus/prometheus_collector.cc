@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "grpc_breaker/breaker/transition_counts.h"
 #include "grpc_breaker/breaker_state.h"
 #include "grpc_breaker/call_stats.h"
 #include "grpc_breaker/circuit_breaker.h"
@@ -60,21 +61,6 @@ const std::array<std::string, kBreakerStates>& StateLabels() {
   return AllLabels<BreakerState, kBreakerStates>();
 }
 
-// What a breaker does by itself. That there is a series before the first time
-// lets Prometheus see the step from 0 to 1.
-bool HappensByItself(BreakerState from, BreakerState to) {
-  switch (from) {
-    case BreakerState::kClosed:
-    case BreakerState::kHalfOpen:
-      return to == BreakerState::kOpen ||
-             (from == BreakerState::kHalfOpen && to == BreakerState::kClosed);
-    case BreakerState::kOpen:
-      return to == BreakerState::kHalfOpen;
-    default:
-      return false;
-  }
-}
-
 absl::string_view OutcomeOf(const CallTotals::Series& series) {
   if (series.rejected) return "rejected";
   return series.code == absl::StatusCode::kOk ? "succeeded" : "failed";
@@ -98,8 +84,12 @@ class MethodCollection {
     for (size_t from = 0; from < kBreakerStates; ++from) {
       for (size_t to = 0; to < kBreakerStates; ++to) {
         const uint64_t count = counts.transitions[from][to];
-        if (count == 0 && !HappensByItself(static_cast<BreakerState>(from),
-                                           static_cast<BreakerState>(to))) {
+        // What happens by itself is there before the first time, so that
+        // Prometheus sees the step from 0 to 1.
+        if (count == 0 &&
+            internal::PlaceAmongOwn(static_cast<BreakerState>(from),
+                                    static_cast<BreakerState>(to)) ==
+                internal::kOwnTransitions.size()) {
           continue;
         }
         exposition_.Add(

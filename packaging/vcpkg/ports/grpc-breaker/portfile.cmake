@@ -11,6 +11,7 @@ vcpkg_from_github(
 
 vcpkg_check_features(OUT_FEATURE_OPTIONS FEATURE_OPTIONS
     FEATURES
+        prometheus GRPC_BREAKER_PROMETHEUS
         tools GRPC_BREAKER_BUILD_TOOLS
 )
 
