@@ -472,6 +472,46 @@ TEST(CircuitBreakerThreadsTest, ComesToADecisionWhileOptionsChange) {
   }
 }
 
+TEST(CircuitBreakerThreadsTest, CountsNeverGoDownWhileTheStateChanges) {
+  ManualEnvironment environment;
+  const auto breaker = Make({}, environment);
+  const MonotonicTime now = environment.Now();
+  std::atomic<bool> over{false};
+  RunThreads(3, [&](int thread) {
+    if (thread == 0) {
+      for (int i = 0; i < 300; ++i) {
+        Trip(*breaker, now);
+        ManualState manual;
+        manual.state = BreakerState::kMetricsOnly;
+        EXPECT_TRUE(breaker->SetManualState(manual, now).ok());
+        breaker->Reset("", "", now);
+      }
+      over = true;
+      return;
+    }
+    BreakerCounts before;
+    while (!over) {
+      const BreakerCounts counts = breaker->Counts();
+      for (size_t from = 0; from < kBreakerStates; ++from) {
+        for (size_t to = 0; to < kBreakerStates; ++to) {
+          EXPECT_GE(counts.transitions[from][to], before.transitions[from][to]);
+        }
+      }
+      before = counts;
+    }
+  });
+  const auto index = [](BreakerState state) {
+    return static_cast<size_t>(state);
+  };
+  const BreakerCounts counts = breaker->Counts();
+  EXPECT_EQ(counts.transitions[index(BreakerState::kClosed)]
+                              [index(BreakerState::kOpen)],
+            300u);
+  EXPECT_EQ(counts.transitions[index(BreakerState::kOpen)]
+                              [index(BreakerState::kMetricsOnly)],
+            300u);
+}
+
 TEST(ThreadSlotTest, ThreadsBeyondTheExclusiveOnesShare) {
   std::vector<internal::ThreadSlot> slots(kThreads);
   std::atomic<int> asked{0};
