@@ -158,8 +158,7 @@ TEST_F(PrometheusTest, PromtoolFindsNothingWrongWithAScrape) {
   EXPECT_EQ(promtool.Wait(), 0);
 }
 
-// A real Prometheus that scrapes a client ten times a second, and knows the
-// rules of examples/prometheus.
+// A real Prometheus that scrapes a client four times a second.
 class RealPrometheusTest : public PrometheusTest {
  protected:
   void SetUp() override {
@@ -170,8 +169,8 @@ class RealPrometheusTest : public PrometheusTest {
     ASSERT_NE(mkdtemp(folder.data()), nullptr);
     folder_ = folder;
     std::ofstream(folder_ + "/prometheus.yml")
-        << "global: {scrape_interval: 100ms, scrape_timeout: 100ms, "
-           "evaluation_interval: 100ms}\n"
+        << "global: {scrape_interval: 250ms, scrape_timeout: 250ms, "
+           "evaluation_interval: 250ms}\n"
         << "scrape_configs:\n"
         << "- job_name: client\n"
         << "  static_configs: [{targets: ['127.0.0.1:" << PrometheusTest::port()
