@@ -84,6 +84,7 @@ if(NOT GRPC_BREAKER_CORE_ONLY)
     status
     breaker
     retry
+    stats
     registry
     interceptor
     config
