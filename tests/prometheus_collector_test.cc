@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -20,6 +21,7 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "grpc_breaker/method.h"
+#include "grpc_breaker/policy_source.h"
 #include "grpc_breaker/prometheus/metrics.h"
 #include "grpc_breaker/registry.h"
 #include "grpc_breaker/stats/call_records.h"
@@ -321,6 +323,62 @@ TEST_F(PrometheusCollectorTest, RetryBudgetShowsItsTokensIfItHasAny) {
               ElementsAre("{channel=\"tokens\"} 9"));
   EXPECT_THAT(SamplesOf("grpc_breaker_retry_budget_max_tokens"),
               ElementsAre("{channel=\"tokens\"} 10"));
+}
+
+// A source that says what a test wants it to.
+class FakeSource final : public PolicySource {
+ public:
+  absl::StatusOr<int64_t> ApplyTo(Options*) override { return 0; }
+  void Follow(std::weak_ptr<Registry>, int64_t) override {}
+  PolicySourceStatus status() const override {
+    if (throws) throw 1;
+    return told;
+  }
+
+  PolicySourceStatus told;
+  bool throws = false;
+};
+
+TEST_F(PrometheusCollectorTest, ConfigurationShowsItsReloads) {
+  const auto source = std::make_shared<FakeSource>();
+  source->told.hash = "abc\xff";
+  Options options;
+  options.policy_source = source;
+  const auto channel = MakeChannel("c", options);
+  const auto without = MakeChannel("d");
+  EXPECT_THAT(SamplesOf("grpc_breaker_config_reloads_total"),
+              ElementsAre("{channel=\"c\",result=\"succeeded\"} 0",
+                          "{channel=\"c\",result=\"failed\"} 0"));
+  EXPECT_THAT(SamplesOf("grpc_breaker_config_last_reload_successful"),
+              ElementsAre("{channel=\"c\"} 1"));
+  EXPECT_THAT(Text(), Not(HasSubstr("_timestamp_seconds")));
+  EXPECT_THAT(SamplesOf("grpc_breaker_config_info"),
+              ElementsAre("{channel=\"c\",hash=\"abc\xef\xbf\xbd\"} 1"));
+
+  source->told.reloads = 2;
+  source->told.failures = 3;
+  source->told.error = "line 1: ...";
+  source->told.loaded = absl::FromUnixSeconds(1234);
+  EXPECT_THAT(SamplesOf("grpc_breaker_config_reloads_total"),
+              ElementsAre("{channel=\"c\",result=\"succeeded\"} 2",
+                          "{channel=\"c\",result=\"failed\"} 3"));
+  EXPECT_THAT(SamplesOf("grpc_breaker_config_last_reload_successful"),
+              ElementsAre("{channel=\"c\"} 0"));
+  EXPECT_THAT(
+      SamplesOf("grpc_breaker_config_last_reload_success_timestamp_seconds"),
+      ElementsAre("{channel=\"c\"} 1234"));
+}
+
+TEST_F(PrometheusCollectorTest, ASourceThatThrowsKeepsNothingElseFromItsPlace) {
+  const auto source = std::make_shared<FakeSource>();
+  source->throws = true;
+  Options options;
+  options.policy_source = source;
+  const auto channel = MakeChannel("c", options);
+  const auto other = MakeChannel("d");
+  EXPECT_THAT(Text(), Not(HasSubstr("grpc_breaker_config")));
+  EXPECT_THAT(SamplesOf("grpc_breaker_events_failed_total"),
+              ElementsAre("{channel=\"c\"} 0", "{channel=\"d\"} 0"));
 }
 
 // Blocks the first event that it hears, and throws at each further one.

@@ -34,10 +34,14 @@ enum class Metric {
   kRetryBudgetMaxTokens,
   kEventsDropped,
   kEventsFailed,
+  kConfigReloads,
+  kConfigLastReloadSuccessful,
+  kConfigLastReloadTime,
+  kConfigInfo,
   kCallDuration,
   kAttemptDuration,
 };
-inline constexpr size_t kMetrics = 18;
+inline constexpr size_t kMetrics = 22;
 
 struct MetricInfo {
   std::string name;

@@ -12,12 +12,15 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "grpc_breaker/base/user_code.h"
+#include "grpc_breaker/base/utf8.h"
 #include "grpc_breaker/breaker/transition_counts.h"
 #include "grpc_breaker/breaker_state.h"
 #include "grpc_breaker/call_stats.h"
 #include "grpc_breaker/circuit_breaker.h"
 #include "grpc_breaker/error_class.h"
 #include "grpc_breaker/method.h"
+#include "grpc_breaker/policy_source.h"
 #include "grpc_breaker/prometheus/exposition.h"
 #include "grpc_breaker/prometheus/metrics.h"
 #include "grpc_breaker/registry.h"
@@ -190,6 +193,24 @@ class MethodCollection {
   Exposition& exposition_;
 };
 
+// A source may be the application's, which may throw.
+void AddConfig(absl::string_view channel, const PolicySource& source,
+               Exposition& exposition) {
+  PolicySourceStatus status;
+  if (!internal::CallUserCode([&] { status = source.status(); })) return;
+  exposition.Add(Metric::kConfigReloads, {channel, "succeeded"},
+                 status.reloads);
+  exposition.Add(Metric::kConfigReloads, {channel, "failed"}, status.failures);
+  exposition.Add(Metric::kConfigLastReloadSuccessful, {channel},
+                 status.error.empty() ? 1 : 0);
+  if (status.loaded != absl::InfinitePast()) {
+    exposition.Add(Metric::kConfigLastReloadTime, {channel},
+                   absl::ToDoubleSeconds(status.loaded - absl::UnixEpoch()));
+  }
+  exposition.Add(Metric::kConfigInfo, {channel, internal::ToUtf8(status.hash)},
+                 1);
+}
+
 void AddChannel(const Registry& registry, Exposition& exposition) {
   const absl::string_view channel = registry.channel_name();
   uint64_t events_dropped = 0;
@@ -206,6 +227,9 @@ void AddChannel(const Registry& registry, Exposition& exposition) {
   });
   exposition.Add(Metric::kEventsDropped, {channel}, events_dropped);
   exposition.Add(Metric::kEventsFailed, {channel}, events_failed);
+  if (const PolicySource* const source = registry.policy_source().get()) {
+    AddConfig(channel, *source, exposition);
+  }
   if (budget == nullptr || budget->max_tokens() == 0) return;
   exposition.Add(Metric::kRetryBudgetTokens, {channel}, budget->tokens());
   exposition.Add(Metric::kRetryBudgetMaxTokens, {channel},
