@@ -16,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
+#include "grpc_breaker/config_file_source.h"
 #include "grpc_breaker/prometheus_collector.h"
 #include "prometheus/exposer.h"
 #include "tests/e2e/child.h"
@@ -140,6 +141,36 @@ TEST_F(PrometheusTest, MetricsEndWithTheirChannelAndTheExposersWithTheirs) {
   channel.reset();
   WaitUntil([&] { return !absl::StrContains(Scrape(), "grpc_breaker_"); },
             "the channel's last call to let it go");
+}
+
+TEST_F(PrometheusTest, ScrapeTellsThatAChangedFileIsWrong) {
+  const std::string path = ::testing::TempDir() + "/prometheus_test.txtpb";
+  std::ofstream(path) << "default_policy { retry { max_retries: 2 } }";
+  ConfigFileSource file;
+  file.environment = &env_;
+  auto source = file.Create(path);
+  ASSERT_TRUE(source.ok()) << source.status();
+  options_.policy_source = *source;
+  const auto channel = MakeChannel();
+  const auto rewrite = [&](const std::string& text) {
+    std::ofstream(path) << text;
+    env_.Advance(file.interval);
+    return Scrape();
+  };
+  EXPECT_THAT(
+      rewrite("default_policy { retry { max_retries: many } }"),
+      AllOf(HasSubstr("grpc_breaker_config_last_reload_successful{"
+                      "channel=\"shop\"} 0\n"),
+            HasSubstr("grpc_breaker_config_reloads_total{channel=\"shop\","
+                      "result=\"failed\"} 1\n")));
+  EXPECT_THAT(
+      rewrite("default_policy { retry { max_retries: 3 } }"),
+      AllOf(HasSubstr("grpc_breaker_config_last_reload_successful{"
+                      "channel=\"shop\"} 1\n"),
+            HasSubstr("grpc_breaker_config_reloads_total{channel=\"shop\","
+                      "result=\"succeeded\"} 1\n"),
+            HasSubstr("grpc_breaker_config_info{channel=\"shop\",hash=\"")));
+  std::filesystem::remove(path);
 }
 
 TEST_F(PrometheusTest, PromtoolFindsNothingWrongWithAScrape) {
