@@ -234,6 +234,25 @@ TEST_F(AdminPolicyTest, UpdatesStayWhenOtherPoliciesCome) {
   EXPECT_EQ(method.policy()->retry.max_retries, 7);
 }
 
+// As policies that name a method do which nobody says may be repeated.
+TEST_F(AdminPolicyTest, AnUpdateIsNoPolicyToWarnOf) {
+  class Warned : public BreakerListener {
+   public:
+    void OnPolicyWarning(const PolicyWarning& warning) override {
+      ADD_FAILURE() << warning.field << ": " << warning.message;
+    }
+  };
+  Options options;
+  options.listeners.push_back(std::make_shared<Warned>());
+  const auto channel = MakeChannel("a", options);
+  channel->FindOrCreate("/p.S/M");
+  EXPECT_TRUE(Update(R"(target { method: "/p.S/M" } ttl { seconds: 1 }
+                        policy { timeout { seconds: 2 } })")
+                  .ok());
+  environment_.Advance(absl::Seconds(1));
+  EXPECT_EQ(channel->policy_updates("/p.S/M"), 0u);
+}
+
 TEST_F(AdminPolicyTest, UpdatesAreTakenBack) {
   const auto channel = MakeChannel("a");
   Method& method = channel->FindOrCreate("/p.S/M");

@@ -178,7 +178,6 @@ class GRPC_BREAKER_EXPORT Registry
   struct Installed {
     std::vector<Method*> known;
     std::vector<const Method*> added;
-    std::vector<PolicyWarning> warnings;
   };
 
   Registry(Options options, Table table, std::shared_ptr<const Policies> given);
@@ -195,7 +194,8 @@ class GRPC_BREAKER_EXPORT Registry
   absl::StatusOr<Installed> Install(Policies policies)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(update_mutex_) ABSL_LOCKS_EXCLUDED(mutex_);
   // Gives them to all methods, and tells.
-  void Announce(Installed installed) ABSL_LOCKS_EXCLUDED(update_mutex_, mutex_);
+  void Announce(const Installed& installed)
+      ABSL_LOCKS_EXCLUDED(update_mutex_, mutex_);
   void EndUpdateLater(const std::string& method, uint64_t id,
                       absl::Duration time_to_live)
       ABSL_LOCKS_EXCLUDED(update_mutex_);

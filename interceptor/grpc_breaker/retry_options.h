@@ -73,7 +73,8 @@ struct GRPC_BREAKER_EXPORT HedgingOptions {
 // it is retried, RetryOptions say.
 struct GRPC_BREAKER_EXPORT StreamRetryOptions {
   bool enabled = false;
-  // What one call keeps, from 1 to 2^30 bytes.
+  // What one call keeps, from 1 to 2^30 bytes, some 60 for each message
+  // included.
   int64_t replay_buffer_bytes = 256 * 1024;
 
   absl::Status Validate() const;

@@ -187,6 +187,8 @@ void Registry::ForEachMethod(
 
 absl::Status Registry::ReplacePolicies(Policies policies) {
   if (absl::Status status = policies.Validate(); !status.ok()) return status;
+  // Of these alone: who updates a method sees what comes of it.
+  std::vector<PolicyWarning> warnings = policies.Warnings();
   auto base = std::make_shared<const Policies>(std::move(policies));
   Installed installed;
   {
@@ -198,7 +200,8 @@ absl::Status Registry::ReplacePolicies(Policies policies) {
     base_policies_ = std::move(base);
     installed = *std::move(now);
   }
-  Announce(std::move(installed));
+  Announce(installed);
+  NotifyWarnings(std::move(warnings));
   return absl::OkStatus();
 }
 
@@ -243,7 +246,7 @@ absl::StatusOr<UpdatedPolicy> Registry::UpdatePolicy(
     environment_.Cancel(taken_back.timer);
   }
   if (id != 0) EndUpdateLater(method, id, update.time_to_live);
-  Announce(std::move(installed));
+  Announce(installed);
   return result;
 }
 
@@ -315,12 +318,11 @@ void Registry::EndUpdate(const std::string& method, uint64_t id) {
     if (!now.ok()) return;
     installed = *std::move(now);
   }
-  Announce(std::move(installed));
+  Announce(installed);
 }
 
 absl::StatusOr<Registry::Installed> Registry::Install(Policies policies) {
   Installed installed;
-  installed.warnings = policies.Warnings();
   const auto table = std::make_shared<const PolicyTable>(std::move(policies));
   // Made before the lock is taken; those that come meanwhile go again.
   std::vector<std::unique_ptr<Method>> made;
@@ -348,11 +350,10 @@ absl::StatusOr<Registry::Installed> Registry::Install(Policies policies) {
   return installed;
 }
 
-void Registry::Announce(Installed installed) {
+void Registry::Announce(const Installed& installed) {
   for (Method* method : installed.known) method->FollowPolicies();
   other_->FollowPolicies();
   for (const Method* method : installed.added) NotifyAdded(*method);
-  NotifyWarnings(std::move(installed.warnings));
 }
 
 std::unique_ptr<Method> Registry::MakeMethod(absl::string_view name,
