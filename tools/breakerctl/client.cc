@@ -10,9 +10,6 @@ namespace {
 
 using admin::v1::CircuitBreakerAdmin;
 
-// As many breakers as the service gives at once.
-constexpr int kPageSize = 1000;
-
 grpc::ChannelArguments ArgumentsFor(const std::string& address) {
   grpc::ChannelArguments arguments;
   // A proxy has nothing to do with what is on this machine.
@@ -40,10 +37,9 @@ grpc::Status Client::List(const admin::v1::BreakerFilter& filter,
   *request.mutable_filter() = filter;
   request.set_page_size(kPageSize);
   do {
-    grpc::ClientContext context;
-    context.set_deadline(Deadline());
     admin::v1::ListBreakersResponse page;
-    const grpc::Status status = stub_->ListBreakers(&context, request, &page);
+    const grpc::Status status =
+        Call(&CircuitBreakerAdmin::Stub::ListBreakers, request, &page);
     if (!status.ok()) return status;
     request.set_page_token(page.next_page_token());
     page.clear_next_page_token();
@@ -54,12 +50,10 @@ grpc::Status Client::List(const admin::v1::BreakerFilter& filter,
 
 grpc::Status Client::Get(const std::string& method, const std::string& channel,
                          admin::v1::Breaker* breaker) const {
-  grpc::ClientContext context;
-  context.set_deadline(Deadline());
   admin::v1::GetBreakerRequest request;
   request.set_method(method);
   request.set_channel(channel);
-  return stub_->GetBreaker(&context, request, breaker);
+  return Call(&CircuitBreakerAdmin::Stub::GetBreaker, request, breaker);
 }
 
 grpc::Status Client::ListChannels(admin::v1::ListChannelsResponse* all) const {
@@ -122,6 +116,10 @@ ExitCode Fail(const grpc::Status& status, absl::string_view address) {
     case grpc::StatusCode::UNIMPLEMENTED:
       return Fail(ExitCode::kFailed,
                   absl::StrCat(address, " does not have the admin service"));
+    case grpc::StatusCode::PERMISSION_DENIED:
+    case grpc::StatusCode::UNAUTHENTICATED:
+      return Fail(ExitCode::kNotAllowed,
+                  absl::StrCat(address, ": ", status.error_message()));
     default:
       return Fail(
           ExitCode::kFailed,

@@ -32,6 +32,22 @@ class Client {
 
   const std::string& address() const { return address_; }
 
+  // An RPC of the service that has one request and one answer.
+  template <typename Request, typename Response>
+  using Rpc = grpc::Status (admin::v1::CircuitBreakerAdmin::Stub::*)(
+      grpc::ClientContext* context, const Request& request, Response* response);
+
+  // As many breakers or events as the service gives at once.
+  static constexpr int kPageSize = 1000;
+
+  template <typename Request, typename Response>
+  grpc::Status Call(Rpc<Request, Response> rpc, const Request& request,
+                    Response* response) const {
+    grpc::ClientContext context;
+    context.set_deadline(Deadline());
+    return (stub_.get()->*rpc)(&context, request, response);
+  }
+
   // All pages of them.
   grpc::Status List(const admin::v1::BreakerFilter& filter,
                     admin::v1::ListBreakersResponse* all) const;

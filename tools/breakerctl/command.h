@@ -23,8 +23,10 @@ using Action = std::function<ExitCode()>;
 
 // Each adds its command to `program`, which sets `*action` when it is chosen.
 // To add one: write it in commands/, declare it here, name it in AddCommands().
+void AddChanges(CLI::App& program, Action* action);
 void AddChannels(CLI::App& program, Action* action);
 void AddConfig(CLI::App& program, Action* action);
+void AddEvents(CLI::App& program, Action* action);
 void AddGet(CLI::App& program, Action* action);
 void AddHelp(CLI::App& program, Action* action);
 void AddList(CLI::App& program, Action* action);

@@ -1,5 +1,8 @@
 #include "tools/breakerctl/flags.h"
 
+#include <unistd.h>
+
+#include <cstdlib>
 #include <map>
 #include <vector>
 
@@ -15,6 +18,19 @@ namespace {
 
 constexpr char kConnectionGroup[] = "Connection";
 constexpr char kOutputGroup[] = "Output";
+
+constexpr char kPrefixDescription[] =
+    "only methods that begin with it, such as /package.Service/";
+
+// "user@host", as far as they are known.
+std::string ThisUser() {
+  const char* user = std::getenv("USER");
+  char host[256] = "";
+  if (gethostname(host, sizeof(host) - 1) != 0) host[0] = '\0';
+  return absl::StrCat(
+      user == nullptr || *user == '\0' ? absl::StrCat("uid ", geteuid()) : user,
+      *host == '\0' ? "" : "@", host);
+}
 
 // Those that breakers are in, as people name them.
 std::vector<std::string> StateNames() {
@@ -42,6 +58,24 @@ admin::v1::State ParseState(const std::string& flag, const std::string& text) {
   return state;
 }
 
+// In (0, `most`].
+absl::Duration ParseDuration(const std::string& flag, const std::string& text,
+                             absl::Duration most) {
+  absl::Duration value;
+  if (!absl::ParseDuration(text, &value)) {
+    throw CLI::ValidationError(
+        flag,
+        absl::StrCat("must be a duration such as 500ms, got \"", text, "\""));
+  }
+  if (value <= absl::ZeroDuration() || value > most) {
+    throw CLI::ValidationError(
+        flag, absl::StrCat("must be greater than 0 and at most ",
+                           absl::FormatDuration(most), ", got ",
+                           absl::FormatDuration(value)));
+  }
+  return value;
+}
+
 }  // namespace
 
 CLI::Option* AddDurationFlag(CLI::App& command, const std::string& name,
@@ -51,17 +85,7 @@ CLI::Option* AddDurationFlag(CLI::App& command, const std::string& name,
       .add_option_function<std::string>(
           name,
           [=](const std::string& text) {
-            if (!absl::ParseDuration(text, value)) {
-              throw CLI::ValidationError(
-                  name, absl::StrCat("must be a duration such as 500ms, got \"",
-                                     text, "\""));
-            }
-            if (*value <= absl::ZeroDuration() || *value > most) {
-              throw CLI::ValidationError(
-                  name, absl::StrCat("must be greater than 0 and at most ",
-                                     absl::FormatDuration(most), ", got ",
-                                     absl::FormatDuration(*value)));
-            }
+            *value = ParseDuration(name, text, most);
           },
           description)
       ->type_name(kDurationType);
@@ -127,7 +151,7 @@ void AddFilterFlags(CLI::App& command, admin::v1::BreakerFilter* filter) {
   AddChannelFlag(command, filter->mutable_channel());
   command
       .add_option("--prefix", *filter->mutable_method_prefix(),
-                  "only methods that begin with it, such as /package.Service/")
+                  kPrefixDescription)
       ->type_name(kPrefixType);
   command
       .add_option_function<std::vector<std::string>>(
@@ -149,6 +173,72 @@ void AddFilterFlags(CLI::App& command, admin::v1::BreakerFilter* filter) {
 void AddMethod(CLI::App& command, std::string* method) {
   command.add_option(kMethodType, *method, "/package.Service/Method")
       ->required();
+}
+
+void AddTarget(CLI::App& command, admin::v1::Target* target) {
+  CLI::Option* method = command.add_option_function<std::string>(
+      kMethodType,
+      [target](const std::string& name) { target->set_method(name); },
+      "/package.Service/Method");
+  command
+      .add_option_function<std::string>(
+          "--prefix",
+          [target](const std::string& prefix) {
+            target->set_method_prefix(prefix);
+          },
+          absl::StrCat("instead of METHOD: ", kPrefixDescription))
+      ->type_name(kPrefixType)
+      ->excludes(method);
+  AddChannelFlag(command, target->mutable_channel());
+  command
+      .add_option_function<int>(
+          "--max-breakers",
+          [target](int most) {
+            if (most < 1) {
+              throw CLI::ValidationError(
+                  "--max-breakers",
+                  absl::StrCat("must be at least 1, got ", most));
+            }
+            target->set_max_breakers(most);
+          },
+          "change nothing where it would be more than so many")
+      ->type_name(kCountType)
+      ->default_str("100");
+}
+
+void CheckTarget(const admin::v1::Target& target) {
+  if (target.methods_case() == admin::v1::Target::METHODS_NOT_SET) {
+    throw CLI::ValidationError("neither METHOD nor --prefix is set");
+  }
+}
+
+void AddReasonFlags(CLI::App& command, std::string* reason,
+                    std::string* actor) {
+  command.add_option("--reason", *reason, "why: it is recorded")
+      ->type_name(kReasonType);
+  *actor = ThisUser();
+  command
+      .add_option("--actor", *actor,
+                  "who: it is recorded as claimed, unless the process knows")
+      ->type_name(kActorType)
+      ->default_str("$USER@HOST");
+}
+
+void AddTimeToLiveFlag(CLI::App& command, google::protobuf::Duration* ttl) {
+  // As much as a Duration may hold.
+  constexpr absl::Duration kMost = absl::Seconds(315'576'000'000);
+  command
+      .add_option_function<std::string>(
+          "--ttl",
+          [ttl, kMost](const std::string& text) {
+            absl::Duration rest = ParseDuration("--ttl", text, kMost);
+            ttl->set_seconds(absl::IDivDuration(rest, absl::Seconds(1), &rest));
+            ttl->set_nanos(
+                static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
+          },
+          "for how long, such as 10m, until they are CLOSED again; without it "
+          "until they are reset")
+      ->type_name(kDurationType);
 }
 
 }  // namespace grpc_breaker::breakerctl

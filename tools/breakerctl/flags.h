@@ -18,12 +18,15 @@
 
 namespace grpc_breaker::breakerctl {
 
+inline constexpr char kActorType[] = "ACTOR";
 inline constexpr char kAddressType[] = "ADDRESS";
 inline constexpr char kChannelType[] = "CHANNEL";
+inline constexpr char kCountType[] = "N";
 inline constexpr char kDurationType[] = "DURATION";
 inline constexpr char kFileType[] = "FILE";
 inline constexpr char kMethodType[] = "METHOD";
 inline constexpr char kPrefixType[] = "PREFIX";
+inline constexpr char kReasonType[] = "TEXT";
 inline constexpr char kStateType[] = "STATE";
 inline constexpr char kWhenType[] = "WHEN";
 
@@ -41,6 +44,18 @@ void AddFilterFlags(CLI::App& command, admin::v1::BreakerFilter* filter);
 
 // The argument METHOD, which must be there.
 void AddMethod(CLI::App& command, std::string* method);
+
+// The argument METHOD, --prefix, --channel and --max-breakers, for what is to
+// be changed; and the check for the command's callback that METHOD or --prefix
+// is there.
+void AddTarget(CLI::App& command, admin::v1::Target* target);
+void CheckTarget(const admin::v1::Target& target);
+
+// --reason and --actor, which is this user by default.
+void AddReasonFlags(CLI::App& command, std::string* reason, std::string* actor);
+
+// --ttl.
+void AddTimeToLiveFlag(CLI::App& command, google::protobuf::Duration* ttl);
 
 // A flag such as --timeout=1m30s, in (0, `most`].
 CLI::Option* AddDurationFlag(CLI::App& command, const std::string& name,

@@ -12,78 +12,12 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
-#include "absl/strings/strip.h"
+#include "tools/breakerctl/values.h"
 
 namespace grpc_breaker::breakerctl {
 namespace {
 
 using admin::v1::Breaker;
-
-absl::Duration ToDuration(const google::protobuf::Duration& message) {
-  return absl::Seconds(message.seconds()) + absl::Nanoseconds(message.nanos());
-}
-
-absl::Time ToTime(const google::protobuf::Timestamp& message) {
-  return absl::FromUnixSeconds(message.seconds()) +
-         absl::Nanoseconds(message.nanos());
-}
-
-std::string FormatDuration(const google::protobuf::Duration& message) {
-  return absl::FormatDuration(ToDuration(message));
-}
-
-std::string Stamp(absl::Time time) {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone());
-}
-
-// Rounded to what one cares for: "250ms", "12s", "3h5m".
-std::string Rough(absl::Duration duration) {
-  const absl::Duration unit = duration < absl::Seconds(1)
-                                  ? absl::Milliseconds(1)
-                              : duration < absl::Hours(1) ? absl::Seconds(1)
-                                                          : absl::Minutes(1);
-  return absl::FormatDuration(
-      absl::Trunc(std::max(duration, absl::ZeroDuration()), unit));
-}
-
-std::string Rough(const google::protobuf::Duration& message) {
-  return Rough(ToDuration(message));
-}
-
-// The name of an enumerator without its enum's prefix.
-std::string Short(std::string name, absl::string_view prefix) {
-  return std::string(absl::StripPrefix(name, prefix));
-}
-
-std::string StateName(admin::v1::State state) {
-  return Short(admin::v1::State_Name(state), "STATE_");
-}
-
-// As one looks for trouble: what refuses calls, what may, what somebody did.
-Color ColorOf(admin::v1::State state) {
-  switch (state) {
-    case admin::v1::STATE_CLOSED:
-      return Color::kGreen;
-    case admin::v1::STATE_OPEN:
-      return Color::kRed;
-    case admin::v1::STATE_HALF_OPEN:
-      return Color::kYellow;
-    case admin::v1::STATE_METRICS_ONLY:
-      return Color::kCyan;
-    default:
-      return Color::kMagenta;
-  }
-}
-
-std::string FormatState(admin::v1::State state, const Style& style) {
-  return Painted(StateName(state), ColorOf(state), style);
-}
-
-// The names of columns.
-Row Heading(Row names, const Style& style) {
-  for (std::string& name : names) name = Painted(name, Color::kBold, style);
-  return names;
-}
 
 std::string CategoryName(config::v1::ErrorCategory category) {
   return Short(config::v1::ErrorCategory_Name(category), "ERROR_CATEGORY_");

@@ -1,4 +1,4 @@
-// breakerctl: shows the circuit breakers of a process that serves
+// breakerctl: shows and changes the circuit breakers of a process that serves
 // grpc_breaker.admin.v1.CircuitBreakerAdmin.
 
 #include <cstdlib>

@@ -40,14 +40,21 @@ std::string ExitStatusHelp() {
          "  1  the process could not be reached, or failed; a file is wrong\n"
          "  2  the command line is wrong\n"
          "  3  there is no such breaker\n"
-         "  4  several channels have METHOD: choose one by --channel\n"
-         "  5  config diff: something would change\n";
+         "  4  more breakers are meant than may be: choose by --channel, or "
+         "raise\n"
+         "     --max-breakers\n"
+         "  5  config diff: something would change\n"
+         "  6  the process does not allow it\n";
 }
 
 ExitCode Fail(ExitCode code, absl::string_view message) {
+  Note(message);
+  return code;
+}
+
+void Note(absl::string_view message) {
   std::fflush(stdout);
   std::fprintf(stderr, "breakerctl: %s\n", Printable(message).c_str());
-  return code;
 }
 
 ExitCode FailUsage(absl::string_view message) {

@@ -22,6 +22,7 @@ enum class ExitCode {
   kNotFound = 3,
   kAmbiguous = 4,
   kDifferent = 5,
+  kNotAllowed = 6,
 };
 
 // A line for each.
@@ -30,7 +31,10 @@ std::string ExitStatusHelp();
 // Says why on standard error, behind what was written before.
 ExitCode Fail(ExitCode code, absl::string_view message);
 
-// The same for a wrong command line.
+// Says something on standard error that is no failure.
+void Note(absl::string_view message);
+
+// As Fail() does, for a wrong command line.
 ExitCode FailUsage(absl::string_view message);
 
 // Writes at once, for who reads through a pipe.

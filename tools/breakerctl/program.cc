@@ -22,6 +22,8 @@ void AddCommands(CLI::App& program, Action* action) {
   AddWatch(program, action);
   AddChannels(program, action);
   AddConfig(program, action);
+  AddEvents(program, action);
+  AddChanges(program, action);
   AddHelp(program, action);
 }
 
@@ -37,6 +39,25 @@ const CLI::Option* FindFlag(const CLI::App& command, const std::string& name) {
     if (const CLI::Option* flag = FindFlag(*child, name)) return flag;
   }
   return nullptr;
+}
+
+// "--actor=" as two words, of which the second is empty: CLI11 would take the
+// word behind it for the value.
+std::vector<std::string> WithEmptyValues(
+    const CLI::App& program, const std::vector<std::string>& words) {
+  std::vector<std::string> result;
+  for (const std::string& word : words) {
+    result.push_back(word);
+    if (!absl::StartsWith(word, "--") || !absl::EndsWith(word, "=")) continue;
+    const CLI::Option* flag = FindFlag(program, NameOf(word));
+    if (flag == nullptr || flag->get_items_expected_max() == 0 ||
+        NameOf(word).size() + 1 != word.size()) {
+      continue;
+    }
+    result.back().pop_back();
+    result.emplace_back();
+  }
+  return result;
 }
 
 // Flags may stand before the command that they are for: puts that first, behind
@@ -157,8 +178,8 @@ ExitCode FailUsage(const CLI::App& command, absl::string_view message) {
 
 std::unique_ptr<CLI::App> MakeProgram(Action* action) {
   auto program = std::make_unique<CLI::App>(
-      "shows the circuit breakers of a process that has the grpc_breaker admin "
-      "service",
+      "shows and changes the circuit breakers of a process that has the "
+      "grpc_breaker admin service",
       "breakerctl");
   // Of a flag that is given again, as behind an alias, the last one counts.
   program->option_defaults()->multi_option_policy(
@@ -176,7 +197,8 @@ std::unique_ptr<CLI::App> MakeProgram(Action* action) {
 ExitCode RunProgram(const std::vector<std::string>& words) {
   Action action;
   const std::unique_ptr<CLI::App> program = MakeProgram(&action);
-  std::vector<std::string> reversed = CommandFirst(*program, words);
+  std::vector<std::string> reversed =
+      CommandFirst(*program, WithEmptyValues(*program, words));
   std::reverse(reversed.begin(), reversed.end());  // As CLI11 takes them.
   try {
     program->parse(std::move(reversed));
