@@ -20,6 +20,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -100,6 +101,18 @@ GRPC_BREAKER_EXPORT AdminAuthorizer AllowUnixSockets();
 // server has credentials, or is on a unix socket.
 GRPC_BREAKER_EXPORT AdminAuthorizer
 AllowBearerTokens(std::map<std::string, std::string> file_by_identity);
+
+// Allows whoever has shown a certificate with one of these names, and takes
+// that name for the actor: a subject alternative name ("spiffe://org/alice",
+// "host.example.com", "alice@example.com", as it is written there), or the
+// common name of a certificate that has none of those. The whole name counts.
+//
+// For a server whose credentials demand and check certificates, as those of
+// grpc::SslServerCredentials() do with
+// GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY: others let
+// everybody write any name into a certificate of his own.
+GRPC_BREAKER_EXPORT AdminAuthorizer
+AllowCertificates(std::set<std::string> names);
 
 }  // namespace grpc_breaker
 

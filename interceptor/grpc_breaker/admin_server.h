@@ -1,9 +1,14 @@
 #ifndef GRPC_BREAKER_ADMIN_SERVER_H_
 #define GRPC_BREAKER_ADMIN_SERVER_H_
 
-// A server of its own for the admin service, with server reflection, on a unix
-// socket that only this user may open (mode 0600) or on a loopback port, which
-// every user of the machine may open.
+// A server of its own for the admin service, with server reflection. Whom its
+// address lets in reads all that the service shows, unless an authorizer guards
+// what is read (AdminServiceOptions::authorize_reads):
+//
+//   a unix socket        this user and root: its mode is 0600
+//   a loopback port      every user of the machine, and what browsers there run
+//   any other address    whoever can reach it; there must be credentials, which
+//                        are to let in only who has a certificate: mutual TLS
 //
 //   auto admin = grpc_breaker::AdminServer::Start("unix:/run/app/admin.sock");
 //   if (!admin.ok()) ...
@@ -22,17 +27,24 @@
 #include "absl/status/statusor.h"
 #include "grpc_breaker/admin_service.h"
 #include "grpc_breaker/export.h"
+#include "grpcpp/security/server_credentials.h"
 
 namespace grpc_breaker {
 
-// What the service is told, for the one of this server.
-struct AdminServerOptions : AdminServiceOptions {};
+// What the service is told, for the one of this server, and the server's own.
+struct AdminServerOptions : AdminServiceOptions {
+  // With which callers have to speak TLS, such as grpc::SslServerCredentials().
+  // Without client certificates it only hides what is said. Null: none is
+  // spoken, and the address must be a socket or loopback.
+  std::shared_ptr<grpc::ServerCredentials> credentials;
+};
 
 class GRPC_BREAKER_EXPORT AdminServer {
  public:
   // `address` is "unix:/path/to/socket", "unix:relative/path", or a numeric
   // loopback address with a port, such as "127.0.0.1:0" or "[::1]:8089", where
-  // 0 chooses a free port. A path has none of '#', '?' and '%', which mean
+  // 0 chooses a free port; with credentials any numeric address, such as
+  // "[::]:8089". A path has none of '#', '?' and '%', which mean
   // something else in gRPC's addresses.
   //
   // Anything else is an InvalidArgumentError. The socket of a server that has

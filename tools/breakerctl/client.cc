@@ -10,11 +10,28 @@ namespace {
 
 using admin::v1::CircuitBreakerAdmin;
 
-grpc::ChannelArguments ArgumentsFor(const std::string& address) {
+bool HasTls(const ConnectionFlags& flags) {
+  return flags.tls || !flags.authorities.empty() || !flags.certificate.empty();
+}
+
+std::shared_ptr<grpc::ChannelCredentials> CredentialsFor(
+    const ConnectionFlags& flags) {
+  if (!HasTls(flags)) return grpc::InsecureChannelCredentials();
+  grpc::SslCredentialsOptions options;
+  options.pem_root_certs = flags.authorities;
+  options.pem_cert_chain = flags.certificate;
+  options.pem_private_key = flags.key;
+  return grpc::SslCredentials(options);
+}
+
+grpc::ChannelArguments ArgumentsFor(const ConnectionFlags& flags) {
   grpc::ChannelArguments arguments;
   // A proxy has nothing to do with what is on this machine.
-  if (IsLocalAddress(address)) {
+  if (IsLocalAddress(flags.address)) {
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  }
+  if (!flags.server_name.empty()) {
+    arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, flags.server_name);
   }
   // A page has a known number of breakers, but messages of errors are long.
   arguments.SetMaxReceiveMessageSize(-1);
@@ -26,9 +43,10 @@ grpc::ChannelArguments ArgumentsFor(const std::string& address) {
 Client::Client(const ConnectionFlags& flags)
     : address_(flags.address),
       timeout_(flags.timeout),
-      channel_(grpc::CreateCustomChannel(address_,
-                                         grpc::InsecureChannelCredentials(),
-                                         ArgumentsFor(address_))),
+      token_(flags.token),
+      is_private_(HasTls(flags) || IsLocalAddress(flags.address)),
+      channel_(grpc::CreateCustomChannel(address_, CredentialsFor(flags),
+                                         ArgumentsFor(flags))),
       stub_(CircuitBreakerAdmin::NewStub(channel_)) {}
 
 grpc::Status Client::List(const admin::v1::BreakerFilter& filter,
@@ -84,10 +102,11 @@ grpc::Status Client::GetChannel(const std::string& name,
 grpc::Status Client::Watch(
     const admin::v1::BreakerFilter& filter,
     absl::FunctionRef<bool(const Event&)> on_event) const {
+  grpc::ClientContext context;
+  if (grpc::Status status = Authorize(context); !status.ok()) return status;
   if (!channel_->WaitForConnected(Deadline())) {
     return grpc::Status(grpc::StatusCode::UNAVAILABLE, "cannot connect");
   }
-  grpc::ClientContext context;
   admin::v1::WatchBreakersRequest request;
   *request.mutable_filter() = filter;
   const auto reader = stub_->WatchBreakers(&context, request);
@@ -99,6 +118,18 @@ grpc::Status Client::Watch(
     return grpc::Status::OK;
   }
   return reader->Finish();
+}
+
+grpc::Status Client::Authorize(grpc::ClientContext& context) const {
+  if (token_.empty()) return grpc::Status::OK;
+  if (!is_private_) {
+    return grpc::Status(
+        grpc::StatusCode::INVALID_ARGUMENT,
+        absl::StrCat("--token-file: the token would travel to ", address_,
+                     " in the clear: use TLS (--tls, --cacert, --cert)"));
+  }
+  context.AddMetadata("authorization", absl::StrCat("Bearer ", token_));
+  return grpc::Status::OK;
 }
 
 std::chrono::system_clock::time_point Client::Deadline() const {

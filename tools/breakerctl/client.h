@@ -19,6 +19,16 @@ namespace grpc_breaker::breakerctl {
 // What flags say of the process.
 struct ConnectionFlags {
   std::string address;
+  // TLS is spoken if it is asked for, or one of the next two is there. In PEM;
+  // empty: the system's authorities, no certificate.
+  bool tls = false;
+  std::string authorities;
+  std::string certificate;
+  std::string key;
+  // Whom the server's certificate is to be for; empty: the host of `address`.
+  std::string server_name;
+  // Sent with every request; empty: none.
+  std::string token;
   // For an answer. In (0, 24h].
   absl::Duration timeout = absl::Seconds(5);
 };
@@ -44,6 +54,7 @@ class Client {
   grpc::Status Call(Rpc<Request, Response> rpc, const Request& request,
                     Response* response) const {
     grpc::ClientContext context;
+    if (grpc::Status status = Authorize(context); !status.ok()) return status;
     context.set_deadline(Deadline());
     return (stub_.get()->*rpc)(&context, request, response);
   }
@@ -69,10 +80,14 @@ class Client {
                      absl::FunctionRef<bool(const Event&)> on_event) const;
 
  private:
+  // Adds the token, if there is one, and it may be sent there.
+  grpc::Status Authorize(grpc::ClientContext& context) const;
   std::chrono::system_clock::time_point Deadline() const;
 
   const std::string address_;
   const absl::Duration timeout_;
+  const std::string token_;
+  const bool is_private_;  // Nobody can read what travels there.
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<admin::v1::CircuitBreakerAdmin::Stub> stub_;
 };

@@ -2,8 +2,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <map>
+#include <sstream>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -58,6 +61,72 @@ admin::v1::State ParseState(const std::string& flag, const std::string& text) {
   return state;
 }
 
+std::string ReadFile(const std::string& flag, const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  if (!text || text.str().empty()) {
+    throw CLI::ValidationError(
+        flag, absl::StrCat("cannot read \"", path, "\", or it is empty"));
+  }
+  return text.str();
+}
+
+// A flag, or else a variable, that names a file whose text goes to `*value`.
+CLI::Option* AddFileFlag(CLI::App& command, const std::string& name,
+                         const std::string& variable, std::string* value,
+                         const std::string& description) {
+  return command
+      .add_option_function<std::string>(
+          name, [=](const std::string& path) { *value = ReadFile(name, path); },
+          description)
+      ->type_name(kFileType)
+      ->envname(variable)
+      ->group(kConnectionGroup);
+}
+
+void AddCredentialFlags(CLI::App& command, ConnectionFlags* flags) {
+  command
+      .add_flag("--tls", flags->tls,
+                "speak TLS; also where only one of the next flags is there")
+      ->group(kConnectionGroup);
+  AddFileFlag(command, "--cacert", "BREAKERCTL_CACERT", &flags->authorities,
+              "the authorities whose certificates the server may have, in PEM; "
+              "by default those of the system");
+  CLI::Option* certificate =
+      AddFileFlag(command, "--cert", "BREAKERCTL_CERT", &flags->certificate,
+                  "your certificate, in PEM");
+  CLI::Option* key = AddFileFlag(command, "--key", "BREAKERCTL_KEY",
+                                 &flags->key, "the key to --cert, in PEM");
+  certificate->needs(key);
+  key->needs(certificate);
+  command
+      .add_option("--server-name", flags->server_name,
+                  "whose certificate the server is to have, where that is not "
+                  "the host of --address")
+      ->type_name(kNameType)
+      ->group(kConnectionGroup);
+  command
+      .add_option_function<std::string>(
+          "--token-file",
+          [flags](const std::string& path) {
+            flags->token = ReadFile("--token-file", path);
+            absl::StripAsciiWhitespace(&flags->token);
+            if (flags->token.empty() ||
+                !std::all_of(flags->token.begin(), flags->token.end(),
+                             [](char c) { return absl::ascii_isgraph(c); })) {
+              throw CLI::ValidationError(
+                  "--token-file",
+                  absl::StrCat("must hold a token of visible ASCII characters, "
+                               "as \"",
+                               path, "\" does not"));
+            }
+          },
+          "a bearer token to send, over TLS or on this machine only")
+      ->type_name(kFileType)
+      ->envname("BREAKERCTL_TOKEN_FILE")
+      ->group(kConnectionGroup);
+}
+
 // In (0, `most`].
 absl::Duration ParseDuration(const std::string& flag, const std::string& text,
                              absl::Duration most) {
@@ -104,6 +173,7 @@ void AddConnectionFlags(CLI::App& command, ConnectionFlags* flags) {
                   "how long to wait for an answer, such as 500ms")
       ->default_str(absl::FormatDuration(flags->timeout))
       ->group(kConnectionGroup);
+  AddCredentialFlags(command, flags);
 }
 
 void AddOutputFlags(CLI::App& command, OutputFlags* flags) {

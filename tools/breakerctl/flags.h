@@ -25,12 +25,14 @@ inline constexpr char kCountType[] = "N";
 inline constexpr char kDurationType[] = "DURATION";
 inline constexpr char kFileType[] = "FILE";
 inline constexpr char kMethodType[] = "METHOD";
+inline constexpr char kNameType[] = "NAME";
 inline constexpr char kPrefixType[] = "PREFIX";
 inline constexpr char kReasonType[] = "TEXT";
 inline constexpr char kStateType[] = "STATE";
 inline constexpr char kWhenType[] = "WHEN";
 
-// --address and --timeout.
+// --address and --timeout, and those for TLS and tokens, whose files are read
+// when they are given.
 void AddConnectionFlags(CLI::App& command, ConnectionFlags* flags);
 
 // --json, --wide and --color.

@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "grpc/grpc_security_constants.h"
 
 namespace grpc_breaker {
 namespace {
@@ -80,6 +81,26 @@ AdminAuthorizer AllowBearerTokens(
     }
     return found ? AdminDecision::Allow(*std::move(found))
                  : AdminDecision::Deny("authorization: the token is not known");
+  };
+}
+
+AdminAuthorizer AllowCertificates(std::set<std::string> names) {
+  return [names = std::move(names)](const AdminRequest& request) {
+    const std::string kind =
+        request.auth_context->GetPeerIdentityPropertyName();
+    // Credentials of other kinds have identities of other kinds.
+    if (kind != GRPC_X509_SAN_PROPERTY_NAME &&
+        kind != GRPC_X509_CN_PROPERTY_NAME) {
+      return AdminDecision{grpc::Status(grpc::StatusCode::UNAUTHENTICATED,
+                                        "there must be a client certificate"),
+                           ""};
+    }
+    for (const grpc::string_ref& name :
+         request.auth_context->GetPeerIdentity()) {
+      const auto found = names.find(std::string(name.data(), name.size()));
+      if (found != names.end()) return AdminDecision::Allow(*found);
+    }
+    return AdminDecision::Deny("no name of the certificate is allowed to");
   };
 }
 

@@ -42,7 +42,8 @@ constexpr size_t kLongestPath = sizeof(sockaddr_un::sun_path) - 1 -
 absl::Status Invalid(const std::string& address) {
   return absl::InvalidArgumentError(absl::StrCat(
       "address: must be unix:PATH or a numeric loopback address with a port, "
-      "such as 127.0.0.1:0 or [::1]:8089, got \"",
+      "such as 127.0.0.1:0 or [::1]:8089; with "
+      "AdminServerOptions::credentials it may be any numeric one; got \"",
       absl::CHexEscape(address), "\""));
 }
 
@@ -51,23 +52,33 @@ absl::Status Unavailable(absl::string_view what, int error) {
       absl::StrCat("address: ", what, ": ", std::strerror(error)));
 }
 
-bool IsLoopback(absl::string_view address) {
+enum class Reach { kLoopback, kNetwork };
+
+// Who can reach a numeric address with a port; nothing if it is not one.
+std::optional<Reach> ReachOf(absl::string_view address) {
   const size_t colon = address.rfind(':');
-  if (colon == absl::string_view::npos) return false;
+  if (colon == absl::string_view::npos) return std::nullopt;
   absl::string_view host = address.substr(0, colon);
   int port;
   if (!absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 0 ||
       port > 65535) {
-    return false;
+    return std::nullopt;
   }
+  bool is_loopback = false;
   if (absl::ConsumePrefix(&host, "[") && absl::ConsumeSuffix(&host, "]")) {
     in6_addr v6;
-    return inet_pton(AF_INET6, std::string(host).c_str(), &v6) == 1 &&
-           IN6_IS_ADDR_LOOPBACK(&v6);
+    if (inet_pton(AF_INET6, std::string(host).c_str(), &v6) != 1) {
+      return std::nullopt;
+    }
+    is_loopback = IN6_IS_ADDR_LOOPBACK(&v6);
+  } else {
+    in_addr v4;
+    if (inet_pton(AF_INET, std::string(host).c_str(), &v4) != 1) {
+      return std::nullopt;
+    }
+    is_loopback = (ntohl(v4.s_addr) >> 24) == 127;
   }
-  in_addr v4;
-  return inet_pton(AF_INET, std::string(host).c_str(), &v4) == 1 &&
-         (ntohl(v4.s_addr) >> 24) == 127;
+  return is_loopback ? Reach::kLoopback : Reach::kNetwork;
 }
 
 // Whether a server listens on the socket; if not, what connect() says.
@@ -223,7 +234,10 @@ std::optional<File> FileAt(const std::string& path) {
 class Server : public AdminServer {
  public:
   explicit Server(AdminServerOptions options)
-      : service_(MakeAdminService(std::move(options))) {}
+      : credentials_(options.credentials != nullptr
+                         ? options.credentials
+                         : grpc::InsecureServerCredentials()),
+        service_(MakeAdminService(std::move(options))) {}
 
   ~Server() override {
     if (!path_.empty()) RemoveSocket();
@@ -288,12 +302,13 @@ class Server : public AdminServer {
     // Else a second process could listen on the port as well and get half of
     // the calls.
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-    builder.AddListeningPort(address, grpc::InsecureServerCredentials(), port);
+    builder.AddListeningPort(address, credentials_, port);
     builder.RegisterService(service_.get());
     server_ = builder.BuildAndStart();
     return server_ != nullptr;
   }
 
+  const std::shared_ptr<grpc::ServerCredentials> credentials_;
   const std::unique_ptr<grpc::Service> service_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
@@ -305,15 +320,18 @@ class Server : public AdminServer {
 
 absl::StatusOr<std::unique_ptr<AdminServer>> AdminServer::Start(
     const std::string& address, AdminServerOptions options) {
+  const bool has_credentials = options.credentials != nullptr;
   auto server = std::make_unique<Server>(std::move(options));
   absl::Status status;
   if (absl::StartsWith(address, kUnixScheme)) {
     const absl::StatusOr<std::string> path = SocketPath(address);
     status = path.ok() ? server->ListenOnSocket(*path) : path.status();
-  } else if (IsLoopback(address)) {
-    status = server->ListenOnPort(address);
   } else {
-    status = Invalid(address);
+    const std::optional<Reach> reach = ReachOf(address);
+    status = reach == Reach::kLoopback ||
+                     (reach == Reach::kNetwork && has_credentials)
+                 ? server->ListenOnPort(address)
+                 : Invalid(address);
   }
   if (!status.ok()) return status;
   return server;
