@@ -523,5 +523,109 @@ TEST_F(AdminServiceTest, SurvivesWatchesChangesAndItsOwnEndAllAtOnce) {
   Open(lasting->FindOrCreate("/pkg.S/Last"));
 }
 
+TEST_F(AdminServiceTest, ShowsWhatServersWroteIfTheApplicationAllowsIt) {
+  const std::string secret = "password 1234";
+  for (const bool is_shown : {false, true}) {
+    AdminServiceOptions options;
+    options.show_error_messages = is_shown;
+    options.authorizer = [](const AdminRequest&) {
+      return AdminDecision::Allow();
+    };
+    Serve(options);
+    auto channel = MakeChannel("a");
+    Method& method = channel->FindOrCreate("/pkg.S/M");
+    LastError error;
+    error.code = grpc::StatusCode::INTERNAL;
+    error.message = secret;
+    error.error_class.severity = ErrorSeverity::kHigh;
+    method.RecordError(error);
+    Open(method);
+
+    const auto expect = [&](const Breaker& breaker) {
+      EXPECT_EQ(breaker.last_error().message(), is_shown ? secret : "");
+      EXPECT_EQ(breaker.last_error().code(), grpc::StatusCode::INTERNAL);
+      EXPECT_EQ(breaker.last_error().severity(),
+                config::v1::ERROR_SEVERITY_HIGH);
+      if (!is_shown) {
+        EXPECT_THAT(breaker.DebugString(), Not(HasSubstr(secret)));
+      }
+    };
+    admin::v1::ListBreakersResponse list;
+    ASSERT_TRUE(List({}, &list).ok());
+    ASSERT_EQ(list.breakers_size(), 1);
+    expect(list.breakers(0));
+    Breaker got;
+    ASSERT_TRUE(Get("/pkg.S/M", "a", &got).ok());
+    expect(got);
+    {
+      grpc::ClientContext context;
+      GiveUpLater(&context);
+      auto reader = stub_->WatchBreakers(&context, {});
+      admin::v1::WatchBreakersResponse response;
+      ASSERT_TRUE(reader->Read(&response));
+      expect(response.breaker());
+      context.TryCancel();
+      reader->Finish();
+    }
+    grpc::ClientContext change;
+    GiveUpLater(&change);
+    admin::v1::ResetRequest reset;
+    reset.mutable_target()->set_method("/pkg.S/M");
+    admin::v1::ChangeResponse changed;
+    ASSERT_TRUE(stub_->Reset(&change, reset, &changed).ok());
+    expect(changed.breakers(0));
+    grpc::ClientContext events;
+    GiveUpLater(&events);
+    admin::v1::ListEventsResponse happened;
+    ASSERT_TRUE(stub_->ListEvents(&events, {}, &happened).ok());
+    EXPECT_THAT(happened.DebugString(), Not(HasSubstr(secret)));
+  }
+}
+
+TEST_F(AdminServiceTest, RefusesMoreWatchesThanThereMayBe) {
+  AdminServiceOptions options;
+  options.max_watches = 2;
+  Serve(options);
+  struct Watch {
+    explicit Watch(Stub& stub) {
+      GiveUpLater(&context);
+      reader = stub.WatchBreakers(&context, {});
+      is_open = reader->Read(&response);
+    }
+    grpc::Status End() {
+      context.TryCancel();
+      return reader->Finish();
+    }
+    grpc::ClientContext context;
+    admin::v1::WatchBreakersResponse response;
+    std::unique_ptr<grpc::ClientReader<admin::v1::WatchBreakersResponse>>
+        reader;
+    bool is_open;
+  };
+  Watch first(*stub_);
+  Watch second(*stub_);
+  EXPECT_TRUE(first.is_open && second.is_open);
+  Watch third(*stub_);
+  EXPECT_FALSE(third.is_open);
+  const grpc::Status refused = third.reader->Finish();
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(refused.error_message(),
+            "the process has 2 open watches, as many as it may have "
+            "(AdminServiceOptions::max_watches)");
+  // The refused one has taken nobody's place, and who goes leaves his.
+  first.End();
+  for (;;) {
+    Watch next(*stub_);
+    const bool is_open = next.is_open;
+    next.End();
+    if (is_open) break;  // The server may hear of the end a little later.
+  }
+  second.End();
+
+  options.max_watches = -1;
+  Serve(options);
+  EXPECT_FALSE(Watch(*stub_).is_open);
+}
+
 }  // namespace
 }  // namespace grpc_breaker

@@ -317,8 +317,9 @@ TEST_F(BreakerMessageTest, ShowsTheLastError) {
   error.time = absl::FromUnixSeconds(1764756900) + absl::Milliseconds(250);
   method_->RecordError(error);
 
+  EXPECT_EQ(ToMessage(*registry_, *method_).last_error().message(), "");
   const admin::v1::LastError message =
-      ToMessage(*registry_, *method_).last_error();
+      ToMessage(*registry_, *method_, ErrorMessages::kShown).last_error();
   EXPECT_EQ(message.code(), 14);
   EXPECT_EQ(message.message(), "not \xEF\xBF\xBD utf-8");
   EXPECT_EQ(message.category(), config::v1::ERROR_CATEGORY_NETWORK);

@@ -10,9 +10,9 @@
 // proto/grpc_breaker/admin/v1/admin.proto says what it answers. The library
 // opens no port by itself; admin_server.h opens one when asked.
 //
-// Who can reach the server can read names of methods, policies and the messages
-// of errors: do not add the service to a server that is open to the public, or
-// let the authorizer guard what is read, too.
+// Who can reach the server can read names of methods and policies, and which
+// errors there are: do not add the service to a server that is open to the
+// public, or let the authorizer guard what is read, too.
 //
 // An open WatchBreakers ends when its caller cancels. grpc::Server::Shutdown
 // waits for it as for any stream: give it a deadline.
@@ -50,6 +50,16 @@ struct GRPC_BREAKER_EXPORT AdminServiceOptions {
   // Whether the authorizer is asked about what is only read as well; without
   // one that is refused then, too. A watch is asked about once, when it begins.
   bool authorize_reads = false;
+
+  // Whether the messages of failed calls' statuses are shown. They are what
+  // servers wrote, and may hold what not everybody is to see, such as names and
+  // keys; code, category and severity of an error are shown anyway.
+  bool show_error_messages = false;
+
+  // At most so many WatchBreakers calls at once, >= 0; a further one gets
+  // RESOURCE_EXHAUSTED. Each costs memory per breaker that it has been told of:
+  // some 400 bytes and its names.
+  int max_watches = 64;
 
   // Hear of the changes that were asked for (BreakerListener::OnAudit), and of
   // nothing else; they live as long as the service.

@@ -91,8 +91,8 @@ std::string FormatLastError(const admin::v1::LastError& error) {
   return absl::StrCat(
       absl::StatusCodeToString(static_cast<absl::StatusCode>(error.code())),
       ", ", CategoryName(error.category()), ", ",
-      SeverityName(error.severity()), ", ", Rough(error.age()),
-      " ago: ", Printable(error.message()));
+      SeverityName(error.severity()), ", ", Rough(error.age()), " ago",
+      error.message().empty() ? "" : ": ", Printable(error.message()));
 }
 
 std::string FormatManual(const admin::v1::ManualState& manual) {

@@ -96,6 +96,7 @@ void FillPage(const Directory& directory, const std::string& after,
 // those on the page only.
 void FillPage(const Directory& directory, const BreakerFilter& filter,
               const BreakerName& after, size_t page_size,
+              internal::ErrorMessages error_messages,
               admin::v1::ListBreakersResponse* response) {
   int looked_at = 0;
   std::string last_looked_at;  // As a token, once there were enough.
@@ -115,8 +116,8 @@ void FillPage(const Directory& directory, const BreakerFilter& filter,
                 ToToken(last.channel(), last.method()));
             return false;
           }
-          *response->add_breakers() =
-              internal::ToMessage(*registry, method, snapshot, now);
+          *response->add_breakers() = internal::ToMessage(
+              *registry, method, snapshot, now, error_messages);
         }
         if (++looked_at == kMostLookedAt) {
           last_looked_at = ToToken(registry->channel_name(), method.name());
@@ -131,11 +132,16 @@ class AdminService final
   explicit AdminService(AdminServiceOptions options)
       : directory_(*options.directory),
         environment_(*options.environment),
+        error_messages_(options.show_error_messages
+                            ? internal::ErrorMessages::kShown
+                            : internal::ErrorMessages::kHidden),
         guard_(std::move(options.authorizer), options.authorize_reads),
         log_(directory_, environment_),
         commands_(directory_, environment_, guard_, log_,
                   std::move(options.listeners)),
-        hub_(internal::WatchHub::Create(directory_, environment_)) {}
+        hub_(internal::WatchHub::Create(
+            directory_, environment_,
+            static_cast<size_t>(std::max(options.max_watches, 0)))) {}
 
   grpc::ServerUnaryReactor* ListBreakers(
       grpc::CallbackServerContext* context,
@@ -149,7 +155,8 @@ class AdminService final
         AfterToken(request->page_token(), "ListBreakers", violations);
     return Read(context, violations, OfFilter("ListBreakers", filter),
                 [this, filter, after, page_size, response] {
-                  FillPage(directory_, filter, *after, page_size, response);
+                  FillPage(directory_, filter, *after, page_size,
+                           error_messages_, response);
                   return grpc::Status::OK;
                 });
   }
@@ -173,7 +180,8 @@ class AdminService final
     Violations violations;
     BreakerFilter filter = BreakerFilter::Parse(request->filter(), violations);
     AdminRequest asked = OfFilter("WatchBreakers", filter);
-    auto* watch = new internal::BreakerWatch(hub_, std::move(filter));
+    auto* watch =
+        new internal::BreakerWatch(hub_, std::move(filter), error_messages_);
     if (grpc::Status status = violations.ToStatus(); !status.ok()) {
       watch->Refuse(std::move(status));
     } else if (!guard_.guards_reads()) {
@@ -259,8 +267,10 @@ class AdminService final
       const admin::v1::ResetRequest* request,
       admin::v1::ChangeResponse* response) override {
     Violations violations;
-    return Change(context, Command::Reset(*request, response, violations),
-                  violations);
+    return Change(
+        context,
+        Command::Reset(*request, error_messages_, response, violations),
+        violations);
   }
 
   grpc::ServerUnaryReactor* UpdatePolicy(
@@ -318,8 +328,8 @@ class AdminService final
                                  const admin::v1::HoldRequest& request,
                                  admin::v1::ChangeResponse* response) {
     Violations violations;
-    Command command =
-        Command::Hold(std::move(rpc), state, request, response, violations);
+    Command command = Command::Hold(std::move(rpc), state, request,
+                                    error_messages_, response, violations);
     return Change(context, std::move(command), violations);
   }
 
@@ -357,7 +367,7 @@ class AdminService final
       if (method == nullptr) return true;
       candidates.push_back(Quoted(registry->channel_name()));
       if (candidates.size() > 1) return true;
-      *response = internal::ToMessage(*registry, *method);
+      *response = internal::ToMessage(*registry, *method, error_messages_);
       internal::AddPolicy(*registry, *method, response);
       for (const BreakerTransition& transition : method->breaker().History()) {
         *response->add_history() = internal::ToMessage(
@@ -420,6 +430,7 @@ class AdminService final
 
   Directory& directory_;
   Environment& environment_;
+  const internal::ErrorMessages error_messages_;
   const internal::AdminGuard guard_;
   internal::EventLog log_;
   internal::BreakerCommands commands_;

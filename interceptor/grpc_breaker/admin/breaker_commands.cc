@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "google/protobuf/duration.pb.h"
-#include "grpc_breaker/admin/breaker_message.h"
 #include "grpc_breaker/admin/policy_updates.h"
 #include "grpc_breaker/base/user_code.h"
 #include "grpc_breaker/grpc_status.h"
@@ -96,30 +95,32 @@ using ChangeBreaker = std::function<absl::StatusOr<BreakerSnapshot>(
     CircuitBreaker& breaker, const std::string& actor, MonotonicTime now)>;
 
 decltype(Command::run) ForEachBreaker(ChangeBreaker change, bool dry_run,
+                                      ErrorMessages error_messages,
                                       admin::v1::ChangeResponse* response) {
-  return
-      [change = std::move(change), dry_run, response](
-          const Command::Found& found, const std::string& actor, int& changed) {
-        for (const FoundBreaker& breaker : found) {
-          const MonotonicTime now = breaker.registry->environment().Now();
-          const absl::StatusOr<BreakerSnapshot> after =
-              dry_run ? breaker.method->breaker().Snapshot(now)
-                      : change(breaker.method->breaker(), actor, now);
-          if (!after.ok()) return ToGrpcStatus(after.status());
-          if (changed++ < kMostShown) {
-            *response->add_breakers() =
-                ToMessage(*breaker.registry, *breaker.method, *after, now);
-          }
-          response->set_count(changed);
-        }
-        return grpc::Status::OK;
-      };
+  return [change = std::move(change), dry_run, error_messages, response](
+             const Command::Found& found, const std::string& actor,
+             int& changed) {
+    for (const FoundBreaker& breaker : found) {
+      const MonotonicTime now = breaker.registry->environment().Now();
+      const absl::StatusOr<BreakerSnapshot> after =
+          dry_run ? breaker.method->breaker().Snapshot(now)
+                  : change(breaker.method->breaker(), actor, now);
+      if (!after.ok()) return ToGrpcStatus(after.status());
+      if (changed++ < kMostShown) {
+        *response->add_breakers() = ToMessage(
+            *breaker.registry, *breaker.method, *after, now, error_messages);
+      }
+      response->set_count(changed);
+    }
+    return grpc::Status::OK;
+  };
 }
 
 }  // namespace
 
 Command Command::Hold(std::string rpc, BreakerState state,
                       const admin::v1::HoldRequest& request,
+                      ErrorMessages error_messages,
                       admin::v1::ChangeResponse* response,
                       Violations& violations) {
   Command command = MakeCommand(std::move(rpc), request, violations);
@@ -131,11 +132,12 @@ Command Command::Hold(std::string rpc, BreakerState state,
         return breaker.SetManualState({state, reason, actor, time_to_live},
                                       now);
       },
-      command.dry_run, response);
+      command.dry_run, error_messages, response);
   return command;
 }
 
 Command Command::Reset(const admin::v1::ResetRequest& request,
+                       ErrorMessages error_messages,
                        admin::v1::ChangeResponse* response,
                        Violations& violations) {
   Command command = MakeCommand("Reset", request, violations);
@@ -144,7 +146,7 @@ Command Command::Reset(const admin::v1::ResetRequest& request,
                                 const std::string& actor, MonotonicTime now) {
         return breaker.Reset(reason, actor, now);
       },
-      command.dry_run, response);
+      command.dry_run, error_messages, response);
   return command;
 }
 

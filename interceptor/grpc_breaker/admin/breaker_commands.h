@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "grpc_breaker/admin/admin_guard.h"
+#include "grpc_breaker/admin/breaker_message.h"
 #include "grpc_breaker/admin/breaker_target.h"
 #include "grpc_breaker/admin/event_log.h"
 #include "grpc_breaker/admin/v1/admin.pb.h"
@@ -35,9 +36,11 @@ struct Command {
   // FORCED_OPEN, FORCED_CLOSED or METRICS_ONLY. Responses outlive the command.
   static Command Hold(std::string rpc, BreakerState state,
                       const admin::v1::HoldRequest& request,
+                      ErrorMessages error_messages,
                       admin::v1::ChangeResponse* response,
                       Violations& violations);
   static Command Reset(const admin::v1::ResetRequest& request,
+                       ErrorMessages error_messages,
                        admin::v1::ChangeResponse* response,
                        Violations& violations);
   static Command UpdatePolicy(const admin::v1::UpdatePolicyRequest& request,

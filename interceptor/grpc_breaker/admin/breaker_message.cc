@@ -37,9 +37,11 @@ void SetManual(const ManualState& manual, absl::Time now,
 }
 
 void SetLastError(const LastError& error, MonotonicTime now,
-                  admin::v1::LastError* message) {
+                  ErrorMessages error_messages, admin::v1::LastError* message) {
   message->set_code(error.code);
-  message->set_message(ToUtf8(error.message));
+  if (error_messages == ErrorMessages::kShown) {
+    message->set_message(ToUtf8(error.message));
+  }
   message->set_category(
       Named<config::v1::ErrorCategory>(error.error_class.category));
   message->set_severity(
@@ -115,14 +117,16 @@ admin::v1::Audit ToMessage(const BreakerAudit& audit, absl::Duration age) {
   return message;
 }
 
-admin::v1::Breaker ToMessage(const Registry& registry, const Method& method) {
+admin::v1::Breaker ToMessage(const Registry& registry, const Method& method,
+                             ErrorMessages error_messages) {
   const MonotonicTime now = registry.environment().Now();
-  return ToMessage(registry, method, method.breaker().Snapshot(now), now);
+  return ToMessage(registry, method, method.breaker().Snapshot(now), now,
+                   error_messages);
 }
 
 admin::v1::Breaker ToMessage(const Registry& registry, const Method& method,
-                             const BreakerSnapshot& snapshot,
-                             MonotonicTime now) {
+                             const BreakerSnapshot& snapshot, MonotonicTime now,
+                             ErrorMessages error_messages) {
   const absl::Time wall_now = registry.environment().WallNow();
 
   admin::v1::Breaker message;
@@ -158,7 +162,7 @@ admin::v1::Breaker ToMessage(const Registry& registry, const Method& method,
   message.set_calls(counts.calls);
   message.set_failed_calls(counts.failures);
   if (const std::optional<LastError> error = method.last_error()) {
-    SetLastError(*error, now, message.mutable_last_error());
+    SetLastError(*error, now, error_messages, message.mutable_last_error());
   }
   if (const RetryBudget* budget = method.retry_budget()) {
     const RetryBudgetOptions options = budget->options();

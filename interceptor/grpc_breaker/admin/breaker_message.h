@@ -24,13 +24,19 @@ admin::v1::Transition ToMessage(const Registry& registry, const Method& method,
                                 const BreakerTransition& transition,
                                 MonotonicTime now);
 
+// Whether a last error is shown with the message of its status.
+enum class ErrorMessages { kHidden, kShown };
+
 // The breaker of `method`, which is one of `registry`, as it is now; without
 // its history and policy.
-admin::v1::Breaker ToMessage(const Registry& registry, const Method& method);
+admin::v1::Breaker ToMessage(
+    const Registry& registry, const Method& method,
+    ErrorMessages error_messages = ErrorMessages::kHidden);
 // As it was in the snapshot, which was taken at `now`.
-admin::v1::Breaker ToMessage(const Registry& registry, const Method& method,
-                             const BreakerSnapshot& snapshot,
-                             MonotonicTime now);
+admin::v1::Breaker ToMessage(
+    const Registry& registry, const Method& method,
+    const BreakerSnapshot& snapshot, MonotonicTime now,
+    ErrorMessages error_messages = ErrorMessages::kHidden);
 
 // What `method`, which is one of `registry`, gets, and whether it may be
 // repeated.

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "grpc_breaker/admin/breaker_message.h"
+#include "absl/strings/str_cat.h"
 #include "grpc_breaker/base/utf8.h"
 #include "grpc_breaker/mutex_lock.h"
 #include "grpcpp/support/status.h"
@@ -11,7 +11,13 @@
 namespace grpc_breaker::internal {
 
 void BreakerWatch::Start() {
-  hub_->Add(*this);
+  if (!hub_->Add(*this)) {
+    Refuse(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                        absl::StrCat("the process has ", hub_->most_watchers(),
+                                     " open watches, as many as it may have "
+                                     "(AdminServiceOptions::max_watches)")));
+    return;
+  }
   EnqueueSnapshot();
   StartNext();
 }
@@ -213,7 +219,7 @@ bool BreakerWatch::Fill(const BreakerName& name, const Entry& entry) {
     current.written_transitions = snapshot.transitions;
   }
   *response_.mutable_breaker() =
-      ToMessage(*registry, *entry.method, snapshot, now);
+      ToMessage(*registry, *entry.method, snapshot, now, error_messages_);
   if (entry.kind == Response::KIND_SNAPSHOT) {
     AddPolicy(*registry, *entry.method, response_.mutable_breaker());
   } else if (entry.kind == Response::KIND_CHANGED) {

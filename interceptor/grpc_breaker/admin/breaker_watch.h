@@ -22,6 +22,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "grpc_breaker/admin/breaker_filter.h"
+#include "grpc_breaker/admin/breaker_message.h"
 #include "grpc_breaker/admin/v1/admin.pb.h"
 #include "grpc_breaker/admin/watch_hub.h"
 #include "grpc_breaker/registry.h"
@@ -33,10 +34,14 @@ class BreakerWatch
     : public grpc::ServerWriteReactor<admin::v1::WatchBreakersResponse>,
       private WatchHub::Watcher {
  public:
-  BreakerWatch(std::shared_ptr<WatchHub> hub, BreakerFilter filter)
-      : hub_(std::move(hub)), filter_(std::move(filter)) {}
+  BreakerWatch(std::shared_ptr<WatchHub> hub, BreakerFilter filter,
+               ErrorMessages error_messages = ErrorMessages::kHidden)
+      : hub_(std::move(hub)),
+        filter_(std::move(filter)),
+        error_messages_(error_messages) {}
 
-  // One of these two, once. gRPC may have been given the watch before.
+  // One of these two, once. gRPC may have been given the watch before. If there
+  // are as many watches as there may be, it is refused.
   void Start() ABSL_LOCKS_EXCLUDED(mutex_);
   void Refuse(grpc::Status status);
 
@@ -89,6 +94,7 @@ class BreakerWatch
 
   const std::shared_ptr<WatchHub> hub_;
   const BreakerFilter filter_;
+  const ErrorMessages error_messages_;
   Response response_;  // Belongs to who has claimed, and to the write.
 
   absl::Mutex mutex_;

@@ -6,15 +6,19 @@
 namespace grpc_breaker::internal {
 
 std::shared_ptr<WatchHub> WatchHub::Create(Directory& directory,
-                                           Environment& environment) {
-  std::shared_ptr<WatchHub> hub(new WatchHub(directory, environment));
+                                           Environment& environment,
+                                           size_t most_watchers) {
+  std::shared_ptr<WatchHub> hub(
+      new WatchHub(directory, environment, most_watchers));
   hub->subscription_ = directory.Subscribe(*hub);
   return hub;
 }
 
-void WatchHub::Add(Watcher& watcher) {
+bool WatchHub::Add(Watcher& watcher) {
   MutexLock lock(mutex_);
+  if (watchers_.size() >= most_watchers_) return false;
   watchers_.insert(&watcher);
+  return true;
 }
 
 void WatchHub::Remove(Watcher& watcher) {

@@ -14,7 +14,9 @@
 // Thread-safe. No lock is held while a watcher, the directory or the
 // environment is called.
 
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <set>
@@ -51,21 +53,25 @@ class WatchHub : public std::enable_shared_from_this<WatchHub>,
     virtual void OnChanges(const std::vector<BreakerChange>& changes) = 0;
   };
 
-  static std::shared_ptr<WatchHub> Create(Directory& directory,
-                                          Environment& environment);
+  static std::shared_ptr<WatchHub> Create(
+      Directory& directory, Environment& environment,
+      size_t most_watchers = std::numeric_limits<size_t>::max());
 
   Directory& directory() const { return directory_; }
 
   // Tells the watcher every change from now on; those of shortly before may be
-  // among them.
-  void Add(Watcher& watcher);
+  // among them. False if there are as many as there may be.
+  bool Add(Watcher& watcher);
+  size_t most_watchers() const { return most_watchers_; }
   // Afterwards no function of the watcher is running on another thread or will
   // run again.
   void Remove(Watcher& watcher);
 
  private:
-  WatchHub(Directory& directory, Environment& environment)
-      : directory_(directory), environment_(environment) {}
+  WatchHub(Directory& directory, Environment& environment, size_t most_watchers)
+      : directory_(directory),
+        environment_(environment),
+        most_watchers_(most_watchers) {}
 
   void OnMethodAdded(const Registry& registry, const Method& method) override;
   void OnTransition(const Registry& registry, const Method& method,
@@ -80,6 +86,7 @@ class WatchHub : public std::enable_shared_from_this<WatchHub>,
 
   Directory& directory_;
   Environment& environment_;
+  const size_t most_watchers_;
 
   absl::Mutex mutex_;
   std::set<Watcher*> watchers_ ABSL_GUARDED_BY(mutex_);
