@@ -136,29 +136,42 @@ std::chrono::system_clock::time_point Client::Deadline() const {
   return absl::ToChronoTime(absl::Now() + timeout_);
 }
 
-ExitCode Fail(const grpc::Status& status, absl::string_view address) {
+ExitCode CodeOf(const grpc::Status& status) {
   switch (status.error_code()) {
+    case grpc::StatusCode::OK:
+      return ExitCode::kDone;
     case grpc::StatusCode::INVALID_ARGUMENT:
-      return Fail(ExitCode::kUsageError, status.error_message());
+      return ExitCode::kUsageError;
     case grpc::StatusCode::NOT_FOUND:
-      return Fail(ExitCode::kNotFound, status.error_message());
+      return ExitCode::kNotFound;
     case grpc::StatusCode::FAILED_PRECONDITION:
-      return Fail(ExitCode::kAmbiguous, status.error_message());
-    case grpc::StatusCode::UNIMPLEMENTED:
-      return Fail(ExitCode::kFailed,
-                  absl::StrCat(address, " does not have the admin service"));
+      return ExitCode::kAmbiguous;
     case grpc::StatusCode::PERMISSION_DENIED:
     case grpc::StatusCode::UNAUTHENTICATED:
-      return Fail(ExitCode::kNotAllowed,
-                  absl::StrCat(address, ": ", status.error_message()));
+      return ExitCode::kNotAllowed;
     default:
-      return Fail(
-          ExitCode::kFailed,
-          absl::StrCat(address, ": ",
-                       absl::StatusCodeToString(
-                           static_cast<absl::StatusCode>(status.error_code())),
-                       ": ", status.error_message()));
+      return ExitCode::kFailed;
   }
+}
+
+std::string Describe(const grpc::Status& status) {
+  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
+    return "does not have the admin service";
+  }
+  if (CodeOf(status) != ExitCode::kFailed) return status.error_message();
+  return absl::StrCat(absl::StatusCodeToString(
+                          static_cast<absl::StatusCode>(status.error_code())),
+                      ": ", status.error_message());
+}
+
+ExitCode Fail(const grpc::Status& status, absl::string_view address) {
+  const ExitCode code = CodeOf(status);
+  // Others are about what was asked for, whomever.
+  const bool is_about_process =
+      code == ExitCode::kFailed || code == ExitCode::kNotAllowed;
+  return Fail(code,
+              absl::StrCat(is_about_process ? address : "",
+                           is_about_process ? ": " : "", Describe(status)));
 }
 
 }  // namespace grpc_breaker::breakerctl

@@ -92,6 +92,10 @@ class Client {
   const std::unique_ptr<admin::v1::CircuitBreakerAdmin::Stub> stub_;
 };
 
+// The exit status for an RPC that ended so, and what to say of it.
+ExitCode CodeOf(const grpc::Status& status);
+std::string Describe(const grpc::Status& status);
+
 // Says what an RPC to `address` failed by.
 ExitCode Fail(const grpc::Status& status, absl::string_view address);
 

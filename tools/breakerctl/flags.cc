@@ -162,8 +162,11 @@ CLI::Option* AddDurationFlag(CLI::App& command, const std::string& name,
 
 void AddConnectionFlags(CLI::App& command, ConnectionFlags* flags) {
   command
-      .add_option("--address", flags->address,
-                  "where the process serves: unix:/path/to/socket or HOST:PORT")
+      .add_option(
+          "--address", flags->address,
+          "where the process serves: unix:/path/to/socket or HOST:PORT; "
+          "several between commas, or a line each in @FILE; a name with "
+          "several addresses is a process at each")
       ->type_name(kAddressType)
       ->envname("BREAKERCTL_ADDRESS")
       ->required()

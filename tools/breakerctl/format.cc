@@ -400,25 +400,49 @@ std::string FormatHistory(const Breaker& breaker, const Style& style) {
   return Align(std::move(rows), style, {"  ", {1, 6}});
 }
 
+Row TableNames() {
+  return {"CHANNEL", "METHOD", "STATE",    "FOR",       "CALLS",
+          "FAILED",  "RATE",   "REJECTED", "NEXT PROBE"};
+}
+
+Row TableRow(const Breaker& breaker, const Style& style) {
+  return {Printable(breaker.channel()),
+          Printable(breaker.method()),
+          FormatState(breaker.state(), style),
+          Rough(breaker.in_state()),
+          absl::StrCat(CallsOf(breaker.window())),
+          absl::StrCat(breaker.window().failures()),
+          Percent(breaker.window().failure_rate()),
+          absl::StrCat(breaker.rejections()),
+          NextProbe(breaker)};
+}
+
 }  // namespace
 
 std::string FormatTable(
     const google::protobuf::RepeatedPtrField<Breaker>& breakers,
     const Style& style) {
-  std::vector<Row> rows = {
-      Heading({"CHANNEL", "METHOD", "STATE", "FOR", "CALLS", "FAILED", "RATE",
-               "REJECTED", "NEXT PROBE"},
-              style)};
+  std::vector<Row> rows = {Heading(TableNames(), style)};
   for (const Breaker& breaker : breakers) {
-    rows.push_back({Printable(breaker.channel()), Printable(breaker.method()),
-                    FormatState(breaker.state(), style),
-                    Rough(breaker.in_state()),
-                    absl::StrCat(CallsOf(breaker.window())),
-                    absl::StrCat(breaker.window().failures()),
-                    Percent(breaker.window().failure_rate()),
-                    absl::StrCat(breaker.rejections()), NextProbe(breaker)});
+    rows.push_back(TableRow(breaker, style));
   }
   return Align(std::move(rows), style, {"", {0, 1}});
+}
+
+std::string FormatTable(const std::vector<BreakersOfProcess>& processes,
+                        const Style& style) {
+  const auto behind = [](std::string first, const Row& row) {
+    Row whole = {std::move(first)};
+    whole.insert(whole.end(), row.begin(), row.end());
+    return whole;
+  };
+  std::vector<Row> rows = {Heading(behind("PROCESS", TableNames()), style)};
+  for (const BreakersOfProcess& one : processes) {
+    for (const Breaker& breaker : *one.breakers) {
+      rows.push_back(behind(Printable(one.process), TableRow(breaker, style)));
+    }
+  }
+  return Align(std::move(rows), style, {"", {0, 1, 2}});
 }
 
 std::string FormatChannels(

@@ -7,6 +7,7 @@
 // Thread-safe: pure functions over values.
 
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "google/protobuf/repeated_ptr_field.h"
@@ -20,6 +21,14 @@ namespace grpc_breaker::breakerctl {
 std::string FormatTable(
     const google::protobuf::RepeatedPtrField<admin::v1::Breaker>& breakers,
     const Style& style);
+
+// The same for several processes, with a column that names them.
+struct BreakersOfProcess {
+  std::string process;
+  const google::protobuf::RepeatedPtrField<admin::v1::Breaker>* breakers;
+};
+std::string FormatTable(const std::vector<BreakersOfProcess>& processes,
+                        const Style& style);
 
 // One line per channel, likewise.
 std::string FormatChannels(

@@ -85,13 +85,17 @@ std::string FormatChanges(const admin::v1::ChangeResponse& response,
   return text;
 }
 
+absl::Time TimeOf(const admin::v1::Event& event) {
+  return ToTime(event.what_case() == admin::v1::Event::kAudit
+                    ? event.audit().time()
+                    : event.transition().time());
+}
+
 std::string FormatEvent(const admin::v1::Event& event, const Style& style) {
-  const bool is_audit = event.what_case() == admin::v1::Event::kAudit;
-  return absl::StrCat(Stamp(ToTime(is_audit ? event.audit().time()
-                                            : event.transition().time())),
-                      " ",
-                      is_audit ? FormatAudit(event.audit())
-                               : FormatTransition(event.transition(), style),
+  return absl::StrCat(Stamp(TimeOf(event)), " ",
+                      event.what_case() == admin::v1::Event::kAudit
+                          ? FormatAudit(event.audit())
+                          : FormatTransition(event.transition(), style),
                       "\n");
 }
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/time/time.h"
 #include "grpc_breaker/admin/v1/admin.pb.h"
 #include "tools/breakerctl/text.h"
 
@@ -18,6 +19,9 @@ namespace grpc_breaker::breakerctl {
 // heading, and how many there are.
 std::string FormatChanges(const admin::v1::ChangeResponse& response,
                           bool dry_run, const Style& style);
+
+// When it was.
+absl::Time TimeOf(const admin::v1::Event& event);
 
 // One line: a change of state, or a change that somebody asked for.
 std::string FormatEvent(const admin::v1::Event& event, const Style& style);

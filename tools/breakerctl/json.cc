@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/json_util.h"
+#include "google/protobuf/wrappers.pb.h"
 
 namespace grpc_breaker::breakerctl {
 namespace {
@@ -56,6 +57,15 @@ absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message,
   json = WithNumbers(json, *message.GetDescriptor());
   if (on_one_line) json += '\n';
   return json;
+}
+
+std::string JsonString(absl::string_view text) {
+  google::protobuf::StringValue value;
+  value.set_value(std::string(text));
+  std::string json;
+  return google::protobuf::util::MessageToJsonString(value, &json).ok()
+             ? json
+             : "\"\"";
 }
 
 std::string WithNumbers(absl::string_view json,

@@ -19,6 +19,9 @@ namespace grpc_breaker::breakerctl {
 absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message,
                                    bool on_one_line);
 
+// `text`, which is UTF-8, as a string of JSON.
+std::string JsonString(absl::string_view text);
+
 // `json`, a message as written by protobuf, with its 64-bit integers as numbers
 // and not as strings of digits: programs compare them as what they are.
 std::string WithNumbers(absl::string_view json,

@@ -3,14 +3,17 @@
 #include <memory>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "CLI/CLI.hpp"
-#include "absl/time/time.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "tools/breakerctl/client.h"
 #include "tools/breakerctl/command.h"
 #include "tools/breakerctl/flags.h"
 #include "tools/breakerctl/format_changes.h"
 #include "tools/breakerctl/output.h"
+#include "tools/breakerctl/processes.h"
 
 namespace grpc_breaker::breakerctl {
 namespace {
@@ -30,13 +33,28 @@ struct ChangeFlags {
 
 template <typename Request>
 ExitCode Change(ChangeRpc<Request> rpc, const ChangeFlags<Request>& flags) {
-  const Client client(flags.connection);
-  admin::v1::ChangeResponse response;
-  const grpc::Status status = client.Call(rpc, flags.request, &response);
-  if (!status.ok()) return Fail(status, client.address());
-  if (flags.output.json) return PrintJson(response, /*on_one_line=*/false);
-  return Print(FormatChanges(response, flags.request.dry_run(),
-                             OutputStyle(flags.output)));
+  using Changes = std::vector<Answer<admin::v1::ChangeResponse>>;
+  const absl::StatusOr<Processes> processes = Processes::Find(flags.connection);
+  if (!processes.ok()) return FailUsage(processes.status().message());
+  const Changes changes = processes->Ask<admin::v1::ChangeResponse>(
+      [&](const Client& client, admin::v1::ChangeResponse* response) {
+        return client.Call(rpc, flags.request, response);
+      });
+  const Style style = OutputStyle(flags.output);
+  return Conclude<admin::v1::ChangeResponse>(
+      *processes, changes, flags.output, [&](const Changes& good) {
+        std::string text;
+        for (const auto& change : good) {
+          if (processes->several()) {
+            absl::StrAppend(
+                &text, text.empty() ? "" : "\n",
+                Painted(Printable(change.address), Color::kBold, style), "\n");
+          }
+          absl::StrAppend(&text, FormatChanges(change.response,
+                                               flags.request.dry_run(), style));
+        }
+        return text;
+      });
 }
 
 template <typename Request>

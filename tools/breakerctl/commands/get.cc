@@ -2,13 +2,17 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "CLI/CLI.hpp"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "tools/breakerctl/client.h"
 #include "tools/breakerctl/command.h"
 #include "tools/breakerctl/flags.h"
 #include "tools/breakerctl/format.h"
 #include "tools/breakerctl/output.h"
+#include "tools/breakerctl/processes.h"
 
 namespace grpc_breaker::breakerctl {
 namespace {
@@ -21,12 +25,27 @@ struct GetFlags {
 };
 
 ExitCode Get(const GetFlags& flags) {
-  const Client client(flags.connection);
-  admin::v1::Breaker breaker;
-  const grpc::Status status = client.Get(flags.method, flags.channel, &breaker);
-  if (!status.ok()) return Fail(status, client.address());
-  if (flags.output.json) return PrintJson(breaker, /*on_one_line=*/false);
-  return Print(FormatBreaker(breaker, OutputStyle(flags.output)));
+  using Breakers = std::vector<Answer<admin::v1::Breaker>>;
+  const absl::StatusOr<Processes> processes = Processes::Find(flags.connection);
+  if (!processes.ok()) return FailUsage(processes.status().message());
+  const Breakers breakers = processes->Ask<admin::v1::Breaker>(
+      [&](const Client& client, admin::v1::Breaker* breaker) {
+        return client.Get(flags.method, flags.channel, breaker);
+      });
+  const Style style = OutputStyle(flags.output);
+  return Conclude<admin::v1::Breaker>(
+      *processes, breakers, flags.output, [&](const Breakers& found) {
+        std::string text;
+        for (const auto& breaker : found) {
+          if (processes->several()) {
+            absl::StrAppend(&text, text.empty() ? "" : "\n",
+                            "process:            ", Printable(breaker.address),
+                            "\n");
+          }
+          absl::StrAppend(&text, FormatBreaker(breaker.response, style));
+        }
+        return text;
+      });
 }
 
 }  // namespace

@@ -3,12 +3,15 @@
 #include <memory>
 
 #include "CLI/CLI.hpp"
+#include "absl/status/statusor.h"
 #include "absl/time/clock.h"
 #include "tools/breakerctl/client.h"
 #include "tools/breakerctl/command.h"
 #include "tools/breakerctl/flags.h"
 #include "tools/breakerctl/format.h"
+#include "tools/breakerctl/lines.h"
 #include "tools/breakerctl/output.h"
+#include "tools/breakerctl/processes.h"
 
 namespace grpc_breaker::breakerctl {
 namespace {
@@ -20,17 +23,18 @@ struct WatchFlags {
 };
 
 ExitCode Watch(const WatchFlags& flags) {
-  const Client client(flags.connection);
-  const Style style = OutputStyle(flags.output);
-  ExitCode code = ExitCode::kDone;
-  const grpc::Status status =
-      client.Watch(flags.filter, [&](const Client::Event& event) {
-        code = flags.output.json
-                   ? PrintJson(event, /*on_one_line=*/true)
-                   : Print(FormatEvent(event, absl::Now(), style));
-        return code == ExitCode::kDone;
-      });
-  return status.ok() ? code : Fail(status, client.address());
+  const absl::StatusOr<Processes> processes = Processes::Find(flags.connection);
+  if (!processes.ok()) return FailUsage(processes.status().message());
+  Lines lines(*processes, flags.output);
+  processes->ForEach([&](size_t, const Client& client) {
+    const grpc::Status status =
+        client.Watch(flags.filter, [&](const Client::Event& event) {
+          return lines.Write(client, event,
+                             FormatEvent(event, absl::Now(), lines.style()));
+        });
+    if (!status.ok()) lines.Fail(client, status);
+  });
+  return lines.code();
 }
 
 }  // namespace
