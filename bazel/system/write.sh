@@ -55,6 +55,7 @@ absl/algorithm:container algorithm_container
 absl/base
 absl/base:config
 absl/base:core_headers
+absl/base:log_severity
 absl/cleanup
 absl/container:btree
 absl/container:fixed_array

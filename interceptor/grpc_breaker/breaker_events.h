@@ -63,6 +63,7 @@ struct BreakerRejections {
   RejectionReason last_reason = RejectionReason::kOpen;
   uint64_t rejections = 0;  // Since the last event.
   MonotonicTime at;
+  absl::Time wall_time;  // When this is told.
 };
 
 // A counted call that took slow_call or longer.

@@ -223,7 +223,7 @@ void BreakerImpl::NotifyRejections(RejectionReason reason, int64_t now_ns) {
   if (events_ != nullptr) {
     events_->Push(BreakerRejections{name_, "", reason,
                                     rejected - rejections_notified_,
-                                    AtNanoseconds(now_ns)});
+                                    AtNanoseconds(now_ns), absl::Time()});
   }
   rejections_notified_ = rejected;
 }

@@ -143,6 +143,8 @@ void EventQueue::Notify(Event& event) {
   };
   if (auto* notice = std::get_if<BreakerEventsDropped>(&event)) {
     notice->wall_time = environment_.WallNow();
+  } else if (auto* rejections = std::get_if<BreakerRejections>(&event)) {
+    rejections->wall_time = environment_.WallNow();
   }
   if (!CallUserCode([&] { std::visit(Visitor{listener_}, event); })) {
     failed_.fetch_add(1, std::memory_order_relaxed);
