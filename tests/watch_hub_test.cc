@@ -27,7 +27,9 @@ class WatchHubTest : public ChannelsFixture<QueuedEnvironment> {
   // Notes each change as "+channel method STATE... cause", or "-channel".
   class Watcher : public WatchHub::Watcher {
    public:
-    explicit Watcher(WatchHub& hub) : hub_(hub) { EXPECT_TRUE(hub_.Add(*this)); }
+    explicit Watcher(WatchHub& hub) : hub_(hub) {
+      EXPECT_TRUE(hub_.Add(*this));
+    }
     ~Watcher() override { hub_.Remove(*this); }
 
     void OnChanges(const std::vector<BreakerChange>& changes) override {
