@@ -25,6 +25,7 @@ using Action = std::function<ExitCode()>;
 // To add one: write it in commands/, declare it here, name it in AddCommands().
 void AddChanges(CLI::App& program, Action* action);
 void AddChannels(CLI::App& program, Action* action);
+void AddCompletion(CLI::App& program, Action* action);
 void AddConfig(CLI::App& program, Action* action);
 void AddEvents(CLI::App& program, Action* action);
 void AddGet(CLI::App& program, Action* action);

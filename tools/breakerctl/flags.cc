@@ -35,19 +35,6 @@ std::string ThisUser() {
       *host == '\0' ? "" : "@", host);
 }
 
-// Those that breakers are in, as people name them.
-std::vector<std::string> StateNames() {
-  std::vector<std::string> names;
-  for (int i = admin::v1::State_MIN; i <= admin::v1::State_MAX; ++i) {
-    if (i == admin::v1::STATE_UNSPECIFIED || !admin::v1::State_IsValid(i)) {
-      continue;
-    }
-    names.emplace_back(absl::StripPrefix(
-        admin::v1::State_Name(static_cast<admin::v1::State>(i)), "STATE_"));
-  }
-  return names;
-}
-
 admin::v1::State ParseState(const std::string& flag, const std::string& text) {
   const std::string name =
       absl::StrReplaceAll(absl::AsciiStrToUpper(text), {{"-", "_"}});
@@ -146,6 +133,18 @@ absl::Duration ParseDuration(const std::string& flag, const std::string& text,
 }
 
 }  // namespace
+
+std::vector<std::string> StateNames() {
+  std::vector<std::string> names;
+  for (int i = admin::v1::State_MIN; i <= admin::v1::State_MAX; ++i) {
+    if (i == admin::v1::STATE_UNSPECIFIED || !admin::v1::State_IsValid(i)) {
+      continue;
+    }
+    names.emplace_back(absl::StripPrefix(
+        admin::v1::State_Name(static_cast<admin::v1::State>(i)), "STATE_"));
+  }
+  return names;
+}
 
 CLI::Option* AddDurationFlag(CLI::App& command, const std::string& name,
                              absl::Duration* value, absl::Duration most,

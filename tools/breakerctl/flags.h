@@ -9,6 +9,7 @@
 // completion goes by them.
 
 #include <string>
+#include <vector>
 
 #include "CLI/CLI.hpp"
 #include "absl/time/time.h"
@@ -21,6 +22,7 @@ namespace grpc_breaker::breakerctl {
 inline constexpr char kActorType[] = "ACTOR";
 inline constexpr char kAddressType[] = "ADDRESS";
 inline constexpr char kChannelType[] = "CHANNEL";
+inline constexpr char kCommandType[] = "COMMAND";
 inline constexpr char kCountType[] = "N";
 inline constexpr char kDurationType[] = "DURATION";
 inline constexpr char kFileType[] = "FILE";
@@ -28,8 +30,12 @@ inline constexpr char kMethodType[] = "METHOD";
 inline constexpr char kNameType[] = "NAME";
 inline constexpr char kPrefixType[] = "PREFIX";
 inline constexpr char kReasonType[] = "TEXT";
+inline constexpr char kShellType[] = "SHELL";
 inline constexpr char kStateType[] = "STATE";
 inline constexpr char kWhenType[] = "WHEN";
+
+// States that breakers are in, as people name them.
+std::vector<std::string> StateNames();
 
 // --address and --timeout, and those for TLS and tokens, whose files are read
 // when they are given.

@@ -24,6 +24,7 @@ void AddCommands(CLI::App& program, Action* action) {
   AddConfig(program, action);
   AddEvents(program, action);
   AddChanges(program, action);
+  AddCompletion(program, action);
   AddHelp(program, action);
 }
 

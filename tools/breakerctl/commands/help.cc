@@ -7,6 +7,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "tools/breakerctl/command.h"
+#include "tools/breakerctl/flags.h"
 #include "tools/breakerctl/help_text.h"
 #include "tools/breakerctl/output.h"
 
@@ -30,7 +31,7 @@ void AddHelp(CLI::App& program, Action* action) {
   const auto names = std::make_shared<std::vector<std::string>>();
   CLI::App* command =
       program.add_subcommand("help", "what breakerctl or a command does");
-  command->add_option("COMMAND", *names, "the command, and one of its own");
+  command->add_option(kCommandType, *names, "the command, and one of its own");
   command->callback([names, action, &program] {
     *action = [names, &program] { return Help(program, *names); };
   });
