@@ -182,6 +182,8 @@ TEST_F(BreakerctlCredentialsTest, SendsATokenWhereNobodyElseCanReadIt) {
     EXPECT_THAT(result.output, HasSubstr(" carol "));
     EXPECT_EQ(Run({"open", "/pkg.S/M"}).code, 6);
     EXPECT_EQ(Run({"list", token}).code, 0);
+    EXPECT_EQ(Run({"channels", token}).code, 0);
+    EXPECT_EQ(Run({"config", "init", token}).code, 0);
     EXPECT_EQ(Run({"watch"}).code, 6);
     Process watch({"watch", token, "--timeout=60s"}, server_->address());
     EXPECT_THAT(watch.ReadLine(), HasSubstr("SNAPSHOT a /pkg.S/M"));

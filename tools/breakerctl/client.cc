@@ -53,17 +53,8 @@ grpc::Status Client::List(const admin::v1::BreakerFilter& filter,
                           admin::v1::ListBreakersResponse* all) const {
   admin::v1::ListBreakersRequest request;
   *request.mutable_filter() = filter;
-  request.set_page_size(kPageSize);
-  do {
-    admin::v1::ListBreakersResponse page;
-    const grpc::Status status =
-        Call(&CircuitBreakerAdmin::Stub::ListBreakers, request, &page);
-    if (!status.ok()) return status;
-    request.set_page_token(page.next_page_token());
-    page.clear_next_page_token();
-    all->MergeFrom(page);
-  } while (!request.page_token().empty());
-  return grpc::Status::OK;
+  return CallForAllPages(&CircuitBreakerAdmin::Stub::ListBreakers, request,
+                         all);
 }
 
 grpc::Status Client::Get(const std::string& method, const std::string& channel,
@@ -75,28 +66,15 @@ grpc::Status Client::Get(const std::string& method, const std::string& channel,
 }
 
 grpc::Status Client::ListChannels(admin::v1::ListChannelsResponse* all) const {
-  admin::v1::ListChannelsRequest request;
-  request.set_page_size(kPageSize);
-  do {
-    grpc::ClientContext context;
-    context.set_deadline(Deadline());
-    admin::v1::ListChannelsResponse page;
-    const grpc::Status status = stub_->ListChannels(&context, request, &page);
-    if (!status.ok()) return status;
-    request.set_page_token(page.next_page_token());
-    page.clear_next_page_token();
-    all->MergeFrom(page);
-  } while (!request.page_token().empty());
-  return grpc::Status::OK;
+  return CallForAllPages(&CircuitBreakerAdmin::Stub::ListChannels,
+                         admin::v1::ListChannelsRequest(), all);
 }
 
 grpc::Status Client::GetChannel(const std::string& name,
                                 admin::v1::Channel* channel) const {
-  grpc::ClientContext context;
-  context.set_deadline(Deadline());
   admin::v1::GetChannelRequest request;
   request.set_channel(name);
-  return stub_->GetChannel(&context, request, channel);
+  return Call(&CircuitBreakerAdmin::Stub::GetChannel, request, channel);
 }
 
 grpc::Status Client::Watch(

@@ -59,6 +59,22 @@ class Client {
     return (stub_.get()->*rpc)(&context, request, response);
   }
 
+  // Into `all`, as one page.
+  template <typename Request, typename Response>
+  grpc::Status CallForAllPages(Rpc<Request, Response> rpc, Request request,
+                               Response* all) const {
+    request.set_page_size(kPageSize);
+    do {
+      Response page;
+      const grpc::Status status = Call(rpc, request, &page);
+      if (!status.ok()) return status;
+      request.set_page_token(page.next_page_token());
+      page.clear_next_page_token();
+      all->MergeFrom(page);
+    } while (!request.page_token().empty());
+    return grpc::Status::OK;
+  }
+
   // All pages of them.
   grpc::Status List(const admin::v1::BreakerFilter& filter,
                     admin::v1::ListBreakersResponse* all) const;
