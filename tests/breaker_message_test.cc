@@ -371,7 +371,7 @@ TEST_F(BreakerMessageTest, DurationsStandWhereSomebodySetsTheWallClock) {
 
 TEST_F(BreakerMessageTest, AddsThePolicyWithTheBudgetAndWhatItComesTo) {
   admin::v1::Breaker message;
-  AddPolicy(*method_, &message);
+  AddPolicy(*registry_, *method_, &message);
 
   EXPECT_FALSE(message.repeatable());
   EXPECT_EQ(message.retry_budget().max_tokens(), 10);
@@ -391,7 +391,7 @@ TEST_F(BreakerMessageTest, ShowsTheBudgetThatHoldsNowAndWhatItsRatioLeaves) {
   EXPECT_FALSE(message.has_retry_budget_tokens());
   EXPECT_EQ(message.retry_budget_retries_left(), 10);
   admin::v1::Breaker policy;
-  AddPolicy(*method_, &policy);
+  AddPolicy(*registry_, *method_, &policy);
   EXPECT_EQ(policy.retry_budget().max_tokens(), 0);
   EXPECT_EQ(policy.retry_budget().ratio(), 0.2);
   EXPECT_EQ(policy.retry_budget().window(), TimeUtil::SecondsToDuration(5));
@@ -403,7 +403,7 @@ TEST_F(BreakerMessageTest, ShowsTheOptionsThatTheBreakerHasNow) {
   options.ramp = {0.5};
   ASSERT_TRUE(method_->breaker().Reconfigure(options, environment_.Now()).ok());
   admin::v1::Breaker breaker;
-  AddPolicy(*method_, &breaker);
+  AddPolicy(*registry_, *method_, &breaker);
   const config::v1::Policy& message = breaker.policy();
   EXPECT_EQ(message.breaker().consecutive_failures(), 99);
   EXPECT_THAT(message.breaker().ramp(), testing::ElementsAre(0.5));

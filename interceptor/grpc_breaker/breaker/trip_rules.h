@@ -10,6 +10,7 @@
 
 #include "grpc_breaker/breaker_events.h"
 #include "grpc_breaker/breaker_options.h"
+#include "grpc_breaker/export.h"
 
 namespace grpc_breaker::internal {
 
@@ -24,9 +25,9 @@ struct Trip {
 };
 
 // The rules that look at calls one after the other.
-std::optional<Trip> CheckSequence(const BreakerOptions& options, bool critical,
-                                  uint32_t consecutive_failures,
-                                  uint32_t failures_of_last_calls);
+GRPC_BREAKER_EXPORT std::optional<Trip> CheckSequence(
+    const BreakerOptions& options, bool critical, uint32_t consecutive_failures,
+    uint32_t failures_of_last_calls);
 
 // False if no rate can have reached its threshold over the minimum of calls
 // with so few failures and slow calls, however few the successes: it saves
@@ -40,8 +41,8 @@ struct RateVerdict {
   // call may open the breaker even if it succeeds.
   bool waits = false;
 };
-RateVerdict CheckRates(const BreakerOptions& options,
-                       const WindowCounts& counts);
+GRPC_BREAKER_EXPORT RateVerdict CheckRates(const BreakerOptions& options,
+                                           const WindowCounts& counts);
 
 }  // namespace grpc_breaker::internal
 
