@@ -48,6 +48,16 @@ void* operator new(size_t size, std::align_val_t alignment) {
   return grpc_breaker::counted_heap::Allocate(size,
                                               static_cast<size_t>(alignment));
 }
+// By default they call the first one above, but AddressSanitizer has its own.
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  return operator new(size);
+}
+void* operator new[](size_t size) { return operator new(size); }
+void* operator new[](size_t size, const std::nothrow_t&) noexcept {
+  return operator new(size);
+}
+void operator delete[](void* p) noexcept { operator delete(p); }
+void operator delete[](void* p, size_t) noexcept { operator delete(p); }
 void operator delete(void* p) noexcept {
   grpc_breaker::counted_heap::Free(p, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
 }
