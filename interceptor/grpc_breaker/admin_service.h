@@ -17,8 +17,8 @@
 // An open WatchBreakers ends when its caller cancels. grpc::Server::Shutdown
 // waits for it as for any stream: give it a deadline.
 //
-// Lifetime: directory, environment and service outlive the server, and so do the
-// environments of the channels that are shown.
+// Lifetime: directory, environment and service outlive the server, and so do
+// the environments of the channels that are shown.
 //
 // Thread-safe. No lock is held while the authorizer or a listener runs.
 
