@@ -13,11 +13,6 @@
 namespace grpc_breaker::internal {
 namespace {
 
-// Never negative, whoever read the clock first.
-absl::Duration Elapsed(MonotonicTime since, MonotonicTime now) {
-  return std::max(absl::FromChrono(now - since), absl::ZeroDuration());
-}
-
 void SetWindow(const WindowCounts& counts, admin::v1::Window* message) {
   message->set_successes(counts.successes);
   message->set_failures(counts.failures);
@@ -63,6 +58,10 @@ void SetRecent(const RecentCalls& recent, admin::v1::RecentCalls* message) {
 }
 
 }  // namespace
+
+absl::Duration Elapsed(MonotonicTime since, MonotonicTime now) {
+  return std::max(absl::FromChrono(now - since), absl::ZeroDuration());
+}
 
 admin::v1::State ToMessage(BreakerState state) {
   return Named<admin::v1::State>(state);

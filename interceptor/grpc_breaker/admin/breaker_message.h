@@ -12,6 +12,9 @@
 
 namespace grpc_breaker::internal {
 
+// Never negative, whoever read the clock first.
+absl::Duration Elapsed(MonotonicTime since, MonotonicTime now);
+
 admin::v1::State ToMessage(BreakerState state);
 
 // `age`: how long ago it was; a negative one is shown as 0.

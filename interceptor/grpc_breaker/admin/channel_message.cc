@@ -1,9 +1,8 @@
 #include "grpc_breaker/admin/channel_message.h"
 
-#include <algorithm>
 #include <memory>
 
-#include "absl/time/time.h"
+#include "grpc_breaker/admin/breaker_message.h"
 #include "grpc_breaker/base/utf8.h"
 #include "grpc_breaker/config/config_message.h"
 #include "grpc_breaker/config/time_message.h"
@@ -12,22 +11,19 @@
 namespace grpc_breaker::internal {
 namespace {
 
-google::protobuf::Duration Age(MonotonicTime then, MonotonicTime now) {
-  return ToMessage(
-      std::max(absl::FromChrono(now - then), absl::ZeroDuration()));
-}
-
 admin::v1::PolicySource ToMessage(const PolicySourceStatus& status,
                                   MonotonicTime now) {
   admin::v1::PolicySource message;
   message.set_name(ToUtf8(status.name));
   message.set_hash(ToUtf8(status.hash));
   *message.mutable_loaded() = internal::ToMessage(status.loaded);
-  *message.mutable_loaded_age() = Age(status.loaded_at, now);
+  *message.mutable_loaded_age() =
+      internal::ToMessage(Elapsed(status.loaded_at, now));
   message.set_error(ToUtf8(status.error));
   if (status.failures > 0) {
     *message.mutable_failed() = internal::ToMessage(status.failed);
-    *message.mutable_failed_age() = Age(status.failed_at, now);
+    *message.mutable_failed_age() =
+        internal::ToMessage(Elapsed(status.failed_at, now));
   }
   message.set_reloads(status.reloads);
   message.set_failures(status.failures);
