@@ -41,23 +41,6 @@ using admin::v1::ChangeResponse;
 using admin::v1::HoldRequest;
 using admin::v1::ResetRequest;
 
-// Keeps what it hears.
-class Auditor : public BreakerListener {
- public:
-  void OnAudit(const BreakerAudit& audit) override {
-    internal::MutexLock lock(mutex_);
-    audits_.push_back(audit);
-  }
-  std::vector<BreakerAudit> audits() const {
-    internal::MutexLock lock(mutex_);
-    return audits_;
-  }
-
- private:
-  mutable absl::Mutex mutex_;
-  std::vector<BreakerAudit> audits_ ABSL_GUARDED_BY(mutex_);
-};
-
 AdminDecision AllowAll(const AdminRequest& /*request*/) {
   return AdminDecision::Allow();
 }

@@ -8,10 +8,15 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "grpc_breaker/admin/v1/admin.grpc.pb.h"
 #include "grpc_breaker/admin_service.h"
+#include "grpc_breaker/breaker_events.h"
+#include "grpc_breaker/mutex_lock.h"
 #include "grpc_breaker/testing/manual_environment.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
@@ -24,6 +29,23 @@ inline void GiveUpLater(grpc::ClientContext* context) {
   context->set_deadline(std::chrono::system_clock::now() +
                         std::chrono::seconds(60));
 }
+
+// Keeps the audits that it hears.
+class Auditor : public BreakerListener {
+ public:
+  void OnAudit(const BreakerAudit& audit) override {
+    internal::MutexLock lock(mutex_);
+    audits_.push_back(audit);
+  }
+  std::vector<BreakerAudit> audits() const {
+    internal::MutexLock lock(mutex_);
+    return audits_;
+  }
+
+ private:
+  mutable absl::Mutex mutex_;
+  std::vector<BreakerAudit> audits_ ABSL_GUARDED_BY(mutex_);
+};
 
 class AdminFixture : public ChannelsFixture<ManualEnvironment> {
  protected:

@@ -24,12 +24,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-class Auditor : public BreakerListener {
- public:
-  void OnAudit(const BreakerAudit& audit) override { audits.push_back(audit); }
-  std::vector<BreakerAudit> audits;
-};
-
 class AdminPolicyTest : public AdminFixture {
  protected:
   AdminPolicyTest() {
@@ -170,7 +164,7 @@ TEST_F(AdminPolicyTest, ADryRunTellsWhatWouldBeAndChangesNothing) {
   EXPECT_EQ(response.policies(0).would_have_opened(), "");
   EXPECT_EQ(method.policy()->breaker.failure_rate, 0.9);
   EXPECT_EQ(channel->policy_updates("/p.S/M"), 0u);
-  EXPECT_THAT(auditor_->audits, IsEmpty());
+  EXPECT_THAT(auditor_->audits(), IsEmpty());
 }
 
 TEST_F(AdminPolicyTest, ADryRunCountsFailuresInARow) {
@@ -364,12 +358,12 @@ TEST_F(AdminPolicyTest, AnUpdateIsAuditedAndRefusedToThoseWhoMayNot) {
   allowed_ = false;
   EXPECT_EQ(Update(request).error_code(), grpc::StatusCode::PERMISSION_DENIED);
   EXPECT_EQ(channel->policy_updates("/p.S/M"), 1u);
-  ASSERT_EQ(auditor_->audits.size(), 2u);
-  EXPECT_EQ(auditor_->audits[0].rpc, "UpdatePolicy");
-  EXPECT_EQ(auditor_->audits[0].actor, "alice");
-  EXPECT_EQ(auditor_->audits[0].reason, "calm down");
-  EXPECT_EQ(auditor_->audits[0].changed, 1);
-  EXPECT_EQ(auditor_->audits[1].status.code(),
+  ASSERT_EQ(auditor_->audits().size(), 2u);
+  EXPECT_EQ(auditor_->audits()[0].rpc, "UpdatePolicy");
+  EXPECT_EQ(auditor_->audits()[0].actor, "alice");
+  EXPECT_EQ(auditor_->audits()[0].reason, "calm down");
+  EXPECT_EQ(auditor_->audits()[0].changed, 1);
+  EXPECT_EQ(auditor_->audits()[1].status.code(),
             absl::StatusCode::kPermissionDenied);
 }
 
