@@ -42,8 +42,8 @@ admin::v1::State ParseState(const std::string& flag, const std::string& text) {
   if (!admin::v1::State_Parse(absl::StrCat("STATE_", name), &state) ||
       state == admin::v1::STATE_UNSPECIFIED) {
     throw CLI::ValidationError(
-        flag, absl::StrCat("there is no state \"", text, "\"; the nearest is ",
-                           internal::NearestName(name, StateNames())));
+        flag, absl::StrCat("there is no state \"", text, "\"",
+                           internal::NearestNameHint(name, StateNames())));
   }
   return state;
 }

@@ -12,13 +12,6 @@
 namespace grpc_breaker::breakerctl {
 namespace {
 
-std::string Nearest(const std::string& name,
-                    const std::vector<std::string>& names) {
-  return names.empty() ? ""
-                       : absl::StrCat("; the nearest is ",
-                                      internal::NearestName(name, names));
-}
-
 template <typename Policies>
 std::set<std::string> NamesOf(const Policies& policies) {
   std::set<std::string> names;
@@ -74,7 +67,7 @@ std::string LinkedNames::ComplaintOfService(const std::string& name) const {
   const std::string service = name.substr(1, name.size() - 2);
   if (pool_.FindServiceByName(service) != nullptr) return "";
   return absl::StrCat("there is no service ", service,
-                      Nearest(service, services_));
+                      internal::NearestNameHint(service, services_));
 }
 
 std::string LinkedNames::ComplaintOfMethod(const std::string& name) const {
@@ -88,7 +81,7 @@ std::string LinkedNames::ComplaintOfMethod(const std::string& name) const {
     names.emplace_back(service->method(i)->name());
   }
   return absl::StrCat("its service has no method ", method,
-                      Nearest(method, names));
+                      internal::NearestNameHint(method, names));
 }
 
 }  // namespace grpc_breaker::breakerctl

@@ -88,14 +88,6 @@ const CLI::App& ChosenCommand(const CLI::App& program) {
   return chosen.empty() ? program : ChosenCommand(*chosen[0]);
 }
 
-// "; the nearest is X"; nothing where there are no names.
-std::string Nearest(absl::string_view name,
-                    const std::vector<std::string>& names) {
-  return names.empty() ? ""
-                       : absl::StrCat("; the nearest is ",
-                                      internal::NearestName(name, names));
-}
-
 // The commands of the program that have the flag.
 std::vector<std::string> CommandsWith(const CLI::App& program,
                                       const std::string& flag) {
@@ -126,7 +118,8 @@ std::string DescribeExtras(const CLI::App& program, const CLI::App& command,
         }
       }
     }
-    return absl::StrCat("there is no flag ", name, Nearest(name, names));
+    return absl::StrCat("there is no flag ", name,
+                        internal::NearestNameHint(name, names));
   }
   if (CommandsOf(command).empty()) {
     return absl::StrCat("too much: \"", absl::StrJoin(extras, " "), "\"");
@@ -136,7 +129,7 @@ std::string DescribeExtras(const CLI::App& program, const CLI::App& command,
     names.push_back(child->get_name());
   }
   return absl::StrCat("there is no command \"", extras[0], "\"",
-                      Nearest(extras[0], names));
+                      internal::NearestNameHint(extras[0], names));
 }
 
 // What is missing and must be there.

@@ -5,6 +5,8 @@
 #include <numeric>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+
 namespace grpc_breaker::internal {
 namespace {
 
@@ -34,6 +36,13 @@ std::string NearestName(absl::string_view name,
                          return EditDistance(name, a) < EditDistance(name, b);
                        });
   return nearest == names.end() ? "" : *nearest;
+}
+
+std::string NearestNameHint(absl::string_view name,
+                            absl::Span<const std::string> names) {
+  return names.empty()
+             ? ""
+             : absl::StrCat("; the nearest is ", NearestName(name, names));
 }
 
 }  // namespace grpc_breaker::internal

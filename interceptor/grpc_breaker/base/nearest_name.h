@@ -3,7 +3,7 @@
 
 // For messages about a name that is wrong.
 //
-// Thread-safe: a pure function over values.
+// Thread-safe: pure functions over values.
 
 #include <string>
 
@@ -16,6 +16,10 @@ namespace grpc_breaker::internal {
 // That of `names` which takes the fewest insertions, deletions and replacements
 // of a character (Levenshtein); the first of several. Empty if there is none.
 GRPC_BREAKER_EXPORT std::string NearestName(
+    absl::string_view name, absl::Span<const std::string> names);
+
+// "; the nearest is X", for the end of such a message; empty if there is none.
+GRPC_BREAKER_EXPORT std::string NearestNameHint(
     absl::string_view name, absl::Span<const std::string> names);
 
 }  // namespace grpc_breaker::internal

@@ -8,6 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+
 namespace grpc_breaker::internal {
 
 struct FieldViolation {
@@ -20,6 +23,11 @@ inline bool operator==(const FieldViolation& a, const FieldViolation& b) {
 }
 
 using FieldViolations = std::vector<FieldViolation>;
+
+// Of the field of that name in the message at `path`, which may be empty.
+inline std::string FieldPath(absl::string_view path, absl::string_view name) {
+  return path.empty() ? std::string(name) : absl::StrCat(path, ".", name);
+}
 
 }  // namespace grpc_breaker::internal
 

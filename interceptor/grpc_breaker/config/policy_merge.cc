@@ -29,17 +29,11 @@ using google::protobuf::EnumDescriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
-std::string Join(absl::string_view path, absl::string_view name) {
-  return path.empty() ? std::string(name) : absl::StrCat(path, ".", name);
-}
-
 // What `name` is not, of `known` names.
 std::string NotAmong(absl::string_view name, absl::string_view what,
                      const std::vector<std::string>& known) {
   return absl::StrCat("must be ", what, ", got \"", name, "\"",
-                      known.empty() ? ""
-                                    : absl::StrCat("; the nearest is ",
-                                                   NearestName(name, known)));
+                      NearestNameHint(name, known));
 }
 
 // --- From a message to a struct ---
@@ -57,7 +51,7 @@ class Merger {
         *options, message.GetDescriptor(),
         [&](const auto& field, const FieldDescriptor* counterpart) {
           if (counterpart == nullptr) return;
-          Get(message, *counterpart, Join(path, counterpart->name()),
+          Get(message, *counterpart, FieldPath(path, counterpart->name()),
               &field.value);
         });
   }
@@ -75,7 +69,7 @@ class Merger {
           std::remove_cv_t<std::remove_reference_t<decltype(field.value)>>;
       if constexpr (kIsPartOfAPolicy<Value>) {
         CheckFields(old.value, field.value, Part(message, *counterpart),
-                    counterpart->message_type(), Join(path, field.name));
+                    counterpart->message_type(), FieldPath(path, field.name));
       }
       const std::string complaint = ComplaintOf(field.range, field.value);
       if (complaint.empty()) return;
@@ -83,7 +77,8 @@ class Merger {
           !IsSet(message, *counterpart)) {
         return;
       }
-      Complain(Join(path, field.name), absl::StrCat("must be ", complaint));
+      Complain(FieldPath(path, field.name),
+               absl::StrCat("must be ", complaint));
     });
   }
 
@@ -197,7 +192,7 @@ class Merger {
       const int code = element.code();
       if (code < grpc::StatusCode::CANCELLED ||
           code > grpc::StatusCode::UNAUTHENTICATED) {
-        Complain(Join(element_path, "code"),
+        Complain(FieldPath(element_path, "code"),
                  absl::StrCat("must be the code of an error, ",
                               element.has_code()
                                   ? absl::StrCat("in [1, 16], got ", code)
@@ -206,7 +201,7 @@ class Merger {
       }
       if (!codes.insert(code).second) {
         Complain(
-            Join(element_path, "code"),
+            FieldPath(element_path, "code"),
             absl::StrCat("must be in the list once, got ", code, " again"));
         continue;
       }
@@ -226,9 +221,9 @@ class Merger {
         static_cast<const config::v1::FallbackPolicy&>(*Part(&message, field));
     static const Fallback& nothing = *new Fallback(Fallback::Fixed({}));
     if (part.has_name()) {
-      const Fallback* named =
-          Named(part.name(), functions_ ? &functions_->fallbacks : nullptr,
-                nothing, Join(path, "name"), "a fallback of the application");
+      const Fallback* named = Named(
+          part.name(), functions_ ? &functions_->fallbacks : nullptr, nothing,
+          FieldPath(path, "name"), "a fallback of the application");
       if (named != nullptr) *fallback = *named;
     } else if (fallback->function == nullptr) {
       if (functions_ != nullptr) {

@@ -21,6 +21,7 @@
 #include "google/protobuf/message.h"
 #include "google/protobuf/reflection.h"
 #include "grpc_breaker/base/nearest_name.h"
+#include "grpc_breaker/config/field_violation.h"
 #include "grpc_breaker/config/time_message.h"
 #include "grpc_breaker/config/v1/policy.pb.h"
 #include "grpc_breaker/config/value_text.h"
@@ -185,15 +186,10 @@ std::string ParseEnum(const DocumentNode& node, const EnumDescriptor& type,
     return "";
   }
   return absl::StrCat("must be ", what, ", got ", Shown(node),
-                      "; the nearest is ",
-                      NearestName(absl::AsciiStrToUpper(name), names));
+                      NearestNameHint(absl::AsciiStrToUpper(name), names));
 }
 
 // --- Messages ---
-
-std::string Join(absl::string_view path, absl::string_view name) {
-  return path.empty() ? std::string(name) : absl::StrCat(path, ".", name);
-}
 
 // The policy that is being read: where null and the empty list go.
 struct PolicyBeingRead {
@@ -216,7 +212,7 @@ class Reader {
     for (const DocumentNode& child : node.children) {
       const FieldDescriptor* field = FieldNamed(child, path, *message);
       if (field == nullptr) continue;
-      const std::string field_path = Join(path, field->name());
+      const std::string field_path = FieldPath(path, field->name());
       if (!seen.insert(field).second) {
         Complain(child, field_path,
                  absl::StrCat("must be there once; it was on line ",
@@ -254,8 +250,8 @@ class Reader {
     key.kind = Kind::kText;
     key.text = node.key;
     Complain(node, path,
-             absl::StrCat("has no field ", Shown(key), "; the nearest is ",
-                          NearestName(node.key, names)));
+             absl::StrCat("has no field ", Shown(key),
+                          NearestNameHint(node.key, names)));
     return nullptr;
   }
 
