@@ -42,6 +42,7 @@ using internal::MetricInfo;
 using internal::MetricInfos;
 
 constexpr char kAlerts[] = "examples/prometheus/alerts.yml";
+constexpr char kFleetRules[] = "examples/prometheus/fleet_rules.yml";
 constexpr char kBoard[] = "examples/prometheus/board.json";
 
 std::string SourcePath(absl::string_view path) {
@@ -147,6 +148,36 @@ TEST(AlertsTest, NameOnlyMetricsThatThereAre) {
   EXPECT_THAT(named, SizeIs(testing::Ge(6)));
   for (const std::string& name : named) {
     EXPECT_THAT(StoredMetrics(), Contains(name));
+  }
+}
+
+TEST(FleetRulesTest, NameOnlyMetricsThatThereAre) {
+  std::string expressions;
+  int rules = 0;
+  for (absl::string_view line : absl::StrSplit(ReadSource(kFleetRules), '\n')) {
+    if (absl::StrContains(line, "- record: ")) {
+      ++rules;
+    } else if (!absl::StartsWith(line, "#")) {
+      absl::StrAppend(&expressions, line, "\n");
+    }
+  }
+  const std::set<std::string> named = MetricsNamedIn(
+      absl::StrReplaceAll(expressions, {{"name: grpc_breaker_fleet", ""}}));
+  EXPECT_EQ(rules, 6);
+  EXPECT_THAT(named, SizeIs(6));
+  for (const std::string& name : named) {
+    EXPECT_THAT(StoredMetrics(), Contains(name));
+  }
+}
+
+TEST(FleetRulesTest, EachHasATest) {
+  const std::string tests =
+      ReadSource("examples/prometheus/fleet_rules_test.yml");
+  for (absl::string_view line : absl::StrSplit(ReadSource(kFleetRules), '\n')) {
+    line = absl::StripLeadingAsciiWhitespace(line);
+    if (!absl::ConsumePrefix(&line, "- record: ")) continue;
+    EXPECT_TRUE(absl::StrContains(tests, absl::StrCat("- expr: ", line, "\n")))
+        << line;
   }
 }
 
@@ -315,12 +346,27 @@ TEST_F(PromtoolTest, AlertsAreRules) {
   const Result result = Run("promtool check config " +
                             SourcePath("examples/prometheus/prometheus.yml"));
   EXPECT_EQ(result.code, 0) << result.output;
-  EXPECT_THAT(result.output, testing::HasSubstr("9 rules found"));
+  EXPECT_THAT(result.output,
+              testing::AllOf(testing::HasSubstr("9 rules found"),
+                             testing::HasSubstr("6 rules found")));
 }
 
 TEST_F(PromtoolTest, AlertsFireWhenTheyShall) {
   const Result result = Run("promtool test rules " +
                             SourcePath("examples/prometheus/alerts_test.yml"));
+  EXPECT_EQ(result.code, 0) << result.output;
+}
+
+TEST_F(PromtoolTest, FleetRulesSumWhatProcessesDo) {
+  const Result result =
+      Run("promtool test rules " +
+          SourcePath("examples/prometheus/fleet_rules_test.yml"));
+  EXPECT_EQ(result.code, 0) << result.output;
+}
+
+TEST_F(PromtoolTest, FederationIsAConfiguration) {
+  const Result result = Run("promtool check config " +
+                            SourcePath("examples/prometheus/federation.yml"));
   EXPECT_EQ(result.code, 0) << result.output;
 }
 
@@ -337,20 +383,48 @@ TEST_F(PromtoolTest, BoardAsksInPromql) {
   EXPECT_NE(Check({"sum("}).code, 0);  // The check works.
 }
 
-TEST_F(PromtoolTest, DocumentAsksInPromql) {
-  std::vector<std::string> expressions;
+// The queries of a table in docs/metrics.md.
+std::vector<std::string> QueriesOfDocument(absl::string_view table) {
+  std::vector<std::string> queries;
   for (const auto& cells : MarkdownTable(
            absl::StrReplaceAll(ReadSource("docs/metrics.md"), {{"\\|", "!!"}}),
-           "queries")) {
-    ASSERT_THAT(cells, SizeIs(2));
-    expressions.push_back(absl::StrReplaceAll(
-        absl::StripSuffix(absl::StripPrefix(cells[1], "`"), "`"),
+           table)) {
+    EXPECT_THAT(cells, SizeIs(2));
+    queries.push_back(absl::StrReplaceAll(
+        absl::StripSuffix(absl::StripPrefix(cells.back(), "`"), "`"),
         {{"!!", "|"}}));
-    for (const std::string& name : MetricsNamedIn(expressions.back())) {
+  }
+  EXPECT_THAT(queries, Not(IsEmpty())) << table;
+  return queries;
+}
+
+TEST_F(PromtoolTest, DocumentAsksInPromql) {
+  const std::vector<std::string> queries = QueriesOfDocument("queries");
+  for (const std::string& query : queries) {
+    for (const std::string& name : MetricsNamedIn(query)) {
       EXPECT_THAT(StoredMetrics(), Contains(name));
     }
   }
-  const Result result = Check(expressions);
+  const Result result = Check(queries);
+  EXPECT_EQ(result.code, 0) << result.output;
+}
+
+TEST_F(PromtoolTest, DocumentAsksForWhatFleetRulesRecord) {
+  const std::string rules = ReadSource(kFleetRules);
+  const std::vector<std::string> queries = QueriesOfDocument("fleet queries");
+  for (const std::string& query : queries) {
+    int named = 0;
+    for (const absl::string_view word :
+         absl::StrSplit(query, absl::ByAnyChar(" (){"))) {
+      if (!absl::StrContains(word, ":")) continue;
+      ++named;
+      EXPECT_TRUE(
+          absl::StrContains(rules, absl::StrCat("record: ", word, "\n")))
+          << word;
+    }
+    EXPECT_GT(named, 0) << query;
+  }
+  const Result result = Check(queries);
   EXPECT_EQ(result.code, 0) << result.output;
 }
 

@@ -1,8 +1,6 @@
 // Metrics as Prometheus gets them: over HTTP, from a client that calls a real
 // server; and what the real Prometheus makes of them, where it is installed.
 
-#include <stdlib.h>
-
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -10,7 +8,6 @@
 #include <vector>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
@@ -22,6 +19,7 @@
 #include "tests/e2e/child.h"
 #include "tests/e2e/fixture.h"
 #include "tests/e2e/http.h"
+#include "tests/e2e/real_prometheus.h"
 
 namespace grpc_breaker::e2e {
 namespace {
@@ -30,12 +28,6 @@ using ::grpc::StatusCode;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-// Of Debian's package prometheus, which has promtool as well.
-bool IsInstalled(const std::string& program) {
-  return ChildProgram({"sh", "-c", absl::StrCat("command -v ", program)})
-             .Wait() == 0;
-}
 
 class PrometheusTest : public E2eTest {
  protected:
@@ -189,80 +181,32 @@ TEST_F(PrometheusTest, PromtoolFindsNothingWrongWithAScrape) {
   EXPECT_EQ(promtool.Wait(), 0);
 }
 
-// A real Prometheus that scrapes a client four times a second.
-class RealPrometheusTest : public PrometheusTest {
- protected:
-  void SetUp() override {
-    if (!IsInstalled("prometheus")) {
-      GTEST_SKIP() << "prometheus is not installed";
-    }
-    std::string folder = ::testing::TempDir() + "/prometheus.XXXXXX";
-    ASSERT_NE(mkdtemp(folder.data()), nullptr);
-    folder_ = folder;
-    std::ofstream(folder_ + "/prometheus.yml")
-        << "global: {scrape_interval: 250ms, scrape_timeout: 250ms, "
-           "evaluation_interval: 250ms}\n"
-        << "scrape_configs:\n"
-        << "- job_name: client\n"
-        << "  static_configs: [{targets: ['127.0.0.1:" << PrometheusTest::port()
-        << "']}]\n";
-    prometheus_ = std::make_unique<ChildProgram>(
-        std::vector<std::string>{
-            "prometheus",
-            absl::StrCat("--config.file=", folder_, "/prometheus.yml"),
-            absl::StrCat("--storage.tsdb.path=", folder_, "/data"),
-            "--web.listen-address=127.0.0.1:0"},
-        true);
-    // Its log is short enough to stay in the pipe from here on.
-    const std::string address = "\"Listening on\" address=127.0.0.1:";
-    std::string line;
-    do {
-      line = prometheus_->ReadLine();
-      ASSERT_NE(line, "") << "Prometheus has ended";
-    } while (!absl::StrContains(line, address));
-    ASSERT_TRUE(absl::SimpleAtoi(
-        line.substr(line.find(address) + address.size()), &api_port_));
-  }
-
-  void TearDown() override {
-    prometheus_.reset();
-    if (!folder_.empty()) std::filesystem::remove_all(folder_);
-  }
-
-  // Waits until the query has an answer with this in it.
-  void Expect(const std::string& query, const std::string& expected) {
-    std::string answer;
-    WaitUntil(
-        [&] {
-          answer = HttpGet(api_port_, absl::StrCat("/api/v1/query?query=",
-                                                   UrlEncoded(query)));
-          return absl::StrContains(answer, expected);
-        },
-        absl::StrCat(query, " to be ", expected));
-  }
-
-  std::string folder_;
-  std::unique_ptr<ChildProgram> prometheus_;
-  int api_port_ = 0;
-};
-
-TEST_F(RealPrometheusTest, AnswersQueriesAboutARunningClient) {
+TEST_F(PrometheusTest, RealPrometheusAnswersQueriesAboutARunningClient) {
+  if (!IsInstalled("prometheus")) GTEST_SKIP() << "prometheus is not installed";
+  const RealPrometheus prometheus(
+      absl::StrCat("scrape_configs:\n"
+                   "- job_name: client\n"
+                   "  static_configs: [{targets: ['127.0.0.1:",
+                   port(), "']}]\n"));
   const auto channel = OpenTheBreaker();
-  Expect("up{job='client'}", "\"1\"");
-  Expect("grpc_breaker_state{state='open'} == 1", "\"channel\":\"shop\"");
-  Expect(absl::StrCat("sum(grpc_breaker_calls_total{grpc_method='", kUnary + 1,
-                      "',outcome='rejected'})"),
-         "\"1\"");
-  Expect(
+  prometheus.Expect("up{job='client'}", "\"1\"");
+  prometheus.Expect("grpc_breaker_state{state='open'} == 1",
+                    "\"channel\":\"shop\"");
+  prometheus.Expect(absl::StrCat("sum(grpc_breaker_calls_total{grpc_method='",
+                                 kUnary + 1, "',outcome='rejected'})"),
+                    "\"1\"");
+  prometheus.Expect(
       "histogram_quantile(0.5, sum by (le) "
       "(grpc_client_attempt_duration_seconds_bucket{grpc_status='OK'}))",
       "\"0.0005\"");
   // The breaker closes, and Prometheus sees that.
   env_.Advance(absl::Seconds(60));
   for (int i = 0; i < 2; ++i) EXPECT_TRUE(CallIt(channel).status.ok());
-  Expect("grpc_breaker_state{state='closed'} == 1", "\"channel\":\"shop\"");
-  Expect("sum(increase(grpc_breaker_transitions_total{to='closed'}[1m])) > 0",
-         "\"value\"");
+  prometheus.Expect("grpc_breaker_state{state='closed'} == 1",
+                    "\"channel\":\"shop\"");
+  prometheus.Expect(
+      "sum(increase(grpc_breaker_transitions_total{to='closed'}[1m])) > 0",
+      "\"value\"");
 }
 
 }  // namespace
