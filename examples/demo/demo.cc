@@ -6,12 +6,10 @@
 // The arguments are the paths of the two other programs.
 
 #include <signal.h>
-#include <stdlib.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
-#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <memory>
@@ -30,6 +28,7 @@
 #include "examples/demo/demo.grpc.pb.h"
 #include "examples/demo/load.h"
 #include "examples/demo/process.h"
+#include "examples/demo/temporary_directory.h"
 #include "grpc_breaker/admin_server.h"
 #include "grpc_breaker/channel.h"
 #include "grpcpp/create_channel.h"
@@ -87,24 +86,6 @@ class Watcher final : public grpc_breaker::BreakerListener {
   mutable std::mutex mutex_;
   BreakerState state_ = kClosed;
   std::vector<BreakerState> states_ = {kClosed};
-};
-
-// A directory that goes when this does.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory()
-      : path_((std::filesystem::temp_directory_path() / "breaker-demo-XXXXXX")
-                  .string()) {
-    if (mkdtemp(path_.data()) == nullptr) path_.clear();
-  }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  const std::string& path() const { return path_; }  // Empty: there is none.
-
- private:
-  std::string path_;
 };
 
 grpc_breaker::Options MakeOptions(const Pace& pace,
