@@ -148,7 +148,8 @@ TEST_F(BreakerctlConfigTest, DescriptorsThatAreNoneAreAnError) {
   const std::string missing = (folder_ / "missing").string();
   Result result = Run({"config", "check", file, "--descriptors=" + missing});
   EXPECT_EQ(result.code, ExitCode::kFailed);
-  EXPECT_THAT(result.errors, HasSubstr(missing + ": cannot read it"));
+  EXPECT_THAT(result.errors, HasSubstr("cannot read " + missing +
+                                       ": No such file or directory"));
   result = Run({"config", "check", file, "--descriptors=" + file});
   EXPECT_EQ(result.code, ExitCode::kFailed);
   EXPECT_THAT(result.errors, HasSubstr("FileDescriptorSet"));
@@ -265,6 +266,11 @@ TEST_F(BreakerctlConfigTest, InitTakesOverAServiceConfig) {
        "--service-config=" + Write("wrong.json", R"({"methodConfig": 1})")});
   EXPECT_EQ(wrong.code, ExitCode::kFailed);
   EXPECT_THAT(wrong.errors, HasSubstr("wrong.json: methodConfig: "));
+  const Result folder =
+      Run({"config", "init", "--service-config=" + folder_.string()});
+  EXPECT_EQ(folder.code, ExitCode::kFailed);
+  EXPECT_THAT(folder.errors, HasSubstr("cannot read " + folder_.string() +
+                                       ": Is a directory"));
 }
 
 TEST_F(BreakerctlConfigTest, InitNeedsAProcessOrAServiceConfig) {

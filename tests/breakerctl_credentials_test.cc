@@ -227,7 +227,8 @@ TEST_F(BreakerctlCredentialsTest, ExitsWith2WhereAFileIsNotWhatItMustBe) {
   const std::string blank = Write("blank", " \n");
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
       {{"--cacert=" + path_ + "/missing"}, "--cacert: cannot read"},
-      {{"--cacert=" + path_}, "--cacert: cannot read"},
+      {{"--cacert=" + path_}, "--cacert: cannot read " + path_ + ": Is a"},
+      {{"--cacert=/dev/null"}, "--cacert: /dev/null is empty"},
       {{"--cert=" + bob_}, "--cert requires --key"},
       {{"--key=" + bob_key_}, "--key requires --cert"},
       {{"--token-file=" + two}, "--token-file: must hold a token"},

@@ -105,7 +105,9 @@ TEST(BreakerctlTargetsTest, SaysWhatIsWrong) {
   };
   EXPECT_EQ(message(","), "--address: must not be empty");
   EXPECT_THAT(message("@/nowhere/at/all"),
-              HasSubstr("cannot read \"/nowhere/at/all\""));
+              HasSubstr("cannot read /nowhere/at/all: No such file"));
+  EXPECT_THAT(message("@/"), HasSubstr("cannot read /: Is a directory"));
+  EXPECT_EQ(message("@/dev/null"), "--address: no address is in /dev/null");
   std::string many;
   for (int i = 0; i < 1001; ++i) many += "unix:/" + std::to_string(i) + ",";
   EXPECT_EQ(message(many),

@@ -4,9 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
 #include <map>
-#include <sstream>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -15,6 +13,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "grpc_breaker/base/nearest_name.h"
+#include "tools/breakerctl/files.h"
 
 namespace grpc_breaker::breakerctl {
 namespace {
@@ -48,14 +47,16 @@ admin::v1::State ParseState(const std::string& flag, const std::string& text) {
   return state;
 }
 
-std::string ReadFile(const std::string& flag, const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  if (!text || text.str().empty()) {
-    throw CLI::ValidationError(
-        flag, absl::StrCat("cannot read \"", path, "\", or it is empty"));
+// Which must not be empty.
+std::string ReadFileOf(const std::string& flag, const std::string& path) {
+  absl::StatusOr<std::string> text = ReadFile(path);
+  if (!text.ok()) {
+    throw CLI::ValidationError(flag, std::string(text.status().message()));
   }
-  return text.str();
+  if (text->empty()) {
+    throw CLI::ValidationError(flag, absl::StrCat(path, " is empty"));
+  }
+  return *std::move(text);
 }
 
 // A flag, or else a variable, that names a file whose text goes to `*value`.
@@ -64,7 +65,8 @@ CLI::Option* AddFileFlag(CLI::App& command, const std::string& name,
                          const std::string& description) {
   return command
       .add_option_function<std::string>(
-          name, [=](const std::string& path) { *value = ReadFile(name, path); },
+          name,
+          [=](const std::string& path) { *value = ReadFileOf(name, path); },
           description)
       ->type_name(kFileType)
       ->envname(variable)
@@ -96,7 +98,7 @@ void AddCredentialFlags(CLI::App& command, ConnectionFlags* flags) {
       .add_option_function<std::string>(
           "--token-file",
           [flags](const std::string& path) {
-            flags->token = ReadFile("--token-file", path);
+            flags->token = ReadFileOf("--token-file", path);
             absl::StripAsciiWhitespace(&flags->token);
             if (flags->token.empty() ||
                 !std::all_of(flags->token.begin(), flags->token.end(),

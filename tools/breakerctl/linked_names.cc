@@ -1,6 +1,5 @@
 #include "tools/breakerctl/linked_names.h"
 
-#include <fstream>
 #include <set>
 #include <utility>
 
@@ -8,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "google/protobuf/descriptor.pb.h"
 #include "grpc_breaker/base/nearest_name.h"
+#include "tools/breakerctl/files.h"
 
 namespace grpc_breaker::breakerctl {
 namespace {
@@ -23,10 +23,10 @@ std::set<std::string> NamesOf(const Policies& policies) {
 
 absl::StatusOr<std::unique_ptr<const LinkedNames>> LinkedNames::Read(
     const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::NotFoundError(absl::StrCat(path, ": cannot read it"));
+  const absl::StatusOr<std::string> text = ReadFile(path);
+  if (!text.ok()) return text.status();
   google::protobuf::FileDescriptorSet set;
-  if (!set.ParseFromIstream(&file)) {
+  if (!set.ParseFromString(*text)) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": must be a google.protobuf.FileDescriptorSet"));
   }

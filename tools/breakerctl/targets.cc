@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <future>
 #include <memory>
 #include <thread>
@@ -20,6 +19,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "tools/breakerctl/address.h"
+#include "tools/breakerctl/files.h"
 
 namespace grpc_breaker::breakerctl {
 namespace {
@@ -28,16 +28,19 @@ namespace {
 constexpr size_t kMostTargets = 1000;
 
 absl::StatusOr<std::vector<std::string>> ReadTargets(const std::string& path) {
-  std::ifstream file(path);
-  std::vector<std::string> addresses;
-  for (std::string line; std::getline(file, line);) {
-    absl::string_view text = line;
-    text = absl::StripAsciiWhitespace(text.substr(0, text.find('#')));
-    if (!text.empty()) addresses.emplace_back(text);
+  const absl::StatusOr<std::string> text = ReadFile(path);
+  if (!text.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--address: ", text.status().message()));
   }
-  if (!file.eof() || addresses.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--address: cannot read \"", path, "\", or no address is in it"));
+  std::vector<std::string> addresses;
+  for (absl::string_view line : absl::StrSplit(*text, '\n')) {
+    line = absl::StripAsciiWhitespace(line.substr(0, line.find('#')));
+    if (!line.empty()) addresses.emplace_back(line);
+  }
+  if (addresses.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--address: no address is in ", path));
   }
   return addresses;
 }

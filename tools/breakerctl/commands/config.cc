@@ -1,8 +1,6 @@
 // breakerctl config: files that say what the policies of a process are to be.
 
-#include <fstream>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +20,7 @@
 #include "tools/breakerctl/client.h"
 #include "tools/breakerctl/command.h"
 #include "tools/breakerctl/config_schema.h"
+#include "tools/breakerctl/files.h"
 #include "tools/breakerctl/flags.h"
 #include "tools/breakerctl/linked_names.h"
 #include "tools/breakerctl/output.h"
@@ -156,14 +155,6 @@ struct InitFlags {
   ConnectionFlags connection;
 };
 
-absl::StatusOr<std::string> ReadText(const std::string& path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file) return absl::NotFoundError(absl::StrCat(path, ": cannot read it"));
-  return text.str();
-}
-
 // Without what every application has.
 Config Least(Config message) {
   *message.mutable_default_policy() = internal::Difference(
@@ -176,7 +167,7 @@ Config Least(Config message) {
 }
 
 absl::StatusOr<Config> FromServiceConfig(const std::string& path) {
-  const absl::StatusOr<std::string> json = ReadText(path);
+  const absl::StatusOr<std::string> json = ReadFile(path);
   if (!json.ok()) return json.status();
   const absl::StatusOr<Options> options = Options::FromServiceConfig(*json);
   if (!options.ok()) {
