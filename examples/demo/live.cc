@@ -7,10 +7,13 @@
 //
 // The arguments are the paths of the other programs, and of Prometheus' rules.
 // It starts itself as `demo_live --client ADDRESS TARGET...`: one of the
-// processes, with its admin service at ADDRESS.
+// processes, with its admin service at ADDRESS; and as `demo_live --run
+// PARENT PROGRAM...`: a program that ends with the process that has started it,
+// whose number is PARENT.
 
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -127,6 +130,20 @@ int Client(const std::string& address,
   std::cout << port << std::endl;
   std::cin.ignore(std::numeric_limits<std::streamsize>::max());
   return EXIT_SUCCESS;
+}
+
+// --- A program of others, which would outlive a demo that was killed
+
+int Run(absl::string_view parent, const std::vector<std::string>& command) {
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (absl::StrCat(getppid()) != parent) return EXIT_FAILURE;  // Killed before.
+  std::vector<std::string> words = command;
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  execv(argv[0], argv.data());
+  std::cerr << absl::ErrnoToStatus(errno, argv[0]) << std::endl;
+  return EXIT_FAILURE;
 }
 
 // --- The process that has started them
@@ -251,7 +268,8 @@ absl::Status Live::StartClients() {
 
 absl::Status Live::StartPage() {
   auto process = Process::Start(
-      {programs_.breakerctl, "dashboard", "--allow-changes",
+      {programs_.self, "--run", absl::StrCat(getpid()), programs_.breakerctl,
+       "dashboard", "--allow-changes",
        absl::StrCat("--address=", absl::StrJoin(addresses_, ","))});
   if (!process.ok()) return process.status();
   page_ = *std::move(process);
@@ -279,7 +297,8 @@ absl::Status Live::StartPrometheus() {
                          "  static_configs: [{targets: ['"
                       << absl::StrJoin(metrics_, "', '") << "']}]\n";
   auto process = Process::Start(
-      {programs_.prometheus, "--config.file=" + file,
+      {programs_.self, "--run", absl::StrCat(getpid()), programs_.prometheus,
+       "--config.file=" + file,
        absl::StrCat("--storage.tsdb.path=", directory_.path(), "/prometheus"),
        absl::StrCat("--web.listen-address=127.0.0.1:", *port),
        "--log.level=error"});
@@ -334,6 +353,9 @@ absl::Status Live::Run() {
 int Main(std::vector<std::string> arguments) {
   if (arguments.size() > 2 && arguments[0] == "--client") {
     return Client(arguments[1], {arguments.begin() + 2, arguments.end()});
+  }
+  if (arguments.size() > 2 && arguments[0] == "--run") {
+    return Run(arguments[1], {arguments.begin() + 2, arguments.end()});
   }
   if (arguments.size() < 2) {
     std::cerr << "usage: demo_live SERVER BREAKERCTL [PROMETHEUS RULES...]"

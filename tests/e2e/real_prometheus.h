@@ -30,6 +30,19 @@ inline bool IsInstalled(const std::string& program) {
              .Wait() == 0;
 }
 
+// Waits until a query to the one at `port` has an answer with this in it.
+inline void ExpectOfPrometheus(int port, const std::string& query,
+                               const std::string& expected) {
+  WaitUntil(
+      [&] {
+        return absl::StrContains(
+            HttpGet(port,
+                    absl::StrCat("/api/v1/query?query=", UrlEncoded(query))),
+            expected);
+      },
+      absl::StrCat(query, " to be ", expected));
+}
+
 // A running Prometheus, on a free port of 127.0.0.1. It looks four times a
 // second where its configuration says nothing else.
 class RealPrometheus {
@@ -71,16 +84,8 @@ class RealPrometheus {
 
   int port() const { return port_; }
 
-  // Waits until the query has an answer with this in it.
   void Expect(const std::string& query, const std::string& expected) const {
-    std::string answer;
-    WaitUntil(
-        [&] {
-          answer = HttpGet(
-              port_, absl::StrCat("/api/v1/query?query=", UrlEncoded(query)));
-          return absl::StrContains(answer, expected);
-        },
-        absl::StrCat(query, " to be ", expected));
+    ExpectOfPrometheus(port_, query, expected);
   }
 
  private:
