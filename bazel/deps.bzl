@@ -21,9 +21,9 @@ _ARCHIVES = {
         prefix = "json-3.11.3",
     ),
     "prometheus-cpp": struct(
-        url = "https://github.com/jupp0r/prometheus-cpp/archive/refs/tags/v1.3.0.tar.gz",
-        integrity = "",  # Not known yet.
-        prefix = "prometheus-cpp-1.3.0",
+        url = "https://github.com/jupp0r/prometheus-cpp/releases/download/v1.3.0/prometheus-cpp-with-submodules.tar.gz",
+        integrity = "sha256-YrwsyXctsjFNuq5QauKnXI7ol9qwU9hynoamN7AY/bY=",
+        prefix = "prometheus-cpp-with-submodules",
     ),
     "yaml-cpp": struct(
         url = "https://github.com/jbeder/yaml-cpp/archive/refs/tags/0.8.0.tar.gz",
