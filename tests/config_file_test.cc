@@ -170,7 +170,7 @@ TEST(ConfigFileTest, EachFieldArrivesInEachFormatAndUnderBothNames) {
     ExpectSame(MessageOf(json, ConfigFormat::kYaml), config);
   }
   std::string text;
-  google::protobuf::TextFormat::PrintToString(config, &text);
+  EXPECT_TRUE(google::protobuf::TextFormat::PrintToString(config, &text));
   ExpectSame(MessageOf(text, ConfigFormat::kTextProto), config);
 }
 
@@ -621,7 +621,7 @@ TEST(ConfigurationDocumentTest, ItsErrorsAreThoseThatAreTold) {
 
 TEST(ConfigFileTest, NoMutationOfAFileDoesMoreThanFail) {
   std::string text;
-  google::protobuf::TextFormat::PrintToString(Filled(), &text);
+  EXPECT_TRUE(google::protobuf::TextFormat::PrintToString(Filled(), &text));
   const std::string yaml = R"(%YAML 1.2
 --- # Of the shop.
 default_policy: &all

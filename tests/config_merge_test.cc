@@ -218,7 +218,7 @@ Policies SomePolicies() {
 
 std::string TextOf(const config::v1::Config& message) {
   std::string text;
-  google::protobuf::TextFormat::PrintToString(message, &text);
+  EXPECT_TRUE(google::protobuf::TextFormat::PrintToString(message, &text));
   return text;
 }
 

@@ -53,7 +53,8 @@ std::vector<std::string> MergeText(const std::string& text, Policy* policy,
 
 std::string TextOf(const Policy& policy) {
   std::string text;
-  google::protobuf::TextFormat::PrintToString(ToMessage(policy), &text);
+  EXPECT_TRUE(
+      google::protobuf::TextFormat::PrintToString(ToMessage(policy), &text));
   return text;
 }
 

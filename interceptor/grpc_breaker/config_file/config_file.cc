@@ -231,7 +231,9 @@ std::string FormatConfig(const config::v1::Config& message,
       break;
   }
   std::string text;
-  google::protobuf::TextFormat::PrintToString(message, &text);
+  // To memory, which cannot fail.
+  static_cast<void>(
+      google::protobuf::TextFormat::PrintToString(message, &text));
   return text;
 }
 

@@ -1,6 +1,8 @@
 #include "grpc_breaker/config_file/text_config.h"
 
+#include <cstdint>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -56,6 +58,27 @@ class Errors final : public google::protobuf::io::ErrorCollector {
   std::vector<FileError>& errors_;
 };
 
+template <typename Tree, typename = void>
+inline constexpr bool kHasFieldLocations = false;
+template <typename Tree>
+inline constexpr bool kHasFieldLocations<
+    Tree, std::void_t<decltype(std::declval<const Tree&>().GetFieldLocation(
+              std::declval<const FieldDescriptor*>()))>> = true;
+
+// Of the occurrence `index` of a field, or -1 for one that is not repeated; 0
+// if it is not known. Newer versions of Protobuf call deprecated what 3.21 has.
+template <typename Tree>
+int LineOf(const Tree& tree, const FieldDescriptor* field, int index) {
+  if constexpr (kHasFieldLocations<Tree>) {
+    const auto location =
+        index < 0 ? tree.GetFieldLocation(field)
+                  : tree.GetFieldLocation(field, static_cast<uint32_t>(index));
+    return location.ok() ? location->full.start.line + 1 : 0;
+  } else {
+    return tree.GetLocation(field, index).line + 1;
+  }
+}
+
 // Notes the lines of all fields of a message; names that are there twice, which
 // the parser lets pass, are errors.
 class Locator {
@@ -87,11 +110,6 @@ class Locator {
   }
 
  private:
-  static int LineOf(const TextFormat::ParseInfoTree& tree,
-                    const FieldDescriptor* field, int index) {
-    return tree.GetLocation(field, index).line + 1;
-  }
-
   static const TextFormat::ParseInfoTree* PartOf(
       const TextFormat::ParseInfoTree& tree, const FieldDescriptor* field,
       int index) {
