@@ -122,7 +122,7 @@ TEST(ConfigMergeTest, ComplainsOfNamesThatAreNone) {
 
 TEST(ConfigMergeTest, ComplainsOfMethodsThatALinkedServiceLacks) {
   // Links it in.
-  admin::v1::GetBreakerRequest::default_instance();
+  static_cast<void>(admin::v1::GetBreakerRequest::default_instance());
   const std::string text = R"(
     methods { key: "/grpc_breaker.admin.v1.CircuitBreakerAdmin/GetBreker"
               value {} }
