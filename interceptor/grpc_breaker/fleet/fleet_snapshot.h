@@ -59,6 +59,9 @@ struct FleetProcessView {
   // asked to the end yet.
   std::optional<MonotonicTime> answered;
 
+  // How many intervals have ended with an answer. There are rates from 2 on.
+  int64_t intervals = 0;
+
   // How often it was seen to be another process, or one whose counts began
   // anew.
   int64_t restarts = 0;

@@ -215,8 +215,7 @@ void ProcessPoller::Run() {
     const MonotonicTime begin = environment_.Now();
     if (interval_ended) next_interval = TimeAfter(begin, options_.interval);
     bell_->Unring();
-    Poll(interval_ended);
-    const MonotonicTime end = environment_.Now();
+    const MonotonicTime end = Poll(interval_ended);
     const absl::Duration pause =
         std::max(kLeastPause, absl::FromChrono(end - begin));
     interval_ended = Wait(next_interval, TimeAfter(end, pause));
@@ -249,7 +248,7 @@ MonotonicTime ProcessPoller::TendWatch() {
   // While there are no answers there will be none to a watch.
   if (!watching && !view_.stale() && now >= watch_again_) {
     BeginWatch();
-    watching = true;
+    watching = bell_->watching();
   }
   const bool watched = watching && bell_->watch_has_spoken();
   if (watched != view_.watched) {
@@ -266,16 +265,17 @@ void ProcessPoller::BeginWatch() {
   Watch::Begin(*stub_, std::move(context), options_.filter, bell_);
 }
 
-void ProcessPoller::Poll(bool interval_ended) {
+MonotonicTime ProcessPoller::Poll(bool interval_ended) {
   BreakerRows::Breakers breakers;
   grpc::Status status = AskForBreakers(&breakers);
   if (status.ok()) status = AskForEvents();
-  if (bell_->stopped()) return;
   const MonotonicTime now = environment_.Now();
+  if (bell_->stopped()) return now;
   view_.status = std::move(status);
   if (view_.status.ok()) {
     view_.answered = now;
     view_.failing_since.reset();
+    if (interval_ended) ++view_.intervals;
     if (rows_.Update(&breakers, now, interval_ended)) ++view_.restarts;
     view_.rows = rows_.rows();
   } else if (!view_.failing_since) {
@@ -283,6 +283,7 @@ void ProcessPoller::Poll(bool interval_ended) {
   }
   publish_(std::make_shared<const FleetProcessView>(view_),
            std::exchange(new_events_, {}));
+  return now;
 }
 
 grpc::Status ProcessPoller::AskForBreakers(BreakerRows::Breakers* breakers) {

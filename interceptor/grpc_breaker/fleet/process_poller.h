@@ -63,7 +63,8 @@ class ProcessPoller {
   // or all is to end.
   bool Wait(MonotonicTime next_interval, MonotonicTime next_ring);
 
-  void Poll(bool interval_ended);
+  // Tells when it was answered, before that is published.
+  MonotonicTime Poll(bool interval_ended);
   grpc::Status AskForBreakers(BreakerRows::Breakers* breakers);
   grpc::Status AskForEvents();
   template <typename Request, typename Response>
