@@ -24,7 +24,7 @@
 // asked again. One that was restarted, or whose counts have become less for
 // another reason, begins anew: no rate is negative.
 //
-// Memory: per breaker its message and at most twice `points` of 56 bytes, in
+// Memory: per breaker its message and at most twice `points` of 64 bytes, in
 // the latest snapshot; `events` events; what a request to each process brings.
 // A breaker that an answer does not have any more is forgotten. An older
 // snapshot takes what has changed since, as long as somebody holds it.

@@ -4,6 +4,8 @@
 
 namespace grpc_breaker::internal {
 
+static_assert(sizeof(FleetPoint) <= 64, "fleet.h says so");
+
 void FleetHistory::Add(const FleetPoint& point, size_t most) {
   size_t end = begin_ + size_;
   const bool is_ours = buffer_ != nullptr && end < buffer_->points.size() &&

@@ -88,22 +88,25 @@ class ProcessPoller::Bell : public std::enable_shared_from_this<Bell> {
     return !stopped_;
   }
 
-  // Likewise for watches, of which it is known how the last one ended.
+  // Likewise for watches, of which it is known whether the last one spoke.
+  //
+  // The context keeps the channel, whose last owner must not be a thread of
+  // gRPC's, which some versions would have wait for itself: so it is let go of
+  // here, and not where the watch ends.
   bool BeginWatch(Context context) ABSL_LOCKS_EXCLUDED(mutex_) {
     MutexLock lock(mutex_);
     if (stopped_) return false;
     watch_ = std::move(context);
-    watch_has_spoken_ = false;
+    watch_has_spoken_ = watch_has_ended_ = false;
     return true;
   }
-  void WatchHasSpoken() ABSL_LOCKS_EXCLUDED(mutex_) {
+  void NoteThatWatchHasSpoken() ABSL_LOCKS_EXCLUDED(mutex_) {
     MutexLock lock(mutex_);
     watch_has_spoken_ = woken_ = true;
   }
-  void EndWatch() ABSL_LOCKS_EXCLUDED(mutex_) {
+  void NoteThatWatchHasEnded() ABSL_LOCKS_EXCLUDED(mutex_) {
     MutexLock lock(mutex_);
-    watch_ = nullptr;
-    woken_ = true;
+    watch_has_ended_ = woken_ = true;
   }
   bool watching() const ABSL_LOCKS_EXCLUDED(mutex_) {
     MutexLock lock(mutex_);
@@ -113,12 +116,22 @@ class ProcessPoller::Bell : public std::enable_shared_from_this<Bell> {
     MutexLock lock(mutex_);
     return watch_has_spoken_;
   }
-  void AwaitEndOfWatch() ABSL_LOCKS_EXCLUDED(mutex_) {
-    const auto ended = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return watch_ == nullptr;
-    };
+  // True if there was a watch that has ended.
+  bool LetGoOfEndedWatch() ABSL_LOCKS_EXCLUDED(mutex_) {
+    Context ended;
     MutexLock lock(mutex_);
-    mutex_.Await(absl::Condition(&ended));
+    if (watch_has_ended_) ended = std::exchange(watch_, nullptr);
+    return ended != nullptr;
+  }
+  void AwaitEndOfWatch() ABSL_LOCKS_EXCLUDED(mutex_) {
+    {
+      const auto ended = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+        return watch_ == nullptr || watch_has_ended_;
+      };
+      MutexLock lock(mutex_);
+      mutex_.Await(absl::Condition(&ended));
+    }
+    LetGoOfEndedWatch();
   }
 
  private:
@@ -134,6 +147,7 @@ class ProcessPoller::Bell : public std::enable_shared_from_this<Bell> {
   Context call_ ABSL_GUARDED_BY(mutex_);
   Context watch_ ABSL_GUARDED_BY(mutex_);
   bool watch_has_spoken_ ABSL_GUARDED_BY(mutex_) = false;
+  bool watch_has_ended_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 // Deletes itself when gRPC is done with the call.
@@ -156,7 +170,7 @@ class ProcessPoller::Watch
       case WatchBreakersResponse::KIND_SNAPSHOT:
         break;  // As asked for before.
       case WatchBreakersResponse::KIND_SNAPSHOT_END:
-        bell_->WatchHasSpoken();
+        bell_->NoteThatWatchHasSpoken();
         // What has changed between that and the beginning of the watch.
         bell_->Ring();
         break;
@@ -167,7 +181,8 @@ class ProcessPoller::Watch
   }
 
   void OnDone(const grpc::Status&) override {
-    bell_->EndWatch();
+    context_.reset();  // The bell has it, too.
+    bell_->NoteThatWatchHasEnded();
     delete this;
   }
 
@@ -177,7 +192,7 @@ class ProcessPoller::Watch
       : context_(std::move(context)), bell_(std::move(bell)) {}
   ~Watch() override = default;
 
-  const std::shared_ptr<grpc::ClientContext> context_;
+  std::shared_ptr<grpc::ClientContext> context_;
   const std::shared_ptr<Bell> bell_;
   admin::v1::WatchBreakersRequest request_;
   WatchBreakersResponse event_;
@@ -238,18 +253,16 @@ bool ProcessPoller::Wait(MonotonicTime next_interval, MonotonicTime next_ring) {
 
 MonotonicTime ProcessPoller::TendWatch() {
   const MonotonicTime now = environment_.Now();
-  bool watching = bell_->watching();
-  if (watch_began_ && !watching) {
-    watch_began_ = false;
+  if (bell_->LetGoOfEndedWatch()) {
     if (bell_->watch_has_spoken()) watch_backoff_ = kFirstBackoff;
-    watch_again_ = TimeAfter(now, watch_backoff_);
-    watch_backoff_ = std::min(2 * watch_backoff_, kLongestBackoff);
+    PutOffWatch(now);
   }
   // While there are no answers there will be none to a watch.
-  if (!watching && !view_.stale() && now >= watch_again_) {
-    BeginWatch();
-    watching = bell_->watching();
+  if (!bell_->watching() && !view_.stale() && now >= watch_again_ &&
+      !BeginWatch()) {
+    PutOffWatch(now);
   }
+  const bool watching = bell_->watching();
   const bool watched = watching && bell_->watch_has_spoken();
   if (watched != view_.watched) {
     view_.watched = watched;
@@ -258,11 +271,16 @@ MonotonicTime ProcessPoller::TendWatch() {
   return watching || view_.stale() ? MonotonicTime::max() : watch_again_;
 }
 
-void ProcessPoller::BeginWatch() {
-  watch_began_ = true;
+bool ProcessPoller::BeginWatch() {
   auto context = std::make_shared<grpc::ClientContext>();
-  if (!Prepare(*context).ok() || !bell_->BeginWatch(context)) return;
+  if (!Prepare(*context).ok() || !bell_->BeginWatch(context)) return false;
   Watch::Begin(*stub_, std::move(context), options_.filter, bell_);
+  return true;
+}
+
+void ProcessPoller::PutOffWatch(MonotonicTime now) {
+  watch_again_ = TimeAfter(now, watch_backoff_);
+  watch_backoff_ = std::min(2 * watch_backoff_, kLongestBackoff);
 }
 
 MonotonicTime ProcessPoller::Poll(bool interval_ended) {

@@ -75,7 +75,8 @@ class ProcessPoller {
 
   // Begins a watch if there is none and it is time to; when it will be.
   MonotonicTime TendWatch();
-  void BeginWatch();
+  bool BeginWatch();
+  void PutOffWatch(MonotonicTime now);
 
   const FleetProcess process_;
   const FleetOptions options_;
@@ -90,7 +91,6 @@ class ProcessPoller {
   std::string events_token_;
   std::vector<FleetEvent> new_events_;
   MonotonicTime last_event_ = MonotonicTime::min();
-  bool watch_began_ = false;  // And how it ended is not known here yet.
   MonotonicTime watch_again_;
   absl::Duration watch_backoff_;
 
