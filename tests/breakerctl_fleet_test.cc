@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -21,6 +22,7 @@
 #include "grpc_breaker/registry.h"
 #include "gtest/gtest.h"
 #include "tests/breakerctl_fixture.h"
+#include "tests/on_terminal.h"
 
 namespace grpc_breaker {
 namespace {
@@ -33,6 +35,30 @@ using ::testing::MatchesRegex;
 using ::testing::Not;
 using ::testing::StartsWith;
 using ::testing::UnorderedElementsAre;
+
+// It accepts connections and says nothing.
+class Silent {
+ public:
+  Silent() : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    EXPECT_EQ(bind(socket_, reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(listen(socket_, 100), 0);
+    getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size);
+    address_ = absl::StrCat("127.0.0.1:", ntohs(address.sin_port));
+  }
+  ~Silent() { close(socket_); }
+  Silent(const Silent&) = delete;
+  Silent& operator=(const Silent&) = delete;
+
+  const std::string& address() const { return address_; }
+
+ private:
+  const int socket_;
+  std::string address_;
+};
 
 // Two processes: each has a directory and a server of its own.
 class BreakerctlFleetTest : public BreakerctlFixture {
@@ -125,25 +151,74 @@ TEST_F(BreakerctlFleetTest, OneThatIsDownHasALineAndTheOthersAreShown) {
   EXPECT_THAT(none.errors, AllOf(HasSubstr("missing"), HasSubstr("lost")));
 }
 
-// It accepts connections and says nothing.
+TEST_F(BreakerctlFleetTest, ListsTheChannelsOfAll) {
+  here_->FindOrCreate("/pkg.S/M");
+  const Result result = RunFor(Both(), {"channels"});
+  EXPECT_EQ(result.code, 0) << result.errors;
+  EXPECT_THAT(
+      result.lines(),
+      ElementsAre(MatchesRegex("PROCESS +CHANNEL +METHODS .*"),
+                  MatchesRegex(absl::StrCat(Path("1"), " +a +1 +code .*")),
+                  MatchesRegex(absl::StrCat(Path("2"), " +a +0 +code .*"))));
+}
+
+TEST_F(BreakerctlFleetTest, ComparesAFileWithAll) {
+  const std::string file = path_ + "/shop.json";
+  std::ofstream(file) << R"({"default_policy": {"timeout": "7s"}})";
+  Result result = RunFor(Both(), {"config", "diff", file});
+  EXPECT_EQ(result.code, 5) << result.errors;
+  const std::string difference = "\ndefault_policy.timeout: unset -> 7s\n";
+  EXPECT_EQ(result.output,
+            absl::StrCat(Path("1"), difference, "\n", Path("2"), difference));
+  // What is missing weighs more than what differs.
+  result = RunFor(absl::StrCat(Path("1"), ",", Path("missing")),
+                  {"config", "diff", file, "--json"});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.errors, HasSubstr("missing: UNAVAILABLE"));
+  google::protobuf::Struct json;
+  ASSERT_TRUE(JsonStringToMessage(result.output, &json).ok()) << result.output;
+  const auto& processes = json.fields().at("processes").list_value().values();
+  ASSERT_EQ(processes.size(), 2);
+  EXPECT_EQ(processes[0]
+                .struct_value()
+                .fields()
+                .at("answer")
+                .list_value()
+                .values(0)
+                .struct_value()
+                .fields()
+                .at("to")
+                .string_value(),
+            "7s");
+  EXPECT_EQ(processes[1].struct_value().fields().count("error"), 1u);
+}
+
 TEST_F(BreakerctlFleetTest, WhoDoesNotAnswerDelaysTheOthersNoLongerThanItMay) {
   here_->FindOrCreate("/pkg.S/M");
-  const int silent = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  ASSERT_EQ(bind(silent, reinterpret_cast<sockaddr*>(&address), size), 0);
-  ASSERT_EQ(listen(silent, 100), 0);
-  getsockname(silent, reinterpret_cast<sockaddr*>(&address), &size);
-  const std::string name = absl::StrCat("127.0.0.1:", ntohs(address.sin_port));
+  const Silent silent;
   const Result result =
       RunAsIs({"list", "--timeout=2s",
-               absl::StrCat("--address=", name, ",", Path("1"))});
+               absl::StrCat("--address=", silent.address(), ",", Path("1"))});
   EXPECT_EQ(result.code, 1);
   EXPECT_THAT(result.output, HasSubstr("/pkg.S/M"));
-  EXPECT_THAT(result.errors, StartsWith(absl::StrCat("breakerctl: ", name)));
-  close(silent);
+  EXPECT_THAT(result.errors,
+              StartsWith(absl::StrCat("breakerctl: ", silent.address())))
+      << "and how many have answered is not for a pipe";
+}
+
+TEST_F(BreakerctlFleetTest, ATerminalIsToldHowManyHaveAnswered) {
+  here_->FindOrCreate("/pkg.S/M");
+  auto silent = std::make_unique<Silent>();
+  const std::string address =
+      absl::StrCat("--address=", silent->address(), ",", Path("1"));
+  OnTerminal list({"list", "--timeout=60s", address}, {"TERM=xterm"});
+  EXPECT_TRUE(list.Shows("1 of 2 answered"));
+  silent.reset();
+  const int status = list.Wait();
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  EXPECT_THAT(list.written(), HasSubstr("\r\x1b[KPROCESS"))
+      << "the line is gone before anything is shown";
 }
 
 TEST_F(BreakerctlFleetTest, AnAggregateHasTheWorstStateAndTheSums) {

@@ -66,14 +66,6 @@ std::vector<std::string> FormatWindow(const Breaker& breaker) {
   }
 }
 
-// To three digits: "1.25ms", "340us".
-std::string FormatLatency(const google::protobuf::Duration& message) {
-  const absl::Duration latency = ToDuration(message);
-  absl::Duration unit = absl::Nanoseconds(1);
-  while (latency >= 1000 * unit) unit *= 10;
-  return absl::FormatDuration(absl::Trunc(latency, unit));
-}
-
 std::string FormatRecent(const admin::v1::RecentCalls& recent) {
   std::string text = Count(recent.calls(), "call");
   if (recent.calls() == 0) return text;
@@ -417,6 +409,32 @@ Row TableRow(const Breaker& breaker, const Style& style) {
           NextProbe(breaker)};
 }
 
+Row ChannelNames() {
+  return {"CHANNEL", "METHODS", "POLICIES FROM", "HASH",
+          "LOADED",  "RELOADS", "FAILED",        "ERROR"};
+}
+
+Row ChannelRow(const admin::v1::Channel& channel) {
+  Row row = {Printable(channel.channel()), absl::StrCat(channel.methods())};
+  if (!channel.has_policy_source()) {
+    row.insert(row.end(), {"code", "-", "-", "-", "-", "-"});
+    return row;
+  }
+  const admin::v1::PolicySource& source = channel.policy_source();
+  row.insert(row.end(),
+             {Printable(source.name()), Printable(source.hash()),
+              absl::StrCat(Rough(source.loaded_age()), " ago"),
+              absl::StrCat(source.reloads()), absl::StrCat(source.failures()),
+              source.error().empty() ? "-" : Printable(source.error())});
+  return row;
+}
+
+Row Behind(std::string first, const Row& row) {
+  Row whole = {std::move(first)};
+  whole.insert(whole.end(), row.begin(), row.end());
+  return whole;
+}
+
 }  // namespace
 
 std::string FormatTable(
@@ -431,15 +449,10 @@ std::string FormatTable(
 
 std::string FormatTable(const std::vector<BreakersOfProcess>& processes,
                         const Style& style) {
-  const auto behind = [](std::string first, const Row& row) {
-    Row whole = {std::move(first)};
-    whole.insert(whole.end(), row.begin(), row.end());
-    return whole;
-  };
-  std::vector<Row> rows = {Heading(behind("PROCESS", TableNames()), style)};
+  std::vector<Row> rows = {Heading(Behind("PROCESS", TableNames()), style)};
   for (const BreakersOfProcess& one : processes) {
     for (const Breaker& breaker : *one.breakers) {
-      rows.push_back(behind(Printable(one.process), TableRow(breaker, style)));
+      rows.push_back(Behind(Printable(one.process), TableRow(breaker, style)));
     }
   }
   return Align(std::move(rows), style, {"", {0, 1, 2}});
@@ -448,26 +461,22 @@ std::string FormatTable(const std::vector<BreakersOfProcess>& processes,
 std::string FormatChannels(
     const google::protobuf::RepeatedPtrField<admin::v1::Channel>& channels,
     const Style& style) {
-  std::vector<Row> rows = {
-      Heading({"CHANNEL", "METHODS", "POLICIES FROM", "HASH", "LOADED",
-               "RELOADS", "FAILED", "ERROR"},
-              style)};
+  std::vector<Row> rows = {Heading(ChannelNames(), style)};
   for (const admin::v1::Channel& channel : channels) {
-    Row row = {Printable(channel.channel()), absl::StrCat(channel.methods())};
-    if (!channel.has_policy_source()) {
-      row.insert(row.end(), {"code", "-", "-", "-", "-", "-"});
-    } else {
-      const admin::v1::PolicySource& source = channel.policy_source();
-      row.insert(
-          row.end(),
-          {Printable(source.name()), Printable(source.hash()),
-           absl::StrCat(Rough(source.loaded_age()), " ago"),
-           absl::StrCat(source.reloads()), absl::StrCat(source.failures()),
-           source.error().empty() ? "-" : Printable(source.error())});
-    }
-    rows.push_back(std::move(row));
+    rows.push_back(ChannelRow(channel));
   }
   return Align(std::move(rows), style, {"", {0, 2, 7}});
+}
+
+std::string FormatChannels(const std::vector<ChannelsOfProcess>& processes,
+                           const Style& style) {
+  std::vector<Row> rows = {Heading(Behind("PROCESS", ChannelNames()), style)};
+  for (const ChannelsOfProcess& one : processes) {
+    for (const admin::v1::Channel& channel : *one.channels) {
+      rows.push_back(Behind(Printable(one.process), ChannelRow(channel)));
+    }
+  }
+  return Align(std::move(rows), style, {"", {0, 1, 3, 8}});
 }
 
 std::string FormatBreaker(const Breaker& breaker, const Style& style) {

@@ -35,6 +35,14 @@ std::string FormatChannels(
     const google::protobuf::RepeatedPtrField<admin::v1::Channel>& channels,
     const Style& style);
 
+// The same for several processes.
+struct ChannelsOfProcess {
+  std::string process;
+  const google::protobuf::RepeatedPtrField<admin::v1::Channel>* channels;
+};
+std::string FormatChannels(const std::vector<ChannelsOfProcess>& processes,
+                           const Style& style);
+
 // All of one breaker, on several lines, of which only its history is made to
 // fit.
 std::string FormatBreaker(const admin::v1::Breaker& breaker,

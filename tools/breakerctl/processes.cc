@@ -1,15 +1,80 @@
 #include "tools/breakerctl/processes.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstddef>
+#include <cstdio>
+#include <numeric>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "grpc_breaker/mutex_lock.h"
 #include "tools/breakerctl/json.h"
 
 namespace grpc_breaker::breakerctl {
+namespace {
+
+// Tells the terminal how many of several have answered, on a line that is gone
+// at the end.
+//
+// Thread-safe.
+class Progress {
+ public:
+  explicit Progress(size_t total) : total_(total) {
+    if (total < 2 || isatty(STDERR_FILENO) == 0) return;
+    thread_ = std::thread([this] { Tell(); });
+  }
+  ~Progress() {
+    if (!thread_.joinable()) return;
+    {
+      internal::MutexLock lock(mutex_);
+      answered_ = total_;
+    }
+    thread_.join();
+  }
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void NoteAnswer() ABSL_LOCKS_EXCLUDED(mutex_) {
+    internal::MutexLock lock(mutex_);
+    ++answered_;
+  }
+
+ private:
+  // Nothing of what is done sooner.
+  static constexpr absl::Duration kPatience = absl::Seconds(1);
+
+  void Tell() ABSL_LOCKS_EXCLUDED(mutex_) {
+    const auto is_done = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return answered_ >= total_;
+    };
+    size_t told = total_;
+    const auto is_news = [this, &told]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return answered_ != told;
+    };
+    internal::MutexLock lock(mutex_);
+    if (mutex_.AwaitWithTimeout(absl::Condition(&is_done), kPatience)) return;
+    while (!is_done()) {
+      told = answered_;
+      std::fprintf(stderr, "\r%zu of %zu answered", told, total_);
+      mutex_.Await(absl::Condition(&is_news));
+    }
+    std::fprintf(stderr, "\r\x1b[K");
+  }
+
+  const size_t total_;
+  absl::Mutex mutex_;
+  size_t answered_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::thread thread_;
+};
+
+}  // namespace
 
 absl::StatusOr<Processes> Processes::Find(const ConnectionFlags& flags) {
   const absl::StatusOr<Targets> targets =
@@ -29,11 +94,34 @@ absl::StatusOr<Processes> Processes::Find(const ConnectionFlags& flags) {
 void Processes::ForEach(
     absl::FunctionRef<void(size_t index, const Client& client)> function)
     const {
+  ForThese(AllIndices(), function);
+}
+
+void Processes::ForEachWithProgress(
+    absl::FunctionRef<void(size_t index, const Client& client)> function)
+    const {
+  Progress progress(clients_.size());
+  ForEach([&](size_t index, const Client& client) {
+    function(index, client);
+    progress.NoteAnswer();
+  });
+}
+
+std::vector<size_t> Processes::AllIndices() const {
+  std::vector<size_t> indices(clients_.size());
+  std::iota(indices.begin(), indices.end(), size_t{0});
+  return indices;
+}
+
+void Processes::ForThese(
+    const std::vector<size_t>& indices,
+    absl::FunctionRef<void(size_t place, const Client& client)> function)
+    const {
   std::vector<std::thread> threads;
-  for (size_t i = 1; i < clients_.size(); ++i) {
-    threads.emplace_back([this, function, i] { function(i, *clients_[i]); });
+  for (size_t i = 1; i < indices.size(); ++i) {
+    threads.emplace_back([&, i] { function(i, *clients_[indices[i]]); });
   }
-  function(0, *clients_[0]);
+  if (!indices.empty()) function(0, *clients_[indices[0]]);
   for (std::thread& thread : threads) thread.join();
 }
 

@@ -4,6 +4,7 @@
 // The processes that a command asks, all at the same time: one that does not
 // answer delays what is known of the others by --timeout at most.
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <thread>
@@ -48,20 +49,43 @@ class Processes {
   void ForEach(absl::FunctionRef<void(size_t index, const Client& client)>
                    function) const;
 
-  // What `ask` gets from each.
+  // What `ask` gets from each. If that takes more than a second, a terminal is
+  // told on standard error how many have answered, until all have.
   template <typename Response>
   std::vector<Answer<Response>> Ask(
       absl::FunctionRef<grpc::Status(const Client& client, Response* response)>
           ask) const {
     std::vector<Answer<Response>> answers(clients_.size());
-    ForEach([&](size_t index, const Client& client) {
+    ForEachWithProgress([&](size_t index, const Client& client) {
       answers[index].address = client.address();
       answers[index].status = ask(client, &answers[index].response);
     });
     return answers;
   }
 
+  // What it gets from those of these indices, and nothing else.
+  template <typename Response>
+  std::vector<Answer<Response>> AskThese(
+      const std::vector<size_t>& indices,
+      absl::FunctionRef<grpc::Status(const Client& client, Response* response)>
+          ask) const {
+    std::vector<Answer<Response>> answers(indices.size());
+    ForThese(indices, [&](size_t place, const Client& client) {
+      answers[place].address = client.address();
+      answers[place].status = ask(client, &answers[place].response);
+    });
+    return answers;
+  }
+
  private:
+  void ForEachWithProgress(
+      absl::FunctionRef<void(size_t index, const Client& client)> function)
+      const;
+  std::vector<size_t> AllIndices() const;
+  void ForThese(const std::vector<size_t>& indices,
+                absl::FunctionRef<void(size_t place, const Client& client)>
+                    function) const;
+
   std::vector<std::unique_ptr<Client>> clients_;
   bool several_ = false;
 };

@@ -6,10 +6,8 @@
 #include "absl/strings/strip.h"
 
 namespace grpc_breaker::breakerctl {
-namespace {
 
-// As one looks for trouble: what refuses calls, what may, what somebody did.
-Color ColorOf(admin::v1::State state) {
+Color StateColor(admin::v1::State state) {
   switch (state) {
     case admin::v1::STATE_CLOSED:
       return Color::kGreen;
@@ -23,8 +21,6 @@ Color ColorOf(admin::v1::State state) {
       return Color::kMagenta;
   }
 }
-
-}  // namespace
 
 absl::Duration ToDuration(const google::protobuf::Duration& message) {
   return absl::Seconds(message.seconds()) + absl::Nanoseconds(message.nanos());
@@ -56,6 +52,13 @@ std::string Rough(const google::protobuf::Duration& message) {
   return Rough(ToDuration(message));
 }
 
+std::string FormatLatency(const google::protobuf::Duration& message) {
+  const absl::Duration latency = ToDuration(message);
+  absl::Duration unit = absl::Nanoseconds(1);
+  while (latency >= 1000 * unit) unit *= 10;
+  return absl::FormatDuration(absl::Trunc(latency, unit));
+}
+
 std::string Short(std::string name, absl::string_view prefix) {
   return std::string(absl::StripPrefix(name, prefix));
 }
@@ -65,7 +68,7 @@ std::string StateName(admin::v1::State state) {
 }
 
 std::string FormatState(admin::v1::State state, const Style& style) {
-  return Painted(StateName(state), ColorOf(state), style);
+  return Painted(StateName(state), StateColor(state), style);
 }
 
 Row Heading(Row names, const Style& style) {

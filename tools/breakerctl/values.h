@@ -29,8 +29,14 @@ std::string Rough(const google::protobuf::Duration& message);
 // "2026-11-25T09:38:54.897Z".
 std::string Stamp(absl::Time time);
 
+// To three digits: "1.25ms", "340us".
+std::string FormatLatency(const google::protobuf::Duration& message);
+
 // The name of an enumerator without its enum's prefix.
 std::string Short(std::string name, absl::string_view prefix);
+
+// By which a state is told: what refuses calls, what may, what somebody did.
+Color StateColor(admin::v1::State state);
 
 // "HALF_OPEN"; in colour, where the style has colours.
 std::string StateName(admin::v1::State state);

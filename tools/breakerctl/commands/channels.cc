@@ -4,12 +4,13 @@
 #include <vector>
 
 #include "CLI/CLI.hpp"
-#include "absl/strings/str_cat.h"
+#include "absl/status/statusor.h"
 #include "tools/breakerctl/client.h"
 #include "tools/breakerctl/command.h"
 #include "tools/breakerctl/flags.h"
 #include "tools/breakerctl/format.h"
 #include "tools/breakerctl/output.h"
+#include "tools/breakerctl/processes.h"
 
 namespace grpc_breaker::breakerctl {
 namespace {
@@ -20,12 +21,25 @@ struct ChannelsFlags {
 };
 
 ExitCode Channels(const ChannelsFlags& flags) {
-  const Client client(flags.connection);
-  admin::v1::ListChannelsResponse list;
-  const grpc::Status status = client.ListChannels(&list);
-  if (!status.ok()) return Fail(status, client.address());
-  if (flags.output.json) return PrintJson(list, /*on_one_line=*/false);
-  return Print(FormatChannels(list.channels(), OutputStyle(flags.output)));
+  using Lists = std::vector<Answer<admin::v1::ListChannelsResponse>>;
+  const absl::StatusOr<Processes> processes = Processes::Find(flags.connection);
+  if (!processes.ok()) return FailUsage(processes.status().message());
+  const Lists lists = processes->Ask<admin::v1::ListChannelsResponse>(
+      [](const Client& client, admin::v1::ListChannelsResponse* list) {
+        return client.ListChannels(list);
+      });
+  const Style style = OutputStyle(flags.output);
+  return Conclude<admin::v1::ListChannelsResponse>(
+      *processes, lists, flags.output, [&](const Lists& good) {
+        if (!processes->several()) {
+          return FormatChannels(good[0].response.channels(), style);
+        }
+        std::vector<ChannelsOfProcess> all;
+        for (const auto& list : good) {
+          all.push_back({list.address, &list.response.channels()});
+        }
+        return FormatChannels(all, style);
+      });
 }
 
 }  // namespace

@@ -24,6 +24,7 @@
 #include "tools/breakerctl/flags.h"
 #include "tools/breakerctl/linked_names.h"
 #include "tools/breakerctl/output.h"
+#include "tools/breakerctl/processes.h"
 
 namespace grpc_breaker::breakerctl {
 namespace {
@@ -123,27 +124,60 @@ google::protobuf::ListValue JsonOf(const std::vector<FieldChange>& changes) {
   return list;
 }
 
+ExitCode Different(ExitCode printed, bool differs) {
+  if (printed != ExitCode::kDone) return printed;
+  return differs ? ExitCode::kDifferent : ExitCode::kDone;
+}
+
 ExitCode Diff(const DiffFlags& flags) {
   const absl::StatusOr<ConfigFile> file = LoadConfigFile(flags.file);
   if (!file.ok()) return Fail(ExitCode::kFailed, file.status().message());
   if (const absl::Status status = file->Check(); !status.ok()) {
     return Fail(ExitCode::kFailed, status.message());
   }
-  const Client client(flags.connection);
-  admin::v1::Channel channel;
-  if (const grpc::Status status = client.GetChannel(flags.channel, &channel);
-      !status.ok()) {
-    return Fail(status, client.address());
+  const absl::StatusOr<Processes> processes = Processes::Find(flags.connection);
+  if (!processes.ok()) return FailUsage(processes.status().message());
+  const auto channels = processes->Ask<admin::v1::Channel>(
+      [&](const Client& client, admin::v1::Channel* channel) {
+        return client.GetChannel(flags.channel, channel);
+      });
+  std::vector<Outcome> outcomes;
+  std::vector<std::string> answers;
+  std::string text;
+  bool differs = false;
+  for (const auto& channel : channels) {
+    outcomes.push_back(channel);
+    std::vector<FieldChange> changes;
+    if (channel.status.ok()) {
+      absl::StatusOr<std::vector<FieldChange>> by_file =
+          ChangesBy(*file, channel.response);
+      if (!by_file.ok()) {
+        return Fail(ExitCode::kFailed, by_file.status().message());
+      }
+      changes = *std::move(by_file);
+      differs = differs || !changes.empty();
+    }
+    if (!processes->several()) {
+      if (!channel.status.ok()) return Fail(channel.status, channel.address);
+      return Different(flags.json ? PrintJson(JsonOf(changes), false)
+                                  : Print(TextOf(changes)),
+                       differs);
+    }
+    if (flags.json) {
+      absl::StatusOr<std::string> answer =
+          AnswerToJson(channel, JsonOf(changes));
+      if (!answer.ok()) {
+        return Fail(ExitCode::kFailed, answer.status().message());
+      }
+      answers.push_back(*std::move(answer));
+    } else if (channel.status.ok()) {
+      absl::StrAppend(&text, text.empty() ? "" : "\n",
+                      Printable(channel.address), "\n", TextOf(changes));
+    }
   }
-  const absl::StatusOr<std::vector<FieldChange>> changes =
-      ChangesBy(*file, channel);
-  if (!changes.ok()) {
-    return Fail(ExitCode::kFailed, changes.status().message());
-  }
-  const ExitCode printed =
-      flags.json ? PrintJson(JsonOf(*changes), false) : Print(TextOf(*changes));
-  if (printed != ExitCode::kDone) return printed;
-  return changes->empty() ? ExitCode::kDone : ExitCode::kDifferent;
+  const ExitCode printed = flags.json ? PrintAnswers(answers) : Print(text);
+  const ExitCode failed = FailSeveral(outcomes);
+  return failed != ExitCode::kDone ? failed : Different(printed, differs);
 }
 
 // --- init ---
