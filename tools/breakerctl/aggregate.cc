@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
-#include <iterator>
-#include <map>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "grpc_breaker/fleet/fleet_snapshot.h"
 #include "tools/breakerctl/json.h"
 #include "tools/breakerctl/values.h"
 
@@ -17,81 +16,54 @@ namespace grpc_breaker::breakerctl {
 namespace {
 
 using admin::v1::State;
+using internal::FleetGroup;
+using internal::FleetMember;
 
-// From the best to the worst.
-constexpr State kStates[] = {
-    admin::v1::STATE_UNSPECIFIED,  admin::v1::STATE_CLOSED,
-    admin::v1::STATE_METRICS_ONLY, admin::v1::STATE_FORCED_CLOSED,
-    admin::v1::STATE_HALF_OPEN,    admin::v1::STATE_FORCED_OPEN,
-    admin::v1::STATE_OPEN};
-
-State WorseOf(State a, State b) {
-  const auto rank = [](State state) {
-    return std::find(std::begin(kStates), std::end(kStates), state);
-  };
-  return std::max(a, b, [&](State x, State y) { return rank(x) < rank(y); });
-}
-
-// The breakers of one channel and method.
-struct Breakers {
-  State worst = admin::v1::STATE_UNSPECIFIED;
-  int64_t calls = 0;
-  int64_t failures = 0;
-  uint64_t rejections = 0;
-  std::map<size_t, State> states;  // By process.
-};
-
-using Name = std::pair<std::string, std::string>;  // Channel and method.
-
-std::map<Name, Breakers> Aggregated(const Lists& lists) {
-  std::map<Name, Breakers> all;
+std::vector<FleetGroup> Aggregated(const Lists& lists) {
+  std::vector<FleetMember> members;
   for (size_t i = 0; i < lists.size(); ++i) {
     for (const admin::v1::Breaker& breaker : lists[i].response.breakers()) {
-      Breakers& sum = all[{breaker.channel(), breaker.method()}];
-      sum.worst = WorseOf(sum.worst, breaker.state());
-      sum.calls += breaker.window().successes() + breaker.window().failures();
-      sum.failures += breaker.window().failures();
-      sum.rejections += breaker.rejections();
-      sum.states[i] = breaker.state();
+      auto row = std::make_shared<internal::FleetRow>();
+      row->breaker = breaker;
+      members.push_back({i, std::move(row)});
     }
   }
-  return all;
+  return internal::GroupBreakers(members);
 }
 
-std::string StateIn(const Lists& lists, size_t process, const Breakers& sum,
+std::string StateIn(const Lists& lists, size_t process, const FleetGroup& group,
                     const Style& style) {
   if (!lists[process].status.ok()) return Painted("?", Color::kRed, style);
-  const auto found = sum.states.find(process);
-  return found == sum.states.end() ? "-" : FormatState(found->second, style);
+  for (const FleetMember& member : group.members) {
+    if (member.process == process) {
+      return FormatState(member.row->breaker.state(), style);
+    }
+  }
+  return "-";
 }
 
-// "1 OPEN, 19 CLOSED", the worst first.
-std::string CountsOf(const Lists& lists, const Breakers& sum) {
-  std::vector<std::string> parts;
-  for (auto state = std::rbegin(kStates); state != std::rend(kStates);
-       ++state) {
-    const auto count = std::count_if(
-        sum.states.begin(), sum.states.end(),
-        [&](const auto& of_process) { return of_process.second == *state; });
-    if (count > 0) parts.push_back(absl::StrCat(count, " ", StateName(*state)));
+std::string CountsOf(const Lists& lists, const FleetGroup& group) {
+  std::vector<State> states;
+  for (const FleetMember& member : group.members) {
+    states.push_back(member.row->breaker.state());
   }
   const auto lost =
       std::count_if(lists.begin(), lists.end(),
                     [](const auto& list) { return !list.status.ok(); });
-  if (lost > 0) parts.push_back(absl::StrCat(lost, " ?"));
-  return absl::StrJoin(parts, ", ");
+  return FormatStateCounts(states, static_cast<size_t>(lost));
 }
 
-Row SumsOf(const Name& name, const Breakers& sum, const Style& style) {
-  return {
-      Printable(name.first),
-      Printable(name.second),
-      FormatState(sum.worst, style),
-      absl::StrCat(sum.calls),
-      absl::StrCat(sum.failures),
-      absl::StrFormat("%.1f%%",
-                      sum.calls == 0 ? 0.0 : 100.0 * sum.failures / sum.calls),
-      absl::StrCat(sum.rejections)};
+Row SumsOf(const FleetGroup& group, const Style& style) {
+  const double failed = static_cast<double>(group.window_failures);
+  return {Printable(group.channel),
+          Printable(group.method),
+          FormatState(group.state, style),
+          absl::StrCat(group.window_calls),
+          absl::StrCat(group.window_failures),
+          absl::StrFormat("%.1f%%", group.window_calls == 0
+                                        ? 0.0
+                                        : 100.0 * failed / group.window_calls),
+          absl::StrCat(group.rejections)};
 }
 
 size_t WidestLine(absl::string_view text) {
@@ -106,6 +78,16 @@ size_t WidestLine(absl::string_view text) {
 
 }  // namespace
 
+std::string FormatStateCounts(absl::Span<const State> states, size_t lost) {
+  std::vector<std::string> parts;
+  for (const State state : internal::StatesFromTheWorst()) {
+    const auto count = std::count(states.begin(), states.end(), state);
+    if (count > 0) parts.push_back(absl::StrCat(count, " ", StateName(state)));
+  }
+  if (lost > 0) parts.push_back(absl::StrCat(lost, " ?"));
+  return absl::StrJoin(parts, ", ");
+}
+
 std::string FormatAggregate(const Lists& lists, const Style& style) {
   const Row names = {"CHANNEL", "METHOD", "STATE",   "CALLS",
                      "FAILED",  "RATE",   "REJECTED"};
@@ -115,12 +97,12 @@ std::string FormatAggregate(const Lists& lists, const Style& style) {
   heading = names;
   heading.push_back("PROCESSES");
   std::vector<Row> by_count = {Heading(std::move(heading), style)};
-  for (const auto& [name, sum] : Aggregated(lists)) {
-    Row row = SumsOf(name, sum, style);
+  for (const FleetGroup& group : Aggregated(lists)) {
+    Row row = SumsOf(group, style);
     by_count.push_back(row);
-    by_count.back().push_back(CountsOf(lists, sum));
+    by_count.back().push_back(CountsOf(lists, group));
     for (size_t i = 0; i < lists.size(); ++i) {
-      row.push_back(StateIn(lists, i, sum, style));
+      row.push_back(StateIn(lists, i, group, style));
     }
     by_process.push_back(std::move(row));
   }
@@ -143,19 +125,20 @@ std::string AggregateToJson(const Lists& lists) {
         "}"));
   }
   std::vector<std::string> breakers;
-  for (const auto& [name, sum] : Aggregated(lists)) {
+  for (const FleetGroup& group : Aggregated(lists)) {
     std::vector<std::string> states;
-    for (const auto& [process, state] : sum.states) {
-      states.push_back(absl::StrCat(JsonString(lists[process].address), ": ",
-                                    JsonString(admin::v1::State_Name(state))));
+    for (const FleetMember& member : group.members) {
+      states.push_back(absl::StrCat(
+          JsonString(lists[member.process].address), ": ",
+          JsonString(admin::v1::State_Name(member.row->breaker.state()))));
     }
     breakers.push_back(absl::StrCat(
-        "{\n   \"channel\": ", JsonString(name.first),
-        ",\n   \"method\": ", JsonString(name.second),
-        ",\n   \"state\": ", JsonString(admin::v1::State_Name(sum.worst)),
-        ",\n   \"calls\": ", sum.calls, ",\n   \"failures\": ", sum.failures,
-        ",\n   \"rejections\": ", sum.rejections, ",\n   \"states\": {",
-        absl::StrJoin(states, ", "), "}\n  }"));
+        "{\n   \"channel\": ", JsonString(group.channel),
+        ",\n   \"method\": ", JsonString(group.method),
+        ",\n   \"state\": ", JsonString(admin::v1::State_Name(group.state)),
+        ",\n   \"calls\": ", group.window_calls, ",\n   \"failures\": ",
+        group.window_failures, ",\n   \"rejections\": ", group.rejections,
+        ",\n   \"states\": {", absl::StrJoin(states, ", "), "}\n  }"));
   }
   return absl::StrCat("{\n \"processes\": [\n  ",
                       absl::StrJoin(processes, ",\n  "),

@@ -6,10 +6,13 @@
 //
 // Thread-safe: pure functions over values.
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "grpc_breaker/admin/v1/admin.pb.h"
+#include "grpc_breaker/fleet/fleet_group.h"
 #include "tools/breakerctl/processes.h"
 #include "tools/breakerctl/text.h"
 
@@ -27,6 +30,11 @@ std::string FormatAggregate(const Lists& lists, const Style& style);
 // {"processes": [{"address", "error"}...], "breakers": [{"channel", "method",
 // "state", "calls", "failures", "rejections", "states": {"ADDRESS": ...}}...]}
 std::string AggregateToJson(const Lists& lists);
+
+// How many breakers are in which state, the worst first, and how many processes
+// do not answer: "1 OPEN, 19 CLOSED, 1 ?".
+std::string FormatStateCounts(absl::Span<const admin::v1::State> states,
+                              size_t lost);
 
 }  // namespace grpc_breaker::breakerctl
 

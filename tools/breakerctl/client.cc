@@ -35,6 +35,9 @@ grpc::ChannelArguments ArgumentsFor(const ConnectionFlags& flags) {
   }
   // A page has a known number of breakers, but messages of errors are long.
   arguments.SetMaxReceiveMessageSize(-1);
+  // Who looks on sees a process soon that comes back.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
   return arguments;
 }
 
@@ -48,6 +51,26 @@ Client::Client(const ConnectionFlags& flags)
       channel_(grpc::CreateCustomChannel(address_, CredentialsFor(flags),
                                          ArgumentsFor(flags))),
       stub_(CircuitBreakerAdmin::NewStub(channel_)) {}
+
+Client::Cancellable::Cancellable(const Client& client,
+                                 grpc::ClientContext& context)
+    : client_(client), context_(context) {
+  internal::MutexLock lock(client_.mutex_);
+  client_.under_way_.insert(&context_);
+  if (client_.cancelled_) context_.TryCancel();
+}
+
+Client::Cancellable::~Cancellable() {
+  internal::MutexLock lock(client_.mutex_);
+  client_.under_way_.erase(&context_);
+}
+
+void Client::Cancel() {
+  // Under the lock, which keeps the contexts.
+  internal::MutexLock lock(mutex_);
+  cancelled_ = true;
+  for (grpc::ClientContext* context : under_way_) context->TryCancel();
+}
 
 grpc::Status Client::List(const admin::v1::BreakerFilter& filter,
                           admin::v1::ListBreakersResponse* all) const {

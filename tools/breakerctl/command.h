@@ -31,6 +31,7 @@ void AddEvents(CLI::App& program, Action* action);
 void AddGet(CLI::App& program, Action* action);
 void AddHelp(CLI::App& program, Action* action);
 void AddList(CLI::App& program, Action* action);
+void AddTop(CLI::App& program, Action* action);
 void AddWatch(CLI::App& program, Action* action);
 
 }  // namespace grpc_breaker::breakerctl

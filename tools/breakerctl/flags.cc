@@ -190,6 +190,10 @@ void AddOutputFlags(CLI::App& command, OutputFlags* flags) {
                 "long names in full, also where they do not fit into the "
                 "terminal")
       ->group(kOutputGroup);
+  AddColorFlag(command, flags);
+}
+
+void AddColorFlag(CLI::App& command, OutputFlags* flags) {
   using When = OutputFlags::When;
   command
       .add_option_function<std::string>(
@@ -290,6 +294,10 @@ void AddReasonFlags(CLI::App& command, std::string* reason,
                     std::string* actor) {
   command.add_option("--reason", *reason, "why: it is recorded")
       ->type_name(kReasonType);
+  AddActorFlag(command, actor);
+}
+
+void AddActorFlag(CLI::App& command, std::string* actor) {
   *actor = ThisUser();
   command
       .add_option("--actor", *actor,

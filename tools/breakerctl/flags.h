@@ -41,8 +41,9 @@ std::vector<std::string> StateNames();
 // when they are given.
 void AddConnectionFlags(CLI::App& command, ConnectionFlags* flags);
 
-// --json, --wide and --color.
+// --json, --wide and --color; and that alone.
 void AddOutputFlags(CLI::App& command, OutputFlags* flags);
+void AddColorFlag(CLI::App& command, OutputFlags* flags);
 
 // --channel, for a breaker that is named by its method.
 void AddChannelFlag(CLI::App& command, std::string* channel);
@@ -59,8 +60,9 @@ void AddMethod(CLI::App& command, std::string* method);
 void AddTarget(CLI::App& command, admin::v1::Target* target);
 void CheckTarget(const admin::v1::Target& target);
 
-// --reason and --actor, which is this user by default.
+// --reason and --actor, which is this user by default; and that alone.
 void AddReasonFlags(CLI::App& command, std::string* reason, std::string* actor);
+void AddActorFlag(CLI::App& command, std::string* actor);
 
 // --ttl.
 void AddTimeToLiveFlag(CLI::App& command, google::protobuf::Duration* ttl);

@@ -20,6 +20,7 @@ void AddCommands(CLI::App& program, Action* action) {
   AddList(program, action);
   AddGet(program, action);
   AddWatch(program, action);
+  AddTop(program, action);
   AddChannels(program, action);
   AddConfig(program, action);
   AddEvents(program, action);

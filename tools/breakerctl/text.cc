@@ -89,6 +89,10 @@ size_t Width(absl::string_view text) {
   return width;
 }
 
+std::string Beginning(absl::string_view text, size_t width) {
+  return std::string(text.substr(0, ByteOf(text, width)));
+}
+
 std::string Shortened(const std::string& text, size_t width) {
   constexpr absl::string_view kGap = "...";
   const size_t length = Width(text);

@@ -36,6 +36,9 @@ std::string Painted(absl::string_view text, Color color, const Style& style);
 // what Painted() adds none.
 size_t Width(absl::string_view text);
 
+// Its first characters, `width` columns wide. `text` is not painted.
+std::string Beginning(absl::string_view text, size_t width);
+
 // "begin...end", `width` columns wide, where that is shorter. `width` >= 3, and
 // `text` is not painted.
 std::string Shortened(const std::string& text, size_t width);

@@ -13,6 +13,7 @@ vcpkg_check_features(OUT_FEATURE_OPTIONS FEATURE_OPTIONS
     FEATURES
         prometheus GRPC_BREAKER_PROMETHEUS
         tools GRPC_BREAKER_BUILD_TOOLS
+        tools GRPC_BREAKER_NCURSES
 )
 
 vcpkg_cmake_configure(
