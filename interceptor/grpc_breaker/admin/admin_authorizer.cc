@@ -11,24 +11,13 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "grpc/grpc_security_constants.h"
+#include "grpc_breaker/admin/same_token.h"
 
 namespace grpc_breaker {
 namespace {
 
 constexpr size_t kLeastTokenBytes = 16;
 constexpr size_t kMostTokenBytes = 4096;
-
-// In a time that depends on the length of `presented` only.
-bool SameToken(absl::string_view presented, absl::string_view expected) {
-  // Volatile, so that no compiler leaves the loop early.
-  volatile unsigned different = presented.size() != expected.size();
-  for (size_t i = 0; i < presented.size(); ++i) {
-    different =
-        different | (static_cast<unsigned char>(presented[i]) ^
-                     static_cast<unsigned char>(expected[i % expected.size()]));
-  }
-  return different == 0;
-}
 
 // Nothing if the file holds none.
 std::optional<std::string> ReadToken(const std::string& path) {
@@ -77,7 +66,7 @@ AdminAuthorizer AllowBearerTokens(
     std::optional<std::string> found;
     for (const auto& [identity, path] : files) {  // All, in the same time.
       const std::optional<std::string> token = ReadToken(path);
-      if (token && SameToken(*presented, *token)) found = identity;
+      if (token && internal::SameToken(*presented, *token)) found = identity;
     }
     return found ? AdminDecision::Allow(*std::move(found))
                  : AdminDecision::Deny("authorization: the token is not known");

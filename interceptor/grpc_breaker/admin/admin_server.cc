@@ -1,8 +1,6 @@
 #include "grpc_breaker/admin_server.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -19,10 +17,10 @@
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
+#include "grpc_breaker/admin/reach.h"
 #include "grpc_breaker/admin_service.h"
 #include "grpc_breaker/environment.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
@@ -50,35 +48,6 @@ absl::Status Invalid(const std::string& address) {
 absl::Status Unavailable(absl::string_view what, int error) {
   return absl::UnavailableError(
       absl::StrCat("address: ", what, ": ", std::strerror(error)));
-}
-
-enum class Reach { kLoopback, kNetwork };
-
-// Who can reach a numeric address with a port; nothing if it is not one.
-std::optional<Reach> ReachOf(absl::string_view address) {
-  const size_t colon = address.rfind(':');
-  if (colon == absl::string_view::npos) return std::nullopt;
-  absl::string_view host = address.substr(0, colon);
-  int port;
-  if (!absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 0 ||
-      port > 65535) {
-    return std::nullopt;
-  }
-  bool is_loopback = false;
-  if (absl::ConsumePrefix(&host, "[") && absl::ConsumeSuffix(&host, "]")) {
-    in6_addr v6;
-    if (inet_pton(AF_INET6, std::string(host).c_str(), &v6) != 1) {
-      return std::nullopt;
-    }
-    is_loopback = IN6_IS_ADDR_LOOPBACK(&v6);
-  } else {
-    in_addr v4;
-    if (inet_pton(AF_INET, std::string(host).c_str(), &v4) != 1) {
-      return std::nullopt;
-    }
-    is_loopback = (ntohl(v4.s_addr) >> 24) == 127;
-  }
-  return is_loopback ? Reach::kLoopback : Reach::kNetwork;
 }
 
 // Whether a server listens on the socket; if not, what connect() says.
@@ -327,9 +296,9 @@ absl::StatusOr<std::unique_ptr<AdminServer>> AdminServer::Start(
     const absl::StatusOr<std::string> path = SocketPath(address);
     status = path.ok() ? server->ListenOnSocket(*path) : path.status();
   } else {
-    const std::optional<Reach> reach = ReachOf(address);
-    status = reach == Reach::kLoopback ||
-                     (reach == Reach::kNetwork && has_credentials)
+    const std::optional<internal::Reach> reach = internal::ReachOf(address);
+    status = reach == internal::Reach::kLoopback ||
+                     (reach == internal::Reach::kNetwork && has_credentials)
                  ? server->ListenOnPort(address)
                  : Invalid(address);
   }
