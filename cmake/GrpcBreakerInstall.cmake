@@ -31,6 +31,16 @@ if(TARGET grpc_breaker_prometheus)
     DESTINATION ${package_directory})
 endif()
 
+if(TARGET grpc_breaker_dashboard)
+  install(
+    EXPORT grpc_breaker_dashboard
+    NAMESPACE grpc_breaker::
+    FILE grpc_breaker_dashboardTargets.cmake
+    DESTINATION ${package_directory})
+  install(FILES ${PROJECT_SOURCE_DIR}/cmake/GrpcBreakerHttplib.cmake
+          DESTINATION ${package_directory})
+endif()
+
 # Relative, so that the installed tree may be moved.
 file(RELATIVE_PATH pc_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
      ${CMAKE_INSTALL_PREFIX})
@@ -113,5 +123,16 @@ if(NOT GRPC_BREAKER_CORE_ONLY)
     grpc_breaker_pkg_config(
       grpc_breaker_prometheus "Metrics of grpc_breaker for Prometheus"
       LIBRARIES prometheus REQUIRES grpc_breaker)
+  endif()
+  if(TARGET grpc_breaker_dashboard)
+    grpc_breaker_pkg_config(
+      grpc_breaker_dashboard
+      "A page that shows the breakers of grpc_breaker"
+      LIBRARIES
+      fleet
+      dashboard
+      REQUIRES
+      grpc_breaker
+      cpp-httplib)
   endif()
 endif()

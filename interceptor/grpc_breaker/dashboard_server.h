@@ -25,8 +25,8 @@
 // in front (`host_names`).
 //
 // Lifetime: directory and environment outlive the server, and so do the
-// environments of the channels that are shown. What is asked for a process keeps
-// its channel.
+// environments of the channels that are shown. What is asked for a process
+// keeps its channel.
 //
 // Thread-safe. No lock is held while the authorizer, a listener or `prepare`
 // runs. Some 20 threads, which mostly wait.
@@ -37,6 +37,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "grpc_breaker/admin/v1/admin.pb.h"
 #include "grpc_breaker/admin_service.h"
 #include "grpc_breaker/export.h"
 #include "grpcpp/client_context.h"
@@ -83,6 +84,9 @@ struct DashboardOptions : AdminServiceOptions {
   // their own admin services decide, and the authorizer before them if there is
   // one.
   bool allow_changes = false;
+
+  // Which breakers and changes of state the page has at all.
+  admin::v1::BreakerFilter filter;
 
   // Whose breakers are shown. Empty: those of this process, and the other
   // options are for its admin service. Else directory, listeners and

@@ -27,6 +27,7 @@ void AddChanges(CLI::App& program, Action* action);
 void AddChannels(CLI::App& program, Action* action);
 void AddCompletion(CLI::App& program, Action* action);
 void AddConfig(CLI::App& program, Action* action);
+void AddDashboard(CLI::App& program, Action* action);
 void AddEvents(CLI::App& program, Action* action);
 void AddGet(CLI::App& program, Action* action);
 void AddHelp(CLI::App& program, Action* action);

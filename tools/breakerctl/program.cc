@@ -21,6 +21,7 @@ void AddCommands(CLI::App& program, Action* action) {
   AddGet(program, action);
   AddWatch(program, action);
   AddTop(program, action);
+  AddDashboard(program, action);
   AddChannels(program, action);
   AddConfig(program, action);
   AddEvents(program, action);

@@ -73,11 +73,11 @@ bool ParseField(const std::string& name, const nlohmann::json& value,
     }
     const std::string given =
         value.is_string() ? value.get_ref<const std::string&>() : text;
-    return Fail(Refuse(400, name, given,
-                       absl::StrCat("must be open, close or reset",
-                                    NearestNameHint(given,
-                                                    NamesOf(Actions())))),
-                refusal);
+    return Fail(
+        Refuse(400, name, given,
+               absl::StrCat("must be open, close or reset",
+                            NearestNameHint(given, NamesOf(Actions())))),
+        refusal);
   }
   for (const auto& [string_name, member] : Strings()) {
     if (name != string_name) continue;

@@ -26,8 +26,7 @@ std::string Header(const httplib::Request& request, const char* name,
 }
 
 bool IsJson(absl::string_view content_type) {
-  const absl::string_view type =
-      content_type.substr(0, content_type.find(';'));
+  const absl::string_view type = content_type.substr(0, content_type.find(';'));
   return absl::EqualsIgnoreCase(absl::StripAsciiWhitespace(type),
                                 "application/json");
 }

@@ -109,8 +109,8 @@ function latency(ms) {
 function duration(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   if (seconds < 60) return seconds + 's';
-  if (seconds < 3600) return Math.floor(seconds / 60) + 'm ' + (seconds % 60) + 's';
-  if (seconds < 86400) return Math.floor(seconds / 3600) + 'h ' + Math.floor(seconds / 60) % 60 + 'm';
+  if (seconds < 3600) return Math.floor(seconds / 60) + 'm' + (seconds % 60 > 0 ? ' ' + seconds % 60 + 's' : '');
+  if (seconds < 86400) return Math.floor(seconds / 3600) + 'h' + (seconds % 3600 >= 60 ? ' ' + Math.floor(seconds / 60) % 60 + 'm' : '');
   return Math.floor(seconds / 86400) + 'd ' + Math.floor(seconds / 3600) % 24 + 'h';
 }
 function countOf(count, one, many) { return count + ' ' + (count === 1 ? one : many); }
@@ -403,7 +403,7 @@ function line(points, of, end, width, height, most) {
     const value = of(point);
     const x = width * (1 - (end - point.time) / SPAN_MS);
     if (value === null || x < -4) { gap = true; continue; }
-    path += (gap ? 'M' : 'L') + round(x) + ' ' + round(height - height * Math.min(value, most) / most);
+    path += (gap ? 'M' : 'L') + round(x) + ' ' + round(height - (height - 1) * Math.min(value, most) / most);
     gap = false;
   }
   return path;
@@ -417,11 +417,13 @@ function area(points, of, end, width, height, most) {
 function drawRates(paths, points, width, height) {
   const end = points.length > 0 ? points[points.length - 1].time : now();
   const most = points.reduce((most, point) => Math.max(most, point.calls, point.rejections), 0) * 1.05 || 1;
-  const rejected = points.some(point => point.rejections > 0);
+  const rejected = point => point.rejections > 0 ? Math.min(point.rejections, most) : null;
   setAttribute(paths.calls, 'd', area(points, point => point.calls, end, width, height, most));
   setAttribute(paths.callsLine, 'd', line(points, point => point.calls, end, width, height, most));
-  setAttribute(paths.failures, 'd', area(points, point => point.failures, end, width, height, most));
-  setAttribute(paths.rejected, 'd', rejected ? line(points, point => point.rejections, end, width, height, most) : '');
+  // Rejected calls have failed as well, but for another reason.
+  setAttribute(paths.failures, 'd', area(points, point => Math.max(point.failures - point.rejections, 0), end, width, height, most));
+  setAttribute(paths.rejectedArea, 'd', area(points, point => point.rejections, end, width, height, most));
+  setAttribute(paths.rejected, 'd', line(points, rejected, end, width, height, most));
   return most;
 }
 
@@ -492,7 +494,7 @@ function makeCard(item) {
     members: h('ul', {class: 'members', role: 'list', 'aria-label': 'Processes', hidden: true}),
     paths: {
       calls: s('path', {class: 'calls'}), callsLine: s('path', {class: 'calls-line'}),
-      failures: s('path', {class: 'failures'}), rejected: s('path', {class: 'rejected'}),
+      rejectedArea: s('path', {class: 'rejected-area'}), failures: s('path', {class: 'failures'}), rejected: s('path', {class: 'rejected'}),
     },
   };
   for (const p of ['p50', 'p95', 'p99']) card[p].value.className = 'small';
@@ -500,11 +502,12 @@ function makeCard(item) {
       card.disc, card.hatched, s('circle', {class: 'ring', cx: 32, cy: 32, r: 30.5}));
   const spark = s('svg', {class: 'spark', viewBox: '0 0 200 34', preserveAspectRatio: 'none', 'aria-hidden': 'true', focusable: 'false'},
       s('line', {class: 'base', x1: 0, x2: 200, y1: 34, y2: 34}),
-      card.paths.calls, card.paths.callsLine, card.paths.failures, card.paths.rejected);
+      ...Object.values(card.paths));
   card.node = h('li', {class: 'card'},
       h('div', {class: 'name'},
-        h('h3', {title: item.method}, card.button, card.where),
+        h('h3', {title: item.method}, card.button),
         h('span', {class: 'badge', id: id + 's'}, card.stateIcon, card.stateText)),
+      card.where,
       h('div', {class: 'numbers'}, shape,
         h('dl', {class: 'stats'}, card.rate.node, card.failed.node, card.rejected.node, card.p50.node, card.p95.node, card.p99.node)),
       spark, card.ribbon, card.cause, card.members);
@@ -590,17 +593,23 @@ function updateCard(item) {
   drawRibbon(card.ribbon, item, 200);
   setParts(card.cause, causeOf(item, at));
   setHidden(card.members, !several);
-  if (several) {
-    while (card.members.childElementCount < item.members.length) card.members.append(h('li', null, icon('i-unknown'), h('span')));
-    while (card.members.childElementCount > item.members.length) card.members.lastChild.remove();
-    item.members.forEach((row, i) => {
-      const member = card.members.children[i];
-      setAttribute(member, 'data-state', row.state);
-      setIcon(member.firstChild, row.state);
-      setText(member.lastChild, processes[row.process].name + ' ' + words(row.state));
-    });
-  }
+  if (several) updateStates(card.members, item);
   item.dirty = false;
+}
+
+// In which processes a breaker is in which state, the worst first. Few are
+// named.
+function updateStates(list, item) {
+  const byState = ORDER.map(state => [state, item.members.filter(row => row.state === state)]).filter(([, members]) => members.length > 0);
+  while (list.childElementCount < byState.length) list.append(h('li', null, icon('i-unknown'), h('span')));
+  while (list.childElementCount > byState.length) list.lastChild.remove();
+  byState.forEach(([state, members], i) => {
+    const node = list.children[i];
+    setAttribute(node, 'data-state', state);
+    setIcon(node.firstChild, state);
+    const names = members.map(row => processes[row.process].name);
+    setText(node.lastChild, words(state) + ' in ' + (names.length === item.members.length ? 'all' : names.length <= 2 && byState.length > 1 ? names.join(', ') : names.length));
+  });
 }
 
 // ---- What is on the page ---------------------------------------------------
@@ -735,11 +744,11 @@ function updateProcesses() {
 // ---- The timeline ----------------------------------------------------------
 
 const AUDITED = {
-  ForceOpen: {icon: 'i-hand-open', did: 'held open', asked: 'hold open'},
-  ForceClose: {icon: 'i-hand-closed', did: 'held closed', asked: 'hold closed'},
-  SetMetricsOnly: {icon: 'i-metrics', did: 'set to metrics only', asked: 'set to metrics only'},
-  Reset: {icon: 'i-closed', did: 'reset', asked: 'reset'},
-  UpdatePolicy: {icon: 'i-pen', did: 'changed the policy of', asked: 'change the policy of'},
+  ForceOpen: {icon: 'i-hand-open', did: 'held open', asked: 'hold it open'},
+  ForceClose: {icon: 'i-hand-closed', did: 'held closed', asked: 'hold it closed'},
+  SetMetricsOnly: {icon: 'i-metrics', did: 'set to metrics only', asked: 'set it to metrics only'},
+  Reset: {icon: 'i-closed', did: 'reset', asked: 'reset it'},
+  UpdatePolicy: {icon: 'i-pen', did: 'changed the policy of', asked: 'change its policy'},
 };
 
 function matchesEvent(event) {
@@ -761,13 +770,13 @@ function eventNode(event) {
     return event.node;
   }
   const audited = AUDITED[event.rpc] || {icon: 'i-pen', did: event.rpc, asked: event.rpc};
-  const target = event.method !== '' ? split(event.method).name : event.prefix + '…';
+  const target = event.method !== '' ? split(event.method).name : event.prefix + '*';
   const lasting = event.ttl_ms === null ? '' : ' for ' + duration(event.ttl_ms);
-  const who = (event.actor || 'Somebody') + (event.ok ? ' ' + audited.did + ' ' : ' was refused to ' + audited.asked + ' ');
+  const who = (event.actor || 'Somebody') + (event.ok ? ' ' + audited.did + ' ' + countOf(event.count, 'breaker', 'breakers') + lasting
+      : ' was refused to ' + audited.asked);
   event.node = h('li', {class: 'event', 'data-state': event.ok ? 'FORCED_OPEN' : 'UNSPECIFIED'}, icon(audited.icon),
       h('span', {class: 'title', title: event.method || event.prefix}, target), event.timeNode,
-      h('p', {class: 'what'}, who + countOf(event.count, 'breaker', 'breakers').replace(/^0 breakers$/, 'it') + lasting +
-        (event.reason ? ': ' + event.reason : '')),
+      h('p', {class: 'what'}, who + (event.reason ? ': ' + event.reason : '')),
       event.ok ? null : h('p', {class: 'what'}, event.error),
       h('p', {class: 'what'}, from));
   return event.node;
@@ -807,7 +816,7 @@ function openDetails(item) {
     stats: ['calls/s', 'failed/s', 'rejected/s', 'failed, last minute', 'p50', 'p95', 'p99', 'calls in all'].map(stat),
     most: s('text', {x: 0, y: 9}),
     mostLatency: s('text', {x: 0, y: 9}),
-    paths: {calls: s('path', {class: 'calls'}), callsLine: s('path', {class: 'calls-line'}), failures: s('path', {class: 'failures'}), rejected: s('path', {class: 'rejected'})},
+    paths: {calls: s('path', {class: 'calls'}), callsLine: s('path', {class: 'calls-line'}), rejectedArea: s('path', {class: 'rejected-area'}), failures: s('path', {class: 'failures'}), rejected: s('path', {class: 'rejected'})},
     p50: s('path', {class: 'p50'}), p99: s('path', {class: 'p99'}),
     ribbon: s('svg', {class: 'ribbon', viewBox: '0 0 500 4', preserveAspectRatio: 'none', 'aria-hidden': 'true', focusable: 'false'}),
     facts: h('dl', {class: 'pairs'}), members: h('tbody'), policy: h('div'), history: h('div'),
@@ -826,7 +835,7 @@ function openDetails(item) {
       d.say,
       h('dl', {class: 'stats'}, d.stats.map(stat => stat.node)),
       h('section', null, h('h3', null, 'Calls per second ', d.topRate),
-        chart('Calls, failures and rejections per second in the last two minutes', d.paths.calls, d.paths.callsLine, d.paths.failures, d.paths.rejected),
+        chart('Calls, failures and rejections per second in the last two minutes', ...Object.values(d.paths)),
         d.ribbon, axis(),
         h('div', {class: 'marks'}, mark(s('path', {class: 'calls-line', d: 'M0 4h18'}), 'calls'), mark(s('path', {class: 'failures', d: 'M0 1h18v6h-18z'}), 'failed'),
           mark(s('path', {class: 'rejected', d: 'M0 4h18'}), 'rejected'))),

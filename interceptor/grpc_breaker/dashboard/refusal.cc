@@ -41,8 +41,8 @@ Refusal Refuse(int code, absl::string_view field, absl::string_view value,
                absl::string_view message) {
   const std::string part(value.substr(0, kMostValueBytes));
   return {code, std::string(field), part,
-          absl::StrCat(field, ": ", message, ", got \"",
-                       absl::CHexEscape(part), "\"")};
+          absl::StrCat(field, ": ", message, ", got \"", absl::CHexEscape(part),
+                       "\"")};
 }
 
 Refusal Refuse(const grpc::Status& status) {

@@ -46,8 +46,7 @@ json OrNull(bool has, const google::protobuf::Duration& field) {
 double Rounded(double value) { return std::round(value * 100) / 100; }
 
 std::string StateName(admin::v1::State state) {
-  return std::string(
-      absl::StripPrefix(admin::v1::State_Name(state), "STATE_"));
+  return std::string(absl::StripPrefix(admin::v1::State_Name(state), "STATE_"));
 }
 
 std::string CodeName(int code) {
@@ -79,23 +78,21 @@ json ManualJson(const admin::v1::Breaker& breaker) {
   const admin::v1::ManualState& manual = breaker.manual();
   return {{"reason", manual.reason()},
           {"actor", manual.actor()},
-          {"remaining_ms",
-           OrNull(manual.has_remaining(), manual.remaining())}};
+          {"remaining_ms", OrNull(manual.has_remaining(), manual.remaining())}};
 }
 
 json LastErrorJson(const admin::v1::Breaker& breaker) {
   if (!breaker.has_last_error()) return json();
   const admin::v1::LastError& error = breaker.last_error();
-  return {
-      {"code", CodeName(error.code())},
-      {"message", error.message()},
-      {"category", absl::StripPrefix(
-                       config::v1::ErrorCategory_Name(error.category()),
-                       "ERROR_CATEGORY_")},
-      {"severity", absl::StripPrefix(
-                       config::v1::ErrorSeverity_Name(error.severity()),
-                       "ERROR_SEVERITY_")},
-      {"age_ms", Milliseconds(error.age())}};
+  return {{"code", CodeName(error.code())},
+          {"message", error.message()},
+          {"category",
+           absl::StripPrefix(config::v1::ErrorCategory_Name(error.category()),
+                             "ERROR_CATEGORY_")},
+          {"severity",
+           absl::StripPrefix(config::v1::ErrorSeverity_Name(error.severity()),
+                             "ERROR_SEVERITY_")},
+          {"age_ms", Milliseconds(error.age())}};
 }
 
 json RecentJson(const admin::v1::RecentCalls& recent) {
@@ -117,11 +114,10 @@ json PointsJson(const FleetHistory& history, MonotonicTime last,
   json points = json::array();
   for (const FleetPoint& point : history.points()) {
     if (point.time <= last) continue;
-    points.push_back({Age(point.time, now),
-                      absl::ToInt64Milliseconds(point.length), point.calls,
-                      point.failures, point.rejections,
-                      LatencyJson(point.p50_seconds),
-                      LatencyJson(point.p99_seconds)});
+    points.push_back(
+        {Age(point.time, now), absl::ToInt64Milliseconds(point.length),
+         point.calls, point.failures, point.rejections,
+         LatencyJson(point.p50_seconds), LatencyJson(point.p99_seconds)});
   }
   return points;
 }
@@ -169,12 +165,12 @@ json RowJson(size_t process, const FleetRow* before, const FleetRow& row,
 }
 
 json ProcessJson(const FleetProcessView& process, MonotonicTime now) {
-  return {{"name", process.name},
-          {"error", process.status.error_message()},
-          {"failing_ms", process.failing_since
-                             ? json(Age(*process.failing_since, now))
-                             : json()},
-          {"answered", process.answered.has_value()}};
+  return {
+      {"name", process.name},
+      {"error", process.status.error_message()},
+      {"failing_ms",
+       process.failing_since ? json(Age(*process.failing_since, now)) : json()},
+      {"answered", process.answered.has_value()}};
 }
 
 json EventJson(const FleetEvent& event, MonotonicTime now) {
@@ -219,8 +215,8 @@ void AddRows(size_t process, const FleetProcessView* before,
   const auto& old_rows = before == nullptr ? *nothing : before->rows;
   auto old = old_rows.begin();
   const auto pass = [&] {
-    gone->push_back({process, (*old)->breaker.channel(),
-                     (*old)->breaker.method()});
+    gone->push_back(
+        {process, (*old)->breaker.channel(), (*old)->breaker.method()});
     ++old;
   };
   for (const std::shared_ptr<const FleetRow>& row : after.rows) {
