@@ -15,6 +15,21 @@ _ARCHIVES = {
         integrity = "sha256-DWMUGeVOxbKd73mGI+479VINrHer6rMoTvcCfsI2P5E=",
         prefix = "grpc-1.71.0",
     ),
+    "cpp-httplib": struct(
+        url = "https://github.com/yhirose/cpp-httplib/archive/refs/tags/v0.41.0.tar.gz",
+        integrity = "",  # Not known yet.
+        prefix = "cpp-httplib-0.41.0",
+        build_file = """
+load("@rules_cc//cc:defs.bzl", "cc_library")
+
+cc_library(
+    name = "cpp-httplib",
+    hdrs = ["httplib.h"],
+    includes = ["."],
+    visibility = ["//visibility:public"],
+)
+""",
+    ),
     "nlohmann_json": struct(
         url = "https://github.com/nlohmann/json/archive/refs/tags/v3.11.3.tar.gz",
         integrity = "sha256-DY71r3+XlOMmNIAZPEkVSbK6bMdLsBiQYgKtpJinlAY=",
@@ -41,6 +56,8 @@ def _repository_impl(repository_ctx):
             integrity = archive.integrity,
             stripPrefix = archive.prefix,
         )
+        if hasattr(archive, "build_file"):
+            repository_ctx.file("BUILD.bazel", archive.build_file)
     elif module == "com_github_grpc_grpc":
         write_system_grpc(repository_ctx)
     else:
@@ -59,8 +76,8 @@ def grpc_breaker_deps():
     They are archives, or with --repo_env=GRPC_BREAKER_DEPS=system the installed
     packages. Call grpc_deps() and grpc_extra_deps() from the former afterwards,
     as with any gRPC. @cli11 is for breakerctl alone, @nlohmann_json and
-    @yaml-cpp for //interceptor:config_file, and @prometheus-cpp for
-    //interceptor:prometheus: who builds that from the archive calls its
+    @yaml-cpp for //interceptor:config_file, @cpp-httplib for
+    //interceptor:dashboard, and @prometheus-cpp for //interceptor:prometheus: who builds that from the archive calls its
     prometheus_cpp_repositories() as well.
     """
     for name in _ARCHIVES:

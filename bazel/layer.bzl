@@ -15,6 +15,7 @@ def breaker_layer(
         hdrs,
         folder = None,
         srcs = None,
+        generated = [],
         layers = [],
         deps = [],
         **kwargs):
@@ -25,6 +26,7 @@ def breaker_layer(
       hdrs: its public headers, in grpc_breaker/.
       folder: where its sources and private headers are.
       srcs: its sources; all of the folder's by default.
+      generated: sources beside them that are made.
       layers: those below that it includes headers of, private ones as well.
       deps: other libraries.
       **kwargs: for cc_library.
@@ -34,7 +36,7 @@ def breaker_layer(
     private_hdrs = native.glob([folder + "/*.h"], exclude = hdrs)
     cc_library(
         name = name,
-        srcs = (srcs or native.glob([folder + "/*.cc"])) + private_hdrs,
+        srcs = (srcs or native.glob([folder + "/*.cc"])) + generated + private_hdrs,
         hdrs = hdrs,
         includes = ["."],
         deps = [":" + layer for layer in layers] + _private(layers) + deps,

@@ -1,6 +1,6 @@
-"""gRPC, Protobuf, Abseil, GoogleTest, CLI11, nlohmann-json, prometheus-cpp and
-yaml-cpp as installed by Debian, under the labels that they have upstream, so that
-BUILD files need not tell them apart.
+"""gRPC, Protobuf, Abseil, GoogleTest, CLI11, cpp-httplib, nlohmann-json,
+prometheus-cpp and yaml-cpp as installed by Debian, under the labels that they
+have upstream, so that BUILD files need not tell them apart.
 """
 
 def write_system_module(repository_ctx, module):
@@ -58,6 +58,7 @@ def grpc_breaker_system_deps():
     _declare(_module, "com_google_absl", module = "abseil-cpp")
     _declare(_module, "com_google_googletest", module = "googletest")
     _declare(_module, "com_google_protobuf", module = "protobuf")
+    _declare(_module, "cpp-httplib", module = "cpp-httplib")
     _declare(_module, "nlohmann_json", module = "nlohmann_json")
     _declare(_module, "prometheus-cpp", module = "prometheus-cpp")
     _declare(_module, "yaml-cpp", module = "yaml-cpp")

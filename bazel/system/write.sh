@@ -2,10 +2,10 @@
 # Writes what stands for a module: the packages installed by Debian, under the
 # labels that they have upstream, so that BUILD files need not tell them apart.
 #
-# Usage: write.sh MODULE         writes abseil-cpp, cli11, googletest, grpc,
-#                                nlohmann_json, prometheus-cpp, protobuf or
-#                                yaml-cpp into the current folder; for
-#                                ../system.bzl
+# Usage: write.sh MODULE         writes abseil-cpp, cli11, cpp-httplib,
+#                                googletest, grpc, nlohmann_json,
+#                                prometheus-cpp, protobuf or yaml-cpp into the
+#                                current folder; for ../system.bzl
 #        write.sh --all FOLDER   writes each into a folder of its own in FOLDER,
 #                                and FOLDER/bazelrc, by which Bazel finds them
 set -euo pipefail
@@ -97,6 +97,17 @@ TABLE
 cli11() {
   module cli11
   cc_library . cli11 CLI11
+}
+
+cpp-httplib() {
+  module cpp-httplib
+  cc_library . cpp-httplib cpp-httplib
+  # The header has to be told what Debian's library was built with.
+  local flag defines=''
+  for flag in $(pkg-config --cflags-only-other cpp-httplib); do
+    defines+="\"${flag#-D}\", "
+  done
+  sed -i "s|^    linkopts|    defines = [$defines],\n&|" BUILD.bazel
 }
 
 googletest() {
@@ -208,8 +219,8 @@ all() {
   # Without these Bazel would look for modules, and for what it once had built
   # in, on the network.
   printf 'common --%s\n' lockfile_mode=off noenable_workspace >"$folder/bazelrc"
-  for name in abseil-cpp cli11 googletest grpc nlohmann_json prometheus-cpp protobuf \
-    yaml-cpp apple_support buildozer zlib; do
+  for name in abseil-cpp cli11 cpp-httplib googletest grpc nlohmann_json prometheus-cpp \
+    protobuf yaml-cpp apple_support buildozer zlib; do
     mkdir "$folder/$name"
     (cd "$folder/$name" && "$name")
     echo "common --override_module=$name=$folder/$name" >>"$folder/bazelrc"
@@ -217,7 +228,8 @@ all() {
 }
 
 case ${1-} in
-  abseil-cpp | cli11 | googletest | grpc | nlohmann_json | prometheus-cpp | protobuf | yaml-cpp) "$1" ;;
+  abseil-cpp | cli11 | cpp-httplib | googletest | grpc | nlohmann_json | prometheus-cpp | \
+    protobuf | yaml-cpp) "$1" ;;
   --all) all "$2" ;;
   *) die "unknown module ${1-}" ;;
 esac

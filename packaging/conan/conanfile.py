@@ -58,7 +58,9 @@ class GrpcBreakerConan(ConanFile):
         toolchain = CMakeToolchain(self)
         toolchain.cache_variables["BUILD_TESTING"] = False
         # Of files, those in text format are read: the others need more packages.
-        for part in "BUILD_EXAMPLES", "BUILD_TOOLS", "JSON", "PROMETHEUS", "WERROR", "YAML":
+        for part in (
+            "BUILD_EXAMPLES", "BUILD_TOOLS", "DASHBOARD", "JSON", "PROMETHEUS", "WERROR", "YAML"
+        ):
             toolchain.cache_variables[f"GRPC_BREAKER_{part}"] = False
         toolchain.generate()
         CMakeDeps(self).generate()

@@ -8,7 +8,7 @@
 cmake_minimum_required(VERSION 3.21)
 set(CMAKE_INSTALL_MESSAGE NEVER)
 set(PORT grpc-breaker)
-set(FEATURES core prometheus tools)
+set(FEATURES core dashboard prometheus tools)
 set(port_directory ${CHECKOUT}/packaging/vcpkg/ports/${PORT})
 file(READ ${port_directory}/vcpkg.json manifest)
 string(JSON VERSION GET "${manifest}" version-semver)

@@ -11,6 +11,7 @@ vcpkg_from_github(
 
 vcpkg_check_features(OUT_FEATURE_OPTIONS FEATURE_OPTIONS
     FEATURES
+        dashboard GRPC_BREAKER_DASHBOARD
         prometheus GRPC_BREAKER_PROMETHEUS
         tools GRPC_BREAKER_BUILD_TOOLS
         tools GRPC_BREAKER_NCURSES

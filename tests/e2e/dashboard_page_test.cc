@@ -1,0 +1,196 @@
+// The page of the dashboard in a real browser, where Chromium and Node.js are
+// installed: dashboard_page.mjs is what is done there.
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "grpc_breaker/dashboard_server.h"
+#include "grpc_breaker/registry.h"
+#include "grpc_breaker/stats/call_records.h"
+#include "gtest/gtest.h"
+#include "tests/e2e/child.h"
+
+namespace grpc_breaker::e2e {
+namespace {
+
+bool IsInstalled(const std::string& program) {
+  return ChildProgram({"sh", "-c", absl::StrCat("command -v ", program)})
+             .Wait() == 0;
+}
+
+class DashboardPageTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (const char* const program : {"chromium", "node"}) {
+      if (!IsInstalled(program)) {
+        GTEST_SKIP() << program
+                     << " (Debian: chromium, nodejs) is not installed";
+      }
+    }
+    options_.directory = &directory_;
+    shop_ = MakeChannel("shop");
+    pay_ = MakeChannel("pay");
+  }
+
+  std::shared_ptr<Registry> MakeChannel(const std::string& name) {
+    Options options;
+    options.channel_name = name;
+    options.directory = &directory_;
+    options.default_policy.breaker.consecutive_failures = 1;
+    return *Registry::Create(options);
+  }
+
+  static void Open(Method& method) {
+    Environment& environment = Environment::Default();
+    method.breaker()
+        .TryAcquire(environment.Now())
+        .Record(Outcome::kFailure, environment.Now());
+  }
+
+  static std::string NameOf(absl::string_view method) {
+    return absl::StrCat("/shop.Inventory/", method);
+  }
+
+  // Alpha and Bravo, and Charlie, which is open.
+  void MakeBreakers() {
+    shop_->Find(NameOf("Alpha"));
+    shop_->Find(NameOf("Bravo"));
+    Open(*pay_->Find("/pay.Payments/Charlie"));
+  }
+
+  void Serve() {
+    auto server = DashboardServer::Start(options_);
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    // Where it is the next time as well.
+    options_.address = server_->address();
+  }
+
+  // Does what the page's side asks for.
+  void Do(absl::string_view what) {
+    if (absl::ConsumePrefix(&what, "open ")) {
+      Open(*shop_->Find(NameOf(what)));
+    } else if (what == "stop") {
+      server_.reset();
+    } else if (what == "start") {
+      Serve();
+    } else if (what == "refuse") {
+      allows_ = false;
+    } else {
+      FAIL() << "there is no " << what;
+    }
+  }
+
+  // Plays a scene; what it writes is of use where it fails.
+  void Play(const std::string& scene) {
+    ASSERT_NO_FATAL_FAILURE(Serve());
+    ChildProgram node(
+        {"node", DASHBOARD_PAGE, "chromium", server_->url(), scene},
+        /*with_errors=*/true);
+    std::string said;
+    for (std::string line; !(line = node.ReadLine()).empty() ||
+                           !(line = node.ReadLine()).empty();) {
+      absl::string_view rest = line;
+      if (absl::ConsumePrefix(&rest, "please ")) {
+        Do(rest);
+        node.Write("done\n");
+      } else {
+        absl::StrAppend(&said, line, "\n");
+      }
+    }
+    EXPECT_EQ(node.Wait(), 0) << said;
+    if (absl::StrContains(said, " frames ")) RecordProperty("smooth", said);
+  }
+
+  Directory directory_;
+  DashboardOptions options_;
+  std::shared_ptr<Registry> shop_;
+  std::shared_ptr<Registry> pay_;
+  std::atomic<bool> allows_{true};
+  std::unique_ptr<DashboardServer> server_;
+};
+
+TEST_F(DashboardPageTest, ShowsFiltersAndSortsAndIsUsedByKeysAlone) {
+  MakeBreakers();
+  Play("use");
+}
+
+TEST_F(DashboardPageTest, BreakerThatOpensIsSeenWithinASecond) {
+  MakeBreakers();
+  shop_->Find(NameOf("Delta"));
+  Play("opens");
+}
+
+TEST_F(DashboardPageTest, TextHasContrastAndEverythingHasAName) {
+  MakeBreakers();
+  Play("readable");
+}
+
+TEST_F(DashboardPageTest, FitsAPhone) {
+  MakeBreakers();
+  shop_->Find(NameOf(std::string(200, 'x')));
+  Play("phone");
+}
+
+TEST_F(DashboardPageTest, KeepsStillForWhoWantsThat) {
+  MakeBreakers();
+  Play("calm");
+}
+
+TEST_F(DashboardPageTest, SaysThatItsServerIsGoneAndComesBackByItself) {
+  MakeBreakers();
+  shop_->Find(NameOf("Delta"));
+  Play("lost");
+}
+
+TEST_F(DashboardPageTest, HostileNamesAreTextAndNothingElse) {
+  const auto hostile = MakeChannel(
+      "</script><img src=x onerror=window.attacked=1><iframe src=/>");
+  Open(*hostile->Find("/a.B/C"));
+  Play("hostile");
+}
+
+TEST_F(DashboardPageTest, ChangesABreakerForThoseWhoMay) {
+  MakeBreakers();
+  options_.allow_changes = true;
+  options_.authorizer = [this](const AdminRequest&) {
+    return allows_ ? AdminDecision::Allow("alice")
+                   : AdminDecision::Deny("ask ops");
+  };
+  Play("changes");
+}
+
+TEST_F(DashboardPageTest, FiveHundredBreakersStaySmooth) {
+  std::vector<Method*> methods;
+  for (int i = 0; i < 500; ++i) {
+    methods.push_back(shop_->Find(NameOf(absl::StrCat("Method", i))));
+  }
+  std::atomic<bool> is_over{false};
+  std::thread calls([&] {
+    Environment& environment = Environment::Default();
+    for (size_t round = 0; !is_over; ++round) {
+      for (size_t i = 0; i < methods.size(); ++i) {
+        for (size_t calls = 0; calls < 1 + (i + round) % 5; ++calls) {
+          methods[i]->records().AddSuccessAtOnce(absl::Milliseconds(1 + i % 50),
+                                                 environment.Now());
+        }
+      }
+      absl::SleepFor(absl::Milliseconds(200));
+    }
+  });
+  Play("many");
+  is_over = true;
+  calls.join();
+}
+
+}  // namespace
+}  // namespace grpc_breaker::e2e
