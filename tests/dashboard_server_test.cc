@@ -215,8 +215,8 @@ TEST_F(DashboardServerTest, SaysWhereItIs) {
 
 TEST_F(DashboardServerTest, ViewHasTheBreakersOfThisProcess) {
   const auto prices = MakeChannel("prices");
-  prices->Find(kMethod);
-  Open(*prices->Find("/shop.Cart/Add"));
+  prices->FindOrCreate(kMethod);
+  Open(prices->FindOrCreate("/shop.Cart/Add"));
   Serve();
   const json view =
       Await([](const json& view) { return view["rows"].size() == 2; });
@@ -230,8 +230,8 @@ TEST_F(DashboardServerTest, ViewHasTheBreakersOfThisProcess) {
 
 TEST_F(DashboardServerTest, ViewIsFilteredAsTheOptionsSay) {
   const auto prices = MakeChannel("prices");
-  prices->Find(kMethod);
-  prices->Find("/shop.Cart/Add");
+  prices->FindOrCreate(kMethod);
+  prices->FindOrCreate("/shop.Cart/Add");
   options_.filter.set_method_prefix("/shop.Cart/");
   Serve();
   const json view =
@@ -242,7 +242,7 @@ TEST_F(DashboardServerTest, ViewIsFilteredAsTheOptionsSay) {
 
 TEST_F(DashboardServerTest, NextViewHasWhatIsNew) {
   auto prices = MakeChannel("prices");
-  Method& method = *prices->Find(kMethod);
+  Method& method = prices->FindOrCreate(kMethod);
   Serve();
   json view = Await([](const json& view) { return !view["rows"].empty(); });
   EXPECT_EQ(view["full"], true);
@@ -381,7 +381,7 @@ TEST_F(DashboardServerTest, EndsWhileRequestsWait) {
 
 TEST_F(DashboardServerTest, ShowsOtherProcessesAndWhichDoNotAnswer) {
   const auto prices = MakeChannel("prices");
-  Open(*prices->Find(kMethod));
+  Open(prices->FindOrCreate(kMethod));
   AdminServerOptions admin;
   admin.directory = &directory_;
   const auto other = AdminServer::Start("127.0.0.1:0", admin);
@@ -404,7 +404,7 @@ TEST_F(DashboardServerTest, ShowsOtherProcessesAndWhichDoNotAnswer) {
 TEST_F(DashboardServerTest, HostileNamesStayText) {
   const std::string name = "</script><img src=x onerror=alert(1)>\"\\";
   const auto channel = MakeChannel(name);
-  Open(*channel->Find(kMethod));
+  Open(channel->FindOrCreate(kMethod));
   Serve();
   EXPECT_EQ(AwaitRow(kMethod, "OPEN")["channel"], name);
   const httplib::Result view = Get("/api/view");
@@ -417,7 +417,7 @@ TEST_F(DashboardServerTest, HostileNamesStayText) {
 
 TEST_F(DashboardServerTest, DetailsHavePolicyAndHistory) {
   const auto prices = MakeChannel("prices");
-  Open(*prices->Find(kMethod));
+  Open(prices->FindOrCreate(kMethod));
   Serve();
   const std::string path =
       "/api/breaker?process=this%20process&channel=prices&method=";
@@ -539,7 +539,7 @@ class DashboardChangesTest : public DashboardServerTest {
  protected:
   DashboardChangesTest() {
     prices_ = MakeChannel("prices");
-    method_ = prices_->Find(kMethod);
+    method_ = &prices_->FindOrCreate(kMethod);
     options_.allow_changes = true;
     options_.authorizer = AllowAll;
     options_.listeners.push_back(auditor_);
@@ -576,11 +576,9 @@ TEST_F(DashboardChangesTest, HoldsOpenAndClosedAndResets) {
 }
 
 TEST_F(DashboardChangesTest, NothingIsChangedUnlessTheOptionsSaySo) {
-  Serve();
-  const httplib::Headers headers = ChangeHeaders();
   options_.allow_changes = false;
   Serve();
-  ExpectRefusal(Post(ChangeBody(), {}), 403, "method", "without permission");
+  ExpectRefusal(Change(ChangeBody()), 403, "method", "without permission");
   EXPECT_EQ(state(), BreakerState::kClosed);
 }
 

@@ -158,12 +158,12 @@ TEST(ViewJsonTest, AuditSaysWhoDidWhatAndWhetherItWasRefused) {
   audit.set_message("ask ops");
   FleetSnapshot snapshot = Snapshot(1, {});
   snapshot.events.push_back(event);
-  EXPECT_EQ(View(nullptr, snapshot)["events"][0], json::parse(R"({
+  EXPECT_EQ(View(nullptr, snapshot)["events"][0], json::parse(R"json({
       "kind": "audit", "process": 0, "age_ms": 0, "channel": "", "method": "",
       "prefix": "/s.", "rpc": "ForceOpen", "actor": "bob (claimed)",
       "reason": "why not", "ttl_ms": null, "ok": false, "error": "ask ops",
       "count": 0
-})"));
+})json"));
 }
 
 TEST(ViewJsonTest, ProcessThatDoesNotAnswerSaysWhyAndSinceWhen) {

@@ -62,9 +62,9 @@ class DashboardPageTest : public ::testing::Test {
 
   // Alpha and Bravo, and Charlie, which is open.
   void MakeBreakers() {
-    shop_->Find(NameOf("Alpha"));
-    shop_->Find(NameOf("Bravo"));
-    Open(*pay_->Find("/pay.Payments/Charlie"));
+    shop_->FindOrCreate(NameOf("Alpha"));
+    shop_->FindOrCreate(NameOf("Bravo"));
+    Open(pay_->FindOrCreate("/pay.Payments/Charlie"));
   }
 
   void Serve() {
@@ -78,7 +78,7 @@ class DashboardPageTest : public ::testing::Test {
   // Does what the page's side asks for.
   void Do(absl::string_view what) {
     if (absl::ConsumePrefix(&what, "open ")) {
-      Open(*shop_->Find(NameOf(what)));
+      Open(shop_->FindOrCreate(NameOf(what)));
     } else if (what == "stop") {
       server_.reset();
     } else if (what == "start") {
@@ -126,7 +126,7 @@ TEST_F(DashboardPageTest, ShowsFiltersAndSortsAndIsUsedByKeysAlone) {
 
 TEST_F(DashboardPageTest, BreakerThatOpensIsSeenWithinASecond) {
   MakeBreakers();
-  shop_->Find(NameOf("Delta"));
+  shop_->FindOrCreate(NameOf("Delta"));
   Play("opens");
 }
 
@@ -137,7 +137,7 @@ TEST_F(DashboardPageTest, TextHasContrastAndEverythingHasAName) {
 
 TEST_F(DashboardPageTest, FitsAPhone) {
   MakeBreakers();
-  shop_->Find(NameOf(std::string(200, 'x')));
+  shop_->FindOrCreate(NameOf(std::string(200, 'x')));
   Play("phone");
 }
 
@@ -148,14 +148,14 @@ TEST_F(DashboardPageTest, KeepsStillForWhoWantsThat) {
 
 TEST_F(DashboardPageTest, SaysThatItsServerIsGoneAndComesBackByItself) {
   MakeBreakers();
-  shop_->Find(NameOf("Delta"));
+  shop_->FindOrCreate(NameOf("Delta"));
   Play("lost");
 }
 
 TEST_F(DashboardPageTest, HostileNamesAreTextAndNothingElse) {
   const auto hostile = MakeChannel(
       "</script><img src=x onerror=window.attacked=1><iframe src=/>");
-  Open(*hostile->Find("/a.B/C"));
+  Open(hostile->FindOrCreate("/a.B/C"));
   Play("hostile");
 }
 
@@ -172,7 +172,7 @@ TEST_F(DashboardPageTest, ChangesABreakerForThoseWhoMay) {
 TEST_F(DashboardPageTest, FiveHundredBreakersStaySmooth) {
   std::vector<Method*> methods;
   for (int i = 0; i < 500; ++i) {
-    methods.push_back(shop_->Find(NameOf(absl::StrCat("Method", i))));
+    methods.push_back(&shop_->FindOrCreate(NameOf(absl::StrCat("Method", i))));
   }
   std::atomic<bool> is_over{false};
   std::thread calls([&] {
