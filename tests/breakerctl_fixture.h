@@ -102,6 +102,12 @@ class Process {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
 
+  // As Wait(), for one that is asked to end by a signal.
+  int End(int signal) {
+    kill(pid_, signal);
+    return Wait();
+  }
+
   // It stands still until Resume().
   void Pause() {
     kill(pid_, SIGSTOP);

@@ -345,34 +345,36 @@ class Server : public DashboardServer {
   }
 
   void TellView(const httplib::Request& request, httplib::Response* response) {
-    uint64_t since = 0;
+    uint64_t version = 0;
     const std::string given = request.get_param_value("since");
-    if (!given.empty() && !absl::SimpleAtoi(given, &since)) {
+    if (!given.empty() && !absl::SimpleAtoi(given, &version)) {
       return Answer(Refuse(400, "since", given,
                            "must be the version of an earlier answer"),
                     response);
     }
-    if (request.get_param_value("epoch") != epoch_) since = 0;
+    // Nothing: the page has nothing of this server's.
+    std::optional<uint64_t> since;
+    if (request.get_param_value("epoch") == epoch_) since = version;
     std::shared_ptr<const FleetSnapshot> view = fleet_->snapshot();
     bool is_crowded = false;
     if (view->version == since) {
       const Slots::Slot slot(waiting_);
       is_crowded = !slot.taken();
-      if (!is_crowded) view = WaitForNews(since);
+      if (!is_crowded) view = WaitForNews(*since);
     }
     if (view->version == since) {
       response->set_content(
           internal::JsonText(
               {{"changed", false},
                {"epoch", epoch_},
-               {"version", since},
+               {"version", *since},
                {"retry_ms",
                 is_crowded ? absl::ToInt64Milliseconds(kRetry) : 0}}),
           kJsonType);
       return;
     }
     told_.Remember(view);
-    const auto before = since == 0 ? nullptr : told_.Find(since);
+    const auto before = since ? told_.Find(*since) : nullptr;
     response->set_content(internal::ViewJson(before.get(), *view, epoch_,
                                              options_.environment->Now()),
                           kJsonType);

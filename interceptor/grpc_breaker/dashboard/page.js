@@ -64,25 +64,38 @@ function setIcon(svg, state) { setAttribute(svg.firstChild, 'href', '#' + iconOf
 function setChildren(parent, wanted) {
   const focused = document.activeElement;
   const had = focused !== null && focused !== document.body && parent.contains(focused);
-  let next = parent.firstChild;
   const keep = new Set(wanted);
-  while (next !== null && !keep.has(next)) next = drop(next);
-  for (const node of wanted) {
-    if (node === next) {
-      next = next.nextSibling;
-      while (next !== null && !keep.has(next)) next = drop(next);
-    } else {
-      parent.insertBefore(node, next);
-    }
+  for (const node of [...parent.children]) if (!keep.has(node)) node.remove();
+  const place = new Map([...parent.children].map((node, i) => [node, i]));
+  const stay = longestRising(wanted.map(node => place.has(node) ? place.get(node) : -1));
+  let next = null;
+  for (let i = wanted.length - 1; i >= 0; --i) {
+    if (!stay.has(i)) parent.insertBefore(wanted[i], next);
+    next = wanted[i];
   }
   if (had && document.activeElement !== focused && parent.contains(focused)) {
     focused.focus({preventScroll: true});
   }
 }
-function drop(node) {
-  const next = node.nextSibling;
-  node.remove();
-  return next;
+
+// The indices of a longest subsequence of `places` that rises, without those
+// that are negative.
+function longestRising(places) {
+  const ends = [];   // The index at which the best one of each length ends.
+  const before = []; // The index before each in its best one.
+  places.forEach((value, i) => {
+    if (value < 0) return;
+    let low = 0, high = ends.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (places[ends[middle]] < value) low = middle + 1; else high = middle;
+    }
+    before[i] = low > 0 ? ends[low - 1] : undefined;
+    ends[low] = i;
+  });
+  const result = new Set();
+  for (let i = ends[ends.length - 1]; i !== undefined; i = before[i]) result.add(i);
+  return result;
 }
 
 // ---- Numbers and times as people read them ---------------------------------
@@ -90,8 +103,7 @@ function drop(node) {
 function number(value) {
   if (value >= 1e6) return (value / 1e6).toFixed(value >= 1e7 ? 0 : 1) + 'M';
   if (value >= 1e4) return (value / 1e3).toFixed(value >= 1e5 ? 0 : 1) + 'k';
-  if (value >= 100 || Number.isInteger(value)) return String(Math.round(value));
-  if (value >= 10) return value.toFixed(1);
+  if (value >= 10 || Number.isInteger(value)) return String(Math.round(value));
   return value < 0.05 ? (value > 0 ? '<0.1' : '0') : value.toFixed(1);
 }
 function percent(share) {
@@ -150,6 +162,7 @@ class Item {
     this.recent = {calls: 0, failures: 0, rejected: 0, p50: null, p95: null, p99: null};
     this.card = null;
     this.dirty = true;
+    this.drawn = {state: '', time: 0};  // What the card has, and since when.
   }
   get share() { return this.recent.calls > 0 ? this.recent.failures / this.recent.calls : 0; }
   get stale() { return this.members.every(row => processes[row.process].failing !== null); }
@@ -342,11 +355,29 @@ const SORTS = {
   latency: item => [-magnitude(item.recent.p99 || 0)],
 };
 const collator = new Intl.Collator('en', {numeric: true});
+
+// The ranks by which cards are in order now. Numbers alone change them only now
+// and then: cards that jump about cannot be read.
+const REORDER_MS = 10000;
+let ranksOf = '';
+let ranked = -Infinity;
+function reRank(items) {
+  const key = JSON.stringify([chosen.sort, chosen.group]);
+  const all = key !== ranksOf || now() - ranked > REORDER_MS;
+  if (all) {
+    ranksOf = key;
+    ranked = now();
+  }
+  for (const item of items) {
+    if (!all && item.rankedAs === item.state) continue;
+    item.rank = SORTS[chosen.sort](item);
+    item.rankedAs = item.state;
+  }
+}
 function sorted(items) {
-  const ranks = new Map(items.map(item => [item, SORTS[chosen.sort](item)]));
+  reRank(items);
   return items.sort((a, b) => {
-    const ra = ranks.get(a), rb = ranks.get(b);
-    for (let i = 0; i < ra.length; ++i) if (ra[i] !== rb[i]) return ra[i] - rb[i];
+    for (let i = 0; i < a.rank.length; ++i) if (a.rank[i] !== b.rank[i]) return a.rank[i] - b.rank[i];
     return collator.compare(a.method, b.method) || collator.compare(a.channel, b.channel) ||
         collator.compare(a.key, b.key);
   });
@@ -531,6 +562,38 @@ function health(item) {
 }
 const level = item => health(item) === 4 ? 'bad' : health(item) === 3 ? 'warn' : null;
 
+// Why a row has come into its state. Of what was before the process kept events
+// the row's own history tells, which is asked for, one row at a time.
+let asking = false;
+function lastCause(row) {
+  const changes = changesByKey.get(row.key) || [];
+  const last = changes[changes.length - 1];
+  if (last !== undefined && last.to === row.state) return last.cause;
+  if (row.told !== undefined && row.told.transitions === row.data.transitions) return row.told.cause;
+  if (!asking) askForCause(row);
+  return '';
+}
+async function askForCause(row) {
+  asking = true;
+  row.told = {transitions: row.data.transitions, cause: ''};
+  try {
+    const history = (await askForBreaker(row)).history || [];
+    if (history.length > 0) row.told.cause = history[history.length - 1].cause || '';
+  } catch (error) { /* Then it is not said. */ }
+  asking = false;
+  row.dirty = true;
+  schedule();
+}
+
+// All of a breaker; throws what is wrong, for people.
+async function askForBreaker(row) {
+  const query = new URLSearchParams({process: processes[row.process].name, channel: row.channel, method: row.method});
+  const response = await fetch('api/breaker?' + query, {cache: 'no-store', signal: AbortSignal.timeout(8000)});
+  const breaker = await response.json();
+  if (!response.ok) throw new Error(breaker.error.message);
+  return breaker;
+}
+
 // Why it is in its state, in parts of which some are strong.
 function causeOf(item, at) {
   const row = item.members.length === 1 ? item.members[0] : item.worst;
@@ -546,10 +609,9 @@ function causeOf(item, at) {
     if (data.consecutive_failures > 0) parts.push(' · ' + countOf(data.consecutive_failures, 'failure', 'failures') + ' in a row');
     if (data.ramp_share < 1) parts.push(' · admits ' + percent(data.ramp_share) + '% of the calls');
   } else {
-    const changes = changesByKey.get(row.key);
-    const last = changes === undefined ? undefined : changes[changes.length - 1];
+    const cause = lastCause(row);
     parts.push(words(row.state)[0] + words(row.state).slice(1).toLowerCase() + ' ' + age);
-    if (last !== undefined && last.to === row.state && last.cause) parts.push(': ', [last.cause]);
+    if (cause) parts.push(': ', [cause]);
     if (row.state === 'OPEN' && data.next_probe_ms !== null) {
       const probe = data.next_probe_ms - (at - row.received);
       parts.push(probe > 0 ? ' · probe in ' + duration(probe) : ' · next call is a probe');
@@ -595,6 +657,7 @@ function updateCard(item) {
   setHidden(card.members, !several);
   if (several) updateStates(card.members, item);
   item.dirty = false;
+  item.drawn = {state: item.state, time: at};
 }
 
 // In which processes a breaker is in which state, the worst first. Few are
@@ -626,8 +689,10 @@ function schedule() {
   requestAnimationFrame(render);
 }
 
-// What is in sight first, and the rest as far as a frame has time for it.
+// What is in sight first, and the rest as far as a frame has time for it: at once
+// where the state is another one, else now and then, since nobody looks at it.
 const FRAME_MS = 7;
+const OUT_OF_SIGHT_MS = 5000;
 function render() {
   scheduled = false;
   const begin = now();
@@ -641,7 +706,10 @@ function render() {
   }
   if (details !== null && details.item.dirty) updateDetails();
   const due = [...shown].filter(item => item.dirty && item.card !== null);
-  for (const item of visibleItems) if (item.dirty && !shown.has(item)) due.push(item);
+  for (const item of visibleItems) {
+    if (!item.dirty || shown.has(item)) continue;
+    if (item.state !== item.drawn.state || begin - item.drawn.time > OUT_OF_SIGHT_MS) due.push(item);
+  }
   for (const item of due) {
     if (now() - begin > FRAME_MS) {
       schedule();
@@ -843,14 +911,14 @@ function openDetails(item) {
         chart('50th and 99th percentile of latency in the last two minutes', d.p50, d.p99), axis(),
         h('div', {class: 'marks'}, mark(s('path', {class: 'p50', d: 'M0 4h18'}), 'p50'), mark(s('path', {class: 'p99', d: 'M0 4h18'}), 'p99'))),
       one ? '' : h('section', null, h('h3', null, 'Processes'),
-        h('div', {class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Processes'}, h('table', {class: 'table'},
+        h('div', {class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Processes'}, h('table', {class: 'table', 'aria-label': 'Processes'},
           h('thead', null, h('tr', null, ['Process', 'State', 'calls/s', 'failed', 'p99'].map((text, i) => h('th', {scope: 'col', class: i > 1 ? 'right' : null}, text)))),
           d.members))),
       mayChange ? changeForm(item) : '',
       one ? h('section', null, h('h3', null, 'Now'), d.facts) : '',
       one ? h('section', null, h('h3', null, 'Policy'), d.policy) : '',
       one ? h('section', null, h('h3', null, 'History'), d.history) : '');
-  if (!one) d.policy.remove();
+  setAttribute(panel, 'aria-labelledby', 'details-title');
   setHidden(panel, false);
   setAttribute(item.card.node, 'data-open', '');
   panel.scrollTop = 0;
@@ -865,6 +933,7 @@ function closeDetails(back = true) {
   const panel = $('details');
   const had = panel.contains(document.activeElement);
   setHidden(panel, true);
+  setAttribute(panel, 'aria-labelledby', null);
   panel.replaceChildren();
   if (item.card !== null) {
     setAttribute(item.card.node, 'data-open', null);
@@ -958,12 +1027,9 @@ function updateFacts(list, row, at) {
 }
 
 async function loadDetails(d, row) {
-  const query = new URLSearchParams({process: processes[row.process].name, channel: row.channel, method: row.method});
   let breaker;
   try {
-    const response = await fetch('api/breaker?' + query, {cache: 'no-store', signal: AbortSignal.timeout(8000)});
-    breaker = await response.json();
-    if (!response.ok) throw new Error(breaker.error.message);
+    breaker = await askForBreaker(row);
   } catch (error) {
     if (details === d) d.policy.replaceChildren(h('p', {class: 'muted note'}, 'It could not be asked for: ' + error.message));
     return;
@@ -973,7 +1039,7 @@ async function loadDetails(d, row) {
   d.policy.replaceChildren(h('dl', {class: 'pairs'}, pairs.flatMap(([label, value]) => [h('dt', null, label), h('dd', null, value)])));
   const history = (breaker.history || []).slice().reverse();
   d.history.replaceChildren(history.length === 0 ? h('p', {class: 'muted note'}, 'Its state has not changed yet.')
-      : h('div', {class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'History'}, h('table', {class: 'table'},
+      : h('div', {class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'History'}, h('table', {class: 'table', 'aria-label': 'Changes of state'},
           h('thead', null, h('tr', null, ['When', 'To', 'Why'].map(text => h('th', {scope: 'col'}, text)))),
           h('tbody', null, history.map(change => h('tr', null,
             h('td', {title: change.time}, duration(seconds(change.age) * 1000) + ' ago'),
