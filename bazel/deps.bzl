@@ -17,7 +17,7 @@ _ARCHIVES = {
     ),
     "cpp-httplib": struct(
         url = "https://github.com/yhirose/cpp-httplib/archive/refs/tags/v0.41.0.tar.gz",
-        integrity = "",  # Not known yet.
+        integrity = "sha256-bTimt06jOsMTO4NS8rVbVXwdQvNuHtDAH4UuMhgynTk=",
         prefix = "cpp-httplib-0.41.0",
         build_file = """
 load("@rules_cc//cc:defs.bzl", "cc_library")
