@@ -3,12 +3,13 @@
 #include "grpc_breaker/dashboard_server.h"
 
 #include <httplib.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
-#include <cstdlib>
-#include <fstream>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -17,7 +18,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
@@ -512,6 +512,30 @@ TEST_F(DashboardServerTest, WhatThereIsNotIsAnErrorInJsonToo) {
             "nosniff");
 }
 
+TEST_F(DashboardServerTest, WhoSaysNothingIsNotWaitedForForLong) {
+  Serve();
+  int port = 0;
+  ASSERT_TRUE(absl::SimpleAtoi(
+      server_->address().substr(server_->address().rfind(':') + 1), &port));
+  for (const std::string said : {"", "GET / HTTP/1.1\r\nHost: "}) {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ASSERT_EQ(
+        connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    ASSERT_EQ(send(fd, said.data(), said.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(said.size()));
+    // Until the server ends it, perhaps with an error.
+    char bytes[4096];
+    while (recv(fd, bytes, sizeof(bytes), 0) > 0) {
+    }
+    close(fd);
+  }
+  EXPECT_EQ(Get("/")->status, 200);
+}
+
 TEST_F(DashboardServerTest, WhoLooksIsAskedOfTheAuthorizerIfItGuardsReads) {
   options_.authorize_reads = true;
   Serve();
@@ -774,6 +798,11 @@ TEST_F(DashboardServerTest, ProcessesAreNamedOnceAndHaveChannels) {
   EXPECT_THAT(StartError(), HasSubstr("\"a\""));
   options_.processes = {{"a", nullptr, nullptr}};
   EXPECT_THAT(StartError(), HasSubstr("channel"));
+}
+
+TEST_F(DashboardServerTest, TimeoutIsInItsRange) {
+  options_.timeout = absl::ZeroDuration();
+  EXPECT_THAT(StartError(), HasSubstr("timeout"));
 }
 
 TEST_F(DashboardServerTest, PortThatIsTakenIsAnError) {

@@ -37,6 +37,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "grpc_breaker/admin/v1/admin.pb.h"
 #include "grpc_breaker/admin_service.h"
 #include "grpc_breaker/export.h"
@@ -87,6 +88,9 @@ struct DashboardOptions : AdminServiceOptions {
 
   // Which breakers and changes of state the page has at all.
   admin::v1::BreakerFilter filter;
+
+  // How long an answer of a process may take, from 1ms to 24h.
+  absl::Duration timeout = absl::Seconds(5);
 
   // Whose breakers are shown. Empty: those of this process, and the other
   // options are for its admin service. Else directory, listeners and

@@ -6,10 +6,11 @@
 // Thread-safe. No lock is held while the authorizer runs.
 
 #include "grpc_breaker/admin_authorizer.h"
+#include "grpc_breaker/export.h"
 
 namespace grpc_breaker::internal {
 
-class AdminGuard {
+class GRPC_BREAKER_EXPORT AdminGuard {
  public:
   // An empty authorizer allows nothing.
   AdminGuard(AdminAuthorizer authorizer, bool guards_reads);

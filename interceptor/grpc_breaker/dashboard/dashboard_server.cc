@@ -67,6 +67,7 @@ constexpr absl::Duration kRetry = absl::Seconds(1);
 constexpr absl::Duration kWaitStep = absl::Milliseconds(100);
 
 // For what a client sends and reads next, of the little that it may send.
+constexpr time_t kFirstByteSeconds = 2;
 constexpr time_t kClientSeconds = 5;
 constexpr size_t kMostBodyBytes = 16 * 1024;
 
@@ -215,13 +216,15 @@ class Server : public DashboardServer {
     }
     internal::FleetOptions fleet_options;
     fleet_options.filter = options_.filter;
+    fleet_options.timeout = options_.timeout;
     fleet_options.environment = options_.environment;
     absl::StatusOr<std::unique_ptr<Fleet>> fleet =
         Fleet::Start(std::move(followed), fleet_options);
     if (!fleet.ok()) return fleet.status();
     fleet_ = *std::move(fleet);
     for (const DashboardProcess& process : options_.processes) {
-      calls_.push_back(std::make_unique<ProcessCalls>(process, own_.get()));
+      calls_.push_back(std::make_unique<ProcessCalls>(process, own_.get(),
+                                                      options_.timeout));
     }
     return absl::OkStatus();
   }
@@ -237,6 +240,8 @@ class Server : public DashboardServer {
     http_->new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
     // A connection has a thread as long as it lasts: each is for one request.
     http_->set_keep_alive_max_count(1);
+    // Browsers open connections that they may need; they need not wait long.
+    http_->set_keep_alive_timeout(kFirstByteSeconds);
     http_->set_read_timeout(kClientSeconds);
     http_->set_write_timeout(kClientSeconds);
     http_->set_payload_max_length(kMostBodyBytes);

@@ -1,18 +1,15 @@
 #include "grpc_breaker/dashboard/process_calls.h"
 
-#include <chrono>
 #include <optional>
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "grpcpp/client_context.h"
 
 namespace grpc_breaker::internal {
 namespace {
 
 using Action = ChangeRequest::Action;
-
-// The page waits a little longer.
-constexpr std::chrono::seconds kTimeout(5);
 
 }  // namespace
 
@@ -28,10 +25,12 @@ std::string RpcOf(Action action) {
   return "Reset";
 }
 
-ProcessCalls::ProcessCalls(const DashboardProcess& process, OwnProcess* own)
+ProcessCalls::ProcessCalls(const DashboardProcess& process, OwnProcess* own,
+                           absl::Duration timeout)
     : name_(process.name),
       prepare_(process.prepare),
       own_(own),
+      timeout_(timeout),
       stub_(admin::v1::CircuitBreakerAdmin::NewStub(process.channel)) {}
 
 grpc::Status ProcessCalls::GetBreaker(const std::string& channel,
@@ -74,7 +73,7 @@ grpc::Status ProcessCalls::Change(const ChangeRequest& request,
 }
 
 grpc::Status ProcessCalls::Prepare(grpc::ClientContext& context) const {
-  context.set_deadline(std::chrono::system_clock::now() + kTimeout);
+  context.set_deadline(absl::ToChronoTime(absl::Now() + timeout_));
   return prepare_ == nullptr ? grpc::Status::OK : prepare_(context);
 }
 

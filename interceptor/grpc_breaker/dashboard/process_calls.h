@@ -5,9 +5,11 @@
 //
 // Thread-safe.
 
+#include <functional>
 #include <memory>
 #include <string>
 
+#include "absl/time/time.h"
 #include "grpc_breaker/admin/v1/admin.grpc.pb.h"
 #include "grpc_breaker/dashboard/change_request.h"
 #include "grpc_breaker/dashboard/http_caller.h"
@@ -23,7 +25,8 @@ std::string RpcOf(ChangeRequest::Action action);
 class ProcessCalls {
  public:
   // `own` is the process if it is this one, and outlives it; else null.
-  ProcessCalls(const DashboardProcess& process, OwnProcess* own);
+  ProcessCalls(const DashboardProcess& process, OwnProcess* own,
+               absl::Duration timeout);
 
   const std::string& name() const { return name_; }
 
@@ -41,6 +44,7 @@ class ProcessCalls {
   const std::string name_;
   const std::function<grpc::Status(grpc::ClientContext& context)> prepare_;
   OwnProcess* const own_;
+  const absl::Duration timeout_;
   const std::unique_ptr<admin::v1::CircuitBreakerAdmin::Stub> stub_;
 };
 

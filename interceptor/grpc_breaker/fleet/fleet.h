@@ -48,6 +48,7 @@
 #include "absl/time/time.h"
 #include "grpc_breaker/admin/v1/admin.pb.h"
 #include "grpc_breaker/environment.h"
+#include "grpc_breaker/export.h"
 #include "grpc_breaker/fleet/fleet_snapshot.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/impl/channel_interface.h"
@@ -97,7 +98,7 @@ struct FleetOptions {
   absl::Status Validate() const;
 };
 
-class Fleet {
+class GRPC_BREAKER_EXPORT Fleet {
  public:
   // Begins to ask. At least one process.
   static absl::StatusOr<std::unique_ptr<Fleet>> Start(

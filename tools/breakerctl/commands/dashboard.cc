@@ -52,6 +52,7 @@ ExitCode Dashboard(const DashboardFlags& flags) {
   options.host_names = flags.host_names;
   options.allow_changes = flags.allow_changes;
   options.filter = flags.filter;
+  options.timeout = flags.connection.timeout;
   for (const auto& client : processes->clients()) {
     options.processes.push_back(
         {client->address(), client->channel(),
