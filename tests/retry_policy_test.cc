@@ -185,6 +185,14 @@ TEST_F(RetryPolicyTest, ACommittedAttemptIsTheLast) {
             "NOT_RETRYABLE");
 }
 
+TEST_F(RetryPolicyTest, CommitmentIsAskedBeforeAttemptsAndPushback) {
+  options_.max_retries = 0;
+  RetryPolicy policy = Make();
+  EXPECT_EQ(Text(policy.Next(Unavailable(), DoNotRetry(), env_.Now(), kNever,
+                             /*committed=*/true)),
+            "COMMITTED");
+}
+
 TEST_F(RetryPolicyTest, NoDelayFitsOnceTheDeadlineHasPassed) {
   RetryPolicy policy = Make();
   EXPECT_EQ(Next(policy, Unavailable(), RetryAfter(absl::ZeroDuration()),
