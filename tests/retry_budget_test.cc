@@ -289,6 +289,7 @@ TEST_F(RatioBudgetTest, RetriesStayCountedWhenTheCallsThatAllowedThemAreNot) {
   Call(budget, 20);
   env_.Advance(absl::Seconds(8));  // 20 calls, 10 retries.
   EXPECT_EQ(TakeAll(budget), 0);
+  EXPECT_EQ(budget.retries_left(env_.Now()), 0);
   env_.Advance(absl::Seconds(8));
   EXPECT_EQ(TakeAll(budget), 3);
 }
@@ -361,6 +362,18 @@ TEST_F(RatioBudgetTest, AnotherWindowTakesNothingOfTheOldOneForItsOwn) {
   options_.window = absl::Seconds(8);
   budget.Reconfigure(options_);
   EXPECT_EQ(budget.retries_left(now), 1);
+}
+
+// Its slots have smaller numbers than those that were counted before.
+TEST_F(RatioBudgetTest, ALongerWindowCountsFromNowOn) {
+  RetryBudget budget(options_);
+  EXPECT_TRUE(budget.TakeRetry(env_.Now()));
+  options_.window = absl::Seconds(32);
+  budget.Reconfigure(options_);
+  Call(budget, 50);
+  EXPECT_EQ(TakeAll(budget), 10);
+  env_.Advance(absl::Seconds(32));
+  EXPECT_EQ(TakeAll(budget), 6);
 }
 
 TEST_F(RatioBudgetTest, NoTwoThreadsGetTheLastRetryHoweverOftenTheyTry) {
