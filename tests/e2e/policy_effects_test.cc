@@ -817,6 +817,22 @@ TEST_F(WaitingTest, DoesNotWaitBeyondThePolicysTimeout) {
   EXPECT_EQ(env_.pending_timers(), 0u);
 }
 
+ATTEMPTS_TEST_F(WaitingTest, DoesNotWaitForWhatWouldEndAfterTheDeadline) {
+  Answer slow;
+  slow.handler = [this](grpc::ServerContext&) {
+    env_.Advance(absl::Seconds(3));
+    return grpc::Status();
+  };
+  server_.Push(20, slow);
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(CallIt().status.ok());
+  OpenTheBreaker();
+
+  EXPECT_TRUE(IsBreakerRejection(CallIt(DeadlineIn(absl::Seconds(62))).status));
+
+  EXPECT_EQ(env_.pending_timers(), 0u);
+  EXPECT_EQ(server_.calls(), 21);
+}
+
 ATTEMPTS_TEST_F(WaitingTest, WaitsAsOftenAsItMayRetry) {
   // A breaker whose probes are all under way: asking again does not help.
   policy().breaker.half_open_permits = 1;
