@@ -205,6 +205,26 @@ ATTEMPTS_TEST_F(TimingTest, AttemptTimeoutThatTheServerTellsOfIsRetried) {
   EXPECT_EQ(server_.calls(), 2);
 }
 
+TEST_F(TimingTest, AttemptThatEndsAfterTheDeadlineWasEndedByThat) {
+  policy().attempt_timeout = absl::Minutes(10);
+  auto gate = std::make_shared<Gate>();
+  Answer answer = Answer::Error(StatusCode::DEADLINE_EXCEEDED);
+  answer.gate = gate;
+  server_.Push(answer);
+  auto call = StartCall(
+      Flavour::kQueue, MakeChannel(), "hello",
+      [](grpc::ClientContext* context) {
+        context->set_deadline(WallClock::now() + std::chrono::hours(1));
+      });
+  gate->WaitForArrivals(1);
+
+  env_.Advance(absl::Hours(2));
+  gate->Open();
+
+  EXPECT_EQ(HistoryText(CallHistoryOf(call->Wait().status)),
+            "DEADLINE_EXCEEDED;0 NOT_RETRYABLE");
+}
+
 TEST_F(TimingTest, LimitOfTheServerShortlyBeforeThatOfTheAttemptIsNotRetried) {
   policy().attempt_timeout = absl::Minutes(10);
   auto gate = std::make_shared<Gate>();
