@@ -253,6 +253,17 @@ TEST_P(UnaryStatsTest, PolicysCategoryCounts) {
   EXPECT_EQ(TextOf(Totals(kUnary).attempts), "1 ABORTED RESOURCE");
 }
 
+ATTEMPTS_TEST_P(UnaryStatsTest, PolicysCategoryOfAReplyThatDoesNotParseCounts) {
+  if (IsGeneric(GetParam().flavour)) GTEST_SKIP() << "parses nothing";
+  policy().classification[StatusCode::UNIMPLEMENTED].category =
+      ErrorCategory::kResource;
+  RawServer server([](RawCall call) { call.SendReply("\xff\xff\xff"); });
+  const auto channel = MakeChannelTo(server.target());
+  Call(GetParam().flavour, channel, "hello");
+  EXPECT_EQ(TextOf(Totals(kUnary).calls), "1 UNIMPLEMENTED RESOURCE");
+  EXPECT_EQ(TextOf(Totals(kUnary).attempts), "1 UNIMPLEMENTED RESOURCE");
+}
+
 ATTEMPTS_TEST_P(UnaryStatsTest, CallTakesItsAttemptsAndBackoffs) {
   server_.Push(
       Takes(absl::Seconds(3), grpc::Status(StatusCode::UNAVAILABLE, "slow")));
