@@ -12,6 +12,7 @@
 #include "grpc_breaker/call_history.h"
 #include "grpc_breaker/grpc_status.h"
 #include "tests/e2e/fixture.h"
+#include "tests/e2e/raw_server.h"
 
 namespace grpc_breaker::e2e {
 namespace {
@@ -217,6 +218,24 @@ ATTEMPTS_TEST_P(HedgingTest, AFatalFailureEndsTheCallAndTheOtherAttempts) {
   EXPECT_EQ(result.status.error_message(), "no such thing");
   EXPECT_EQ(History(), "CANCELLED;0,NOT_FOUND;10000 NOT_RETRYABLE");
   gate->WaitForCancellations(1);
+  EXPECT_EQ(env_.pending_timers(), 0u);
+}
+
+ATTEMPTS_TEST_P(HedgingTest,
+                AFailureAfterInitialMetadataEndsTheCallIfTheyCommit) {
+  policy().commit_at_initial_metadata = true;
+  RawServer server([](RawCall call) {
+    if (call.number() == 1) return;  // Never answered.
+    call.SendHeaders(ResponseHeaders());
+    call.SendTrailers(StatusTrailers(StatusCode::UNAVAILABLE, "busy"));
+  });
+  channel_ = MakeChannelTo(server.target());
+  Start();
+  WaitUntil([&] { return server.requests() == 1; }, "the first attempt");
+  FinishBackoff();
+
+  EXPECT_EQ(Wait().status.error_message(), "busy");
+  EXPECT_EQ(History(), "CANCELLED;0,UNAVAILABLE;10000 COMMITTED");
   EXPECT_EQ(env_.pending_timers(), 0u);
 }
 
