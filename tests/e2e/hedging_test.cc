@@ -4,15 +4,21 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "grpc_breaker/call_history.h"
 #include "grpc_breaker/grpc_status.h"
+#include "grpc_breaker/mutex_lock.h"
 #include "tests/e2e/fixture.h"
 #include "tests/e2e/raw_server.h"
+#include "tests/environments.h"
 
 namespace grpc_breaker::e2e {
 namespace {
@@ -22,6 +28,28 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::Not;
 using ::testing::Pair;
+
+// Runs a function inside the next reading of its clock.
+class BusyClock final : public DelegatingEnvironment {
+ public:
+  void AtNextReading(absl::AnyInvocable<void()> function) {
+    internal::MutexLock lock(mutex_);
+    function_ = std::move(function);
+  }
+  MonotonicTime Now() override {
+    absl::AnyInvocable<void()> function;
+    {
+      internal::MutexLock lock(mutex_);
+      function = std::exchange(function_, nullptr);
+    }
+    if (function != nullptr) function();
+    return DelegatingEnvironment::Now();
+  }
+
+ private:
+  absl::Mutex mutex_;
+  absl::AnyInvocable<void()> function_ ABSL_GUARDED_BY(mutex_);
+};
 
 class HedgingTest : public E2eTest,
                     public ::testing::WithParamInterface<Flavour> {
@@ -73,6 +101,7 @@ class HedgingTest : public E2eTest,
                         permits.returned, " returned");
   }
 
+  BusyClock busy_clock_;  // For tests that name it in options_.
   std::shared_ptr<grpc::Channel> channel_;
 
  private:
@@ -206,6 +235,26 @@ ATTEMPTS_TEST_P(HedgingTest, TheDelayBeginsAnewWithEachAttempt) {
 
   EXPECT_TRUE(Wait().status.ok());
   EXPECT_EQ(History(), "UNAVAILABLE;0,CANCELLED;0,OK;10000 SUCCEEDED");
+}
+
+ATTEMPTS_TEST_P(HedgingTest,
+                ADelayThatEndsWhileAnAttemptFailsMakesNoOtherHedge) {
+  options_.environment = &busy_clock_;
+  auto first = std::make_shared<Gate>();
+  Answer fails = Answer::Error(StatusCode::UNAVAILABLE);
+  fails.gate = first;
+  server_.Push(fails);
+  const auto second = PushBlocked();
+  Start();
+  first->WaitForArrivals(1);
+  // The failure is about to be dealt with, and has not stopped the timer yet.
+  busy_clock_.AtNextReading([this] { busy_clock_.Advance(absl::Seconds(10)); });
+  first->Open();
+  second->WaitForArrivals(1);
+  second->Open();
+
+  EXPECT_TRUE(Wait().status.ok());
+  EXPECT_EQ(History(), "UNAVAILABLE;0,OK;0 SUCCEEDED");
 }
 
 ATTEMPTS_TEST_P(HedgingTest, AFatalFailureEndsTheCallAndTheOtherAttempts) {
