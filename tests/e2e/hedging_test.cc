@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,11 +12,14 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "grpc_breaker/call_history.h"
 #include "grpc_breaker/grpc_status.h"
 #include "grpc_breaker/mutex_lock.h"
+#include "grpcpp/support/client_interceptor.h"
 #include "tests/e2e/fixture.h"
 #include "tests/e2e/raw_server.h"
 #include "tests/environments.h"
@@ -51,6 +55,43 @@ class BusyClock final : public DelegatingEnvironment {
   absl::AnyInvocable<void()> function_ ABSL_GUARDED_BY(mutex_);
 };
 
+// Holds up who starts a call's first attempt until that has been answered.
+class AnsweredBeforeStarted final
+    : public grpc::experimental::ClientInterceptorFactoryInterface {
+ public:
+  grpc::experimental::Interceptor* CreateClientInterceptor(
+      grpc::experimental::ClientRpcInfo* /*info*/) override {
+    return new Interceptor;
+  }
+
+ private:
+  using Hook = grpc::experimental::InterceptionHookPoints;
+
+  class Interceptor final : public grpc::experimental::Interceptor {
+   public:
+    void Intercept(
+        grpc::experimental::InterceptorBatchMethods* batch) override {
+      const std::shared_ptr<absl::Notification> answered = answered_;
+      const bool starts =
+          batch->QueryInterceptionHookPoint(Hook::PRE_SEND_INITIAL_METADATA) &&
+          batch->GetSendInitialMetadata()->count(
+              "grpc-previous-rpc-attempts") == 0;
+      const bool ends =
+          batch->QueryInterceptionHookPoint(Hook::POST_RECV_STATUS);
+      batch->Proceed();  // After which this may be gone.
+      if (ends) answered->Notify();
+      if (!starts) return;
+      answered->WaitForNotification();
+      // Nothing tells when the library has heard of it.
+      absl::SleepFor(absl::Milliseconds(20));
+    }
+
+   private:
+    const std::shared_ptr<absl::Notification> answered_ =
+        std::make_shared<absl::Notification>();
+  };
+};
+
 class HedgingTest : public E2eTest,
                     public ::testing::WithParamInterface<Flavour> {
  protected:
@@ -77,6 +118,11 @@ class HedgingTest : public E2eTest,
 
   // Of the call that has ended.
   std::string History() const { return HistoryText(CallHistoryOf(*context_)); }
+
+  size_t Attempts() const {
+    const std::optional<CallHistory> history = CallHistoryOf(*context_);
+    return history.has_value() ? history->attempts.size() : 1;
+  }
 
   // The next call of the server waits there.
   std::shared_ptr<Gate> PushBlocked() {
@@ -208,6 +254,17 @@ ATTEMPTS_TEST_P(HedgingTest, WithoutADelayAllAttemptsAreMadeAtOnce) {
   EXPECT_EQ(env_.elapsed(), absl::ZeroDuration());
   EXPECT_EQ(server_.calls(), 4);
   EXPECT_EQ(Permits(), "4 issued, 1 succeeded, 0 failed, 3 returned");
+}
+
+ATTEMPTS_TEST_P(HedgingTest, WithoutADelayNothingIsMadeAfterTheEnd) {
+  policy().hedging.delay = absl::ZeroDuration();
+  FactoryList after;
+  after.push_back(std::make_unique<AnsweredBeforeStarted>());
+  channel_ = MakeChannelBetween({}, std::move(after));
+  Start();
+
+  EXPECT_TRUE(Wait().status.ok());
+  EXPECT_EQ(Breaker(kUnary).permits.issued, Attempts());
 }
 
 ATTEMPTS_TEST_P(HedgingTest, AFailureHasTheNextAttemptMadeAtOnce) {
