@@ -3,6 +3,9 @@
 #include <string>
 #include <vector>
 
+#include "grpc/byte_buffer.h"
+#include "grpc/compression.h"
+#include "grpc/slice.h"
 #include "grpc_breaker/registry/grpc_compat.h"
 #include "grpc_breaker/retry/replay_bytes.h"
 #include "grpcpp/support/byte_buffer.h"
@@ -93,6 +96,28 @@ TEST_F(ReplayBufferTest, KeepsOptionsAndTheHalfClose) {
   EXPECT_FALSE(buffer_.at(0).last);
   EXPECT_TRUE(buffer_.at(1).last);
 }
+
+#if GRPC_BREAKER_HAS_PRIVATE_ACCESS
+
+grpc_compression_algorithm CompressionOf(const grpc::ByteBuffer& buffer) {
+  return (buffer.*Get(Buffer()))->data.raw.compression;
+}
+
+// One that a proxy has received so, and passes on.
+TEST_F(ReplayBufferTest, TellsMessagesThatAreCompressedAlready) {
+  grpc_slice slice = grpc_slice_from_static_string("packed");
+  grpc::ByteBuffer packed;
+  packed.*Get(Buffer()) =
+      grpc_raw_compressed_byte_buffer_create(&slice, 1, GRPC_COMPRESS_GZIP);
+  const grpc::ByteBuffer plain = BufferOf({"plain"});
+  ASSERT_TRUE(buffer_.Add(&packed, grpc::WriteOptions(), /*last=*/false));
+  ASSERT_TRUE(buffer_.Add(&plain, grpc::WriteOptions(), /*last=*/false));
+
+  EXPECT_EQ(CompressionOf(buffer_.at(0).message), GRPC_COMPRESS_GZIP);
+  EXPECT_EQ(CompressionOf(buffer_.at(1).message), GRPC_COMPRESS_NONE);
+}
+
+#endif
 
 TEST_F(ReplayBufferTest, SharesTheBytes) {
   const grpc::ByteBuffer message = BufferOf({kLong});
