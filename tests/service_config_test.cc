@@ -537,6 +537,15 @@ TEST_F(AdoptTest, RetriesOfTheDefaultPolicyStayIfTheApplicationSetThem) {
   EXPECT_THAT(policy.classification, IsEmpty());
 }
 
+TEST_F(AdoptTest, HedgingOfTheDefaultPolicyStaysIfTheApplicationSetIt) {
+  options_.default_policy.hedging.max_hedges = 2;
+  Adopt(WithRetry());
+  const Policy& policy = options_.default_policy;
+  EXPECT_EQ(policy.hedging.max_hedges, 2);
+  EXPECT_EQ(policy.retry, RetryOptions());
+  EXPECT_THAT(policy.classification, IsEmpty());
+}
+
 TEST_F(AdoptTest, ABudgetOfTheApplicationWins) {
   const std::string config =
       Throttling(R"("maxTokens": 10, "tokenRatio": 0.5)");
