@@ -3,6 +3,8 @@
 
 #include "grpc_breaker/error_origin.h"
 
+#include <unistd.h>
+
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -17,6 +19,9 @@
 #include "gmock/gmock.h"
 #include "grpc_breaker/registry/grpc_compat.h"
 #include "grpcpp/security/credentials.h"
+#include "grpcpp/security/server_credentials.h"
+#include "grpcpp/server.h"
+#include "grpcpp/server_builder.h"
 #include "tests/e2e/fixture.h"
 #include "tests/e2e/raw_server.h"
 #include "tests/e2e/stream_flavours.h"
@@ -441,6 +446,30 @@ TEST_F(ErrorOriginTest, TokenThatCannotBeHadSaysNothingOfTheServer) {
     EXPECT_EQ(origin.server_answered, false) << status.error_message();
     EXPECT_TRUE(ClassifyError(status, origin).never_sent);
     EXPECT_EQ(ClassifyError(status, origin).outcome, Outcome::kIgnored);
+  }
+}
+
+TEST_F(ErrorOriginTest, ServerOfASocketOrOfThisProcessAnswersAsAnyOther) {
+  const std::string address =
+      absl::StrCat("unix:", ::testing::TempDir(), "/origin.", getpid());
+  TestService::Service implements_nothing;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(address, grpc::InsecureServerCredentials());
+  builder.RegisterService(&implements_nothing);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  ASSERT_NE(server, nullptr) << address;
+
+  for (const auto& channel :
+       {grpc::CreateChannel(address, grpc::InsecureChannelCredentials()),
+        server->InProcessChannel(grpc::ChannelArguments())}) {
+    grpc::ClientContext context;
+    Reply reply;
+    const grpc::Status status =
+        TestService::NewStub(channel)->Unary(&context, Request(), &reply);
+
+    EXPECT_EQ(status.error_code(), StatusCode::UNIMPLEMENTED);
+    EXPECT_EQ(OriginOf(status, context).server_answered, true)
+        << context.peer();
   }
 }
 
