@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "grpc_breaker/grpc_status.h"
@@ -406,6 +407,30 @@ ATTEMPTS_TEST_F(ChannelTest,
   EXPECT_EQ(server_.calls(), 4);
 }
 
+std::string ServiceConfigOf(const grpc::ChannelArguments& arguments) {
+  const grpc_channel_args raw = arguments.c_channel_args();
+  for (size_t i = 0; i < raw.num_args; ++i) {
+    if (std::string(raw.args[i].key) == GRPC_ARG_SERVICE_CONFIG) {
+      return raw.args[i].value.string;
+    }
+  }
+  return "";
+}
+
+TEST_F(ChannelTest, AllThatIsOfRetriesIsTakenOutOfTheServiceConfig) {
+  for (const char* config :
+       {R"({"methodConfig":[{"name":[],"retryPolicy":{}}]})",
+        R"({"methodConfig":[{"name":[],"hedgingPolicy":{}}]})",
+        R"({"methodConfig":[{"name":[]}],"retryThrottling":{}})"}) {
+    grpc::ChannelArguments arguments;
+    arguments.SetServiceConfigJSON(config);
+
+    EXPECT_TRUE(DisableConfiguredRetries(&arguments).ok());
+
+    EXPECT_EQ(ServiceConfigOf(arguments), R"({"methodConfig":[{"name":[]}]})");
+  }
+}
+
 TEST_F(ChannelTest, OtherArgumentsStayWhenConfiguredRetriesAreTakenOut) {
   grpc::ChannelArguments arguments;
   arguments.SetUserAgentPrefix("prefix");
@@ -517,14 +542,38 @@ TEST_F(AdoptTest, AServiceConfigThatIsWrongIsAnErrorThatNamesTheValue) {
                 "got 0"));
 }
 
+ATTEMPTS_TEST_F(AdoptTest, MoreThanFiveAttemptsAreFiveAsInGrpc) {
+  options_.default_policy.breaker.enabled = false;
+  const std::string config = absl::StrReplaceAll(kServiceConfig, {{"4", "10"}});
+  server_.SetDefault(Answer::Error(StatusCode::UNAVAILABLE));
+
+  const auto channel = MakeChannelWith(config.c_str());
+  ThroughBackoffs([&] { return Call(flavour_, channel, "hello"); });
+
+  EXPECT_EQ(server_.calls(), 5);
+}
+
+ATTEMPTS_TEST_F(AdoptTest, OfSeveralServiceConfigsTheFirstIsMeantAsInGrpc) {
+  grpc::ChannelArguments arguments;
+  arguments.SetServiceConfigJSON(kServiceConfig);
+  arguments.SetServiceConfigJSON("{}");
+  server_.SetDefault(Answer::Error(StatusCode::UNAVAILABLE));
+
+  const auto channel = MakeChannel(arguments);
+  ThroughBackoffs([&] { return Call(flavour_, channel, "hello"); });
+
+  EXPECT_EQ(server_.calls(), 4);
+  EXPECT_EQ(backoffs_.size(), 3u) << "gRPC's own retries wait by another clock";
+}
+
+constexpr char kNames[] = R"({"methodConfig": [{"timeout": "10s", "name": [
+    {"service": "grpc_breaker.e2e.TestService", "method": "NoSuchMethod"},
+    {"service": "grpc_breaker.e2e.TestService", "method": "Unary"},
+    {"service": "not.linked.Service", "method": "Any"}]}]})";
+
 // gRPC does not mind. The timeout is gRPC's as well, which lets calls end up to
 // a second early (grpc/grpc#34547).
 TEST_F(AdoptTest, MethodsThatALinkedServiceLacksAreNoError) {
-  constexpr char kNames[] = R"({"methodConfig": [{"timeout": "10s", "name": [
-      {"service": "grpc_breaker.e2e.TestService", "method": "NoSuchMethod"},
-      {"service": "grpc_breaker.e2e.TestService", "method": "Unary"},
-      {"service": "not.linked.Service", "method": "Any"}]}]})";
-
   const auto channel = MakeChannelWith(kNames);
 
   const grpc::Status status = Call(flavour_, channel, "hello").status;
@@ -535,6 +584,15 @@ TEST_F(AdoptTest, MethodsThatALinkedServiceLacksAreNoError) {
   const auto options = Options::FromServiceConfig(kNames);
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_EQ(options->methods.size(), 3u);
+}
+
+TEST_F(AdoptTest, MethodsThatALinkedServiceLacksAreTakenWhereAnyMayBeNamed) {
+  options_.strict_methods = false;
+
+  const auto channel = MakeChannelWith(kNames);
+
+  const auto registry = directory_.Registries().at(0);
+  EXPECT_EQ(registry->Methods().size(), 3u);
 }
 
 TEST_F(ChannelTest, ServiceConfigThatIsNotJsonIsAnError) {
