@@ -182,6 +182,17 @@ ATTEMPTS_TEST_P(HistoryTest, CancellationIsNamed) {
   EXPECT_EQ(Told(), "UNAVAILABLE;0 CANCELLED");
 }
 
+// Before the backoff has begun.
+ATTEMPTS_TEST_P(HistoryTest, CancellationByTheHookForAttemptsIsNamed) {
+  policy().on_attempt = [this](const FinishedAttempt&) {
+    context_->TryCancel();
+  };
+  Fail(1);
+  Start();
+  EXPECT_EQ(Told(), "UNAVAILABLE;0 CANCELLED");
+  EXPECT_EQ(server_.calls(), 1);
+}
+
 ATTEMPTS_TEST_P(HistoryTest, FallbacksErrorTellsTheAttempts) {
   policy().retry.max_retries = 0;
   policy().fallback =
