@@ -15,6 +15,7 @@
 #include "grpc_breaker/trailing_metadata.h"
 #include "grpc_breaker/v1/rpc_details.pb.h"
 #include "tests/e2e/fixture.h"
+#include "tests/e2e/raw_server.h"
 #include "tests/e2e/stream_flavours.h"
 
 namespace grpc_breaker::e2e {
@@ -463,6 +464,25 @@ TEST_F(RetriedTest, FallbackCanBeKeptFromCallsThatRanOutOfTimeOrBudget) {
 
   EXPECT_EQ(runs, 0);
   EXPECT_EQ(server_.calls(), 2);
+}
+
+// A retry would have helped, but what the server has sent may be seen.
+ATTEMPTS_TEST_F(RetriedTest, FallbackCanBeKeptFromCallsThatHaveCommitted) {
+  std::atomic<int> runs{0};
+  policy().fallback = CountingFallback(&runs);
+  policy().commit_at_initial_metadata = true;
+  RawServer server([](RawCall call) {
+    call.SendHeaders(ResponseHeaders());
+    call.SendTrailers(StatusTrailers(StatusCode::UNAVAILABLE));
+  });
+  for (const bool on_exhaustion : {false, true}) {
+    policy().fallback.on_exhaustion = on_exhaustion;
+    const auto channel = MakeChannelTo(server.target());
+
+    EXPECT_EQ(Call(Flavour::kSync, channel, "hello").status.ok(),
+              on_exhaustion);
+    EXPECT_EQ(runs, on_exhaustion ? 1 : 0);
+  }
 }
 
 ATTEMPTS_TEST_F(RetriedTest, FallbackCanBeKeptFromFailuresThatNoRetryHelps) {
