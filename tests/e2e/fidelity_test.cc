@@ -77,10 +77,12 @@ class FidelityTest : public E2eTest {
   }
 
   grpc::Status CallWithBytes(const std::shared_ptr<grpc::Channel>& channel,
-                             Bytes* reply) const {
+                             Bytes* reply,
+                             const Configure& configure = nullptr) const {
     const grpc::internal::RpcMethod method(
         kUnary, grpc::internal::RpcMethod::NORMAL_RPC, channel);
     grpc::ClientContext context;
+    if (configure != nullptr) configure(&context);
     return grpc::internal::BlockingUnaryCall<Bytes, Bytes, Bytes, Bytes>(
         channel.get(), method, &context, Bytes{Hello()}, reply);
   }
@@ -110,6 +112,21 @@ TEST_F(FidelityTest, FailureOfACallWithoutProtobufsIsCountedAndToldOnce) {
   EXPECT_EQ(status.error_code(), StatusCode::UNAVAILABLE);
   EXPECT_EQ(Breaker(kUnary).counts.failures, 1);
   EXPECT_EQ(told, 1);
+}
+
+TEST_F(FidelityTest,
+       CallWithoutProtobufsThatWasCancelledBeforeCountsAsNothing) {
+  int told = 0;
+  policy().on_final_failure = [&](const FailedCall&) { ++told; };
+  const auto channel = MakeChannel();
+  Bytes reply;
+  const grpc::Status status =
+      CallWithBytes(channel, &reply,
+                    [](grpc::ClientContext* context) { context->TryCancel(); });
+
+  EXPECT_EQ(status.error_code(), StatusCode::CANCELLED);
+  EXPECT_EQ(Breaker(kUnary).counts.calls(), 0);
+  EXPECT_EQ(told, 0);
 }
 
 ATTEMPTS_TEST_F(FidelityTest,
