@@ -1,6 +1,7 @@
 // Streaming calls that are retried until they commit, of every kind and
 // flavour, over a real server.
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "gmock/gmock.h"
 #include "grpc_breaker/call_history.h"
 #include "grpc_breaker/grpc_status.h"
+#include "grpc_breaker/retry/replay_bytes.h"
 #include "grpc_breaker/trailing_metadata.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "tests/e2e/eager_reactor.h"
@@ -310,6 +312,16 @@ ATTEMPTS_TEST_P(StreamRetryTest, WhatAllCallsKeepIsBoundedAsWell) {
   ExpectAnswered(RunIt({"a"}, /*backoffs=*/1), {"a"});
 }
 
+ATTEMPTS_TEST_P(StreamRetryTest, NothingIsKeptOfAStreamThatHasEnded) {
+  server_.Push(Answer::ErrorAtTheEnd(StatusCode::NOT_FOUND));
+
+  const std::unique_ptr<Stream> stream = StartIt();
+  const StreamResult result = RunStream(*stream, kind(), {"a"});
+
+  EXPECT_EQ(result.call.status.error_code(), StatusCode::NOT_FOUND);
+  EXPECT_EQ(internal::ReplayBytes::OfProcess(), 0);
+}
+
 ATTEMPTS_TEST_P(StreamRetryTest, ExhaustedRetriesEndWithTheLastStatus) {
   Slot<FailedCall> told;
   policy().retry.max_retries = 1;
@@ -513,6 +525,38 @@ ATTEMPTS_TEST_P(StreamRetryTest, CancellationEndsABackoff) {
   EXPECT_EQ(env_.pending_timers(), 0u);
   EXPECT_EQ(server_.calls(), 1);
   EXPECT_EQ(Breaker(method()).counts.failures, 1);
+}
+
+class ProbeListener final : public BreakerListener {
+ public:
+  explicit ProbeListener(std::function<void()> function)
+      : function_(std::move(function)) {}
+  void OnTransition(const BreakerTransition& transition) override {
+    if (transition.to == BreakerState::kHalfOpen) function_();
+  }
+
+ private:
+  const std::function<void()> function_;
+};
+
+ATTEMPTS_TEST_P(StreamRetryTest, CancellationBeforeAnAttemptLeavesNoPermit) {
+  policy().breaker.consecutive_failures = 1;
+  policy().breaker.open_duration = absl::Seconds(5);
+  grpc::ClientContext* context = nullptr;
+  // In the middle of the retry: its permit is issued next.
+  options_.listeners.push_back(
+      std::make_shared<ProbeListener>([&] { context->TryCancel(); }));
+  server_.Push(Answer::ErrorAtTheEnd(StatusCode::UNAVAILABLE));
+  std::unique_ptr<Stream> stream;
+  const StreamResult result = WithBackoffs(1, [&] {
+    stream = StartIt([&](grpc::ClientContext* own) { context = own; });
+    return RunStream(*stream, kind(), {"a"});
+  });
+
+  EXPECT_EQ(result.call.status.error_code(), StatusCode::CANCELLED);
+  EXPECT_EQ(server_.calls(), 1);
+  EXPECT_EQ(Breaker(method()).permits.issued, 2u);
+  EXPECT_EQ(Breaker(method()).permits.returned, 1u);
 }
 
 ATTEMPTS_TEST_P(StreamRetryTest, CancellationReachesTheServerOfALaterAttempt) {
@@ -968,6 +1012,40 @@ ATTEMPTS_TEST_F(StreamRetryFixture, MuchIsNotReplayedForALonelyReader) {
   }
 }
 
+ATTEMPTS_TEST_F(StreamRetryFixture, NothingIsKeptAfterAReplayThatOverflowed) {
+  policy().stream_retry.replay_buffer_bytes = 1000;
+  auto gate = std::make_shared<Gate>();
+  Answer fails = Answer::ErrorAtOnce(StatusCode::UNAVAILABLE);
+  fails.gate = gate;
+  server_.Push(fails);
+  const auto stub = TestService::NewStub(channel());
+  grpc::ClientContext context;
+  Queue queue;
+  const auto stream = stub->AsyncBidi(&context, queue.get(), &queue);
+  EXPECT_TRUE(queue.Next(&queue, "the start"));
+  Request request;
+  request.set_text("fits");
+  stream->Write(request, &queue);
+  EXPECT_TRUE(queue.Next(&queue, "a Write"));
+  Reply reply;
+  stream->Read(&reply, &queue);
+  gate->Open();
+  WaitUntil([this] { return env_.pending_timers() > 0; }, "a backoff");
+  request.set_text(std::string(1000, 'x'));
+  stream->Write(request, &queue);  // Waits for the replay.
+
+  env_.AdvanceToNextTimer();
+  EXPECT_TRUE(queue.Next(&queue, "the Write or the Read"));
+  EXPECT_TRUE(queue.Next(&queue, "the other one"));
+
+  EXPECT_EQ(reply.text(), "fits");
+  EXPECT_EQ(internal::ReplayBytes::OfProcess(), 0);
+  context.TryCancel();
+  grpc::Status status;
+  stream->Finish(&status, &queue);
+  queue.Next(&queue, "Finish");
+}
+
 ATTEMPTS_TEST_F(StreamRetryFixture, LargeMessagesPassAfterTheCommit) {
   server_.Push(Answer::ErrorAtOnce(StatusCode::UNAVAILABLE));
   const auto stub = TestService::NewStub(channel());
@@ -1039,6 +1117,57 @@ ATTEMPTS_TEST_P(StreamRetryTest, AnswerOfAnInterceptorIsFinal) {
   EXPECT_THAT(result.replies, IsEmpty());
   EXPECT_EQ(server_.calls(), 0);
   EXPECT_EQ(Breaker(method()).counts.failures, 1);
+  EXPECT_EQ(internal::ReplayBytes::OfProcess(), 0);
+}
+
+// Counts what is told of a cancellation.
+class CancelCounter final
+    : public grpc::experimental::ClientInterceptorFactoryInterface {
+ public:
+  explicit CancelCounter(std::atomic<int>* cancelled) : cancelled_(cancelled) {}
+  grpc::experimental::Interceptor* CreateClientInterceptor(
+      grpc::experimental::ClientRpcInfo* /*info*/) override {
+    return new Interceptor(cancelled_);
+  }
+
+ private:
+  class Interceptor final : public grpc::experimental::Interceptor {
+   public:
+    explicit Interceptor(std::atomic<int>* cancelled) : cancelled_(cancelled) {}
+    void Intercept(
+        grpc::experimental::InterceptorBatchMethods* batch) override {
+      if (batch->QueryInterceptionHookPoint(
+              grpc::experimental::InterceptionHookPoints::PRE_SEND_CANCEL)) {
+        ++*cancelled_;
+      }
+      batch->Proceed();
+    }
+
+   private:
+    std::atomic<int>* const cancelled_;
+  };
+
+  std::atomic<int>* const cancelled_;
+};
+
+ATTEMPTS_TEST_P(StreamRetryTest, CancellationInABackoffIsNoneOfTheLastAttempt) {
+  std::atomic<int> cancelled{0};
+  FactoryList after;
+  after.push_back(std::make_unique<CancelCounter>(&cancelled));
+  server_.Push(2, Answer::ErrorAtTheEnd(StatusCode::UNAVAILABLE));
+  const auto stream =
+      StartStream(GetParam(), MakeChannelBetween({}, std::move(after)));
+  Slot<StreamResult> result;
+  std::thread thread([&] { result.Put(RunStream(*stream, kind(), {"a"})); });
+  FinishBackoff();
+  WaitUntil([this] { return env_.pending_timers() > 0; }, "another backoff");
+
+  stream->Cancel();
+
+  EXPECT_EQ(result.Take("the end").call.status.error_code(),
+            StatusCode::CANCELLED);
+  thread.join();
+  EXPECT_EQ(cancelled, 1) << "the call itself";
 }
 
 }  // namespace
