@@ -527,6 +527,25 @@ ATTEMPTS_TEST_P(StreamRetryTest, CancellationEndsABackoff) {
   EXPECT_EQ(Breaker(method()).counts.failures, 1);
 }
 
+// What the server has said stays true.
+ATTEMPTS_TEST_P(StreamRetryTest, CancellationAfterAFailureOnlyPreventsARetry) {
+  grpc::ClientContext* context = nullptr;
+  policy().on_attempt = [&](const FinishedAttempt&) { context->TryCancel(); };
+  const Configure configure = [&](grpc::ClientContext* own) { context = own; };
+  server_.Push(Answer::ErrorAtTheEnd(StatusCode::UNAVAILABLE));
+  server_.Push(Answer::ErrorAtTheEnd(StatusCode::NOT_FOUND));
+
+  const StreamResult retryable = RunIt({"a"}, /*backoffs=*/0, configure);
+  const StreamResult other = RunIt({"a"}, /*backoffs=*/0, configure);
+
+  EXPECT_EQ(HistoryText(CallHistoryOf(retryable.call.status)),
+            "UNAVAILABLE;0 CANCELLED");
+  EXPECT_EQ(HistoryText(CallHistoryOf(other.call.status)),
+            "NOT_FOUND;0 NOT_RETRYABLE");
+  EXPECT_EQ(retryable.call.status.error_code(), StatusCode::UNAVAILABLE);
+  EXPECT_EQ(other.call.status.error_code(), StatusCode::NOT_FOUND);
+}
+
 class ProbeListener final : public BreakerListener {
  public:
   explicit ProbeListener(std::function<void()> function)

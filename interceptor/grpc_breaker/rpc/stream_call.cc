@@ -108,8 +108,12 @@ void StreamCall::EndAttempt(grpc::Status status,
   last_status_ = lacks_reply ? NoMessageReturned() : status;
   result_.history.attempts.push_back({last_status_.error_code(), delay_});
   if (decision.retry()) return Wait(decision.delay, now, std::move(next));
+  // Who cancels after a failure forbids a retry of it, no more.
+  const bool no_retry_by_caller =
+      decision.verdict == RetryDecision::Verdict::kCommitted && !committed;
   const bool by_caller =
-      cancelled() && status.error_code() == grpc::StatusCode::CANCELLED;
+      no_retry_by_caller ||
+      (cancelled() && status.error_code() == grpc::StatusCode::CANCELLED);
   Finish(std::move(status),
          by_caller ? StopReason::kCancelled : StopReasonOf(decision.verdict),
          std::move(next));
