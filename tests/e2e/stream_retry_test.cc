@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -962,6 +963,55 @@ ATTEMPTS_TEST_F(StreamRetryFixture,
   EXPECT_EQ(WithBackoffs(3, [&] { return MetadataCome(ours); }),
             MetadataCome(grpc::CreateChannel(
                 nobody, grpc::InsecureChannelCredentials())));
+}
+
+// What OnReadInitialMetadataDone is told.
+class MetadataReactor final : public grpc::ClientReadReactor<Reply> {
+ public:
+  static bool MetadataCome(const std::shared_ptr<grpc::Channel>& channel) {
+    const auto stub = TestService::NewStub(channel);
+    MetadataReactor reactor;
+    stub->async()->ServerStream(&reactor.context_, &reactor.request_, &reactor);
+    reactor.StartCall();
+    EXPECT_EQ(reactor.done_.Take("the end").error_code(),
+              StatusCode::UNAVAILABLE);
+    return reactor.come_;
+  }
+
+  void OnReadInitialMetadataDone(bool ok) override { come_ = ok; }
+  void OnDone(const grpc::Status& status) override { done_.Put(status); }
+
+ private:
+  grpc::ClientContext context_;
+  Request request_;
+  bool come_ = false;
+  Slot<grpc::Status> done_;
+};
+
+// The core would tell it by the first attempt, which reached no server.
+ATTEMPTS_TEST_F(StreamRetryFixture,
+                ReactorIsToldOfInitialMetadataAsByABareChannelInTheEnd) {
+  std::optional<TestServer> server(std::in_place);
+  const int port = server->port();
+  const std::string target = server->target();
+  server.reset();
+  policy().retry.max_retries = 1;
+  const auto ours =
+      MakeChannelTo(target, ReconnectsAfter(absl::Milliseconds(20)));
+  Slot<bool> come;
+  std::thread thread([&] { come.Put(MetadataReactor::MetadataCome(ours)); });
+  WaitUntil([this] { return env_.pending_timers() > 0; }, "a backoff");
+  server.emplace(port);
+  server->SetDefault(Answer::ErrorAtOnce(StatusCode::UNAVAILABLE));
+  WaitUntil([&] { return ours->GetState(true) == GRPC_CHANNEL_READY; },
+            "a connection");
+  FinishBackoff();
+
+  EXPECT_EQ(come.Take("the end"),
+            MetadataReactor::MetadataCome(grpc::CreateChannel(
+                target, grpc::InsecureChannelCredentials())));
+  thread.join();
+  EXPECT_EQ(server->calls(), 2);
 }
 
 ATTEMPTS_TEST_F(StreamRetryFixture, QueueMayBeShutDownOnceFinishIsUnderWay) {
