@@ -373,7 +373,7 @@ void UnaryCall::ExpectRecentMedian() {
 
 void UnaryCall::AcceptReply() {
   if (!last_.permit.admitted()) return;
-  std::exchange(last_.permit, {}).Record(Outcome::kSuccess, last_.times.ended);
+  last_.permit.Record(Outcome::kSuccess, last_.times.ended);
   info_.recorder.EndAttempt(info_.name, last_.times, grpc::Status(),
                             ErrorClass());
   if (info_.hedged() && last_.times.number > 1) {
@@ -388,10 +388,9 @@ UnaryResult UnaryCall::RefuseReply() {
   ErrorOrigin origin;
   origin.bad_reply = true;
   result.status = NoMessageReturned();
-  CircuitBreaker::Permit permit = std::exchange(last_.permit, {});
   grpc::ClientContext& context = *result.attempt->mutable_context();
   const AttemptVerdict verdict = info_.recorder.RecordFailure(
-      permit, result.status, context, context.GetServerTrailingMetadata(),
+      last_.permit, result.status, context, context.GetServerTrailingMetadata(),
       origin, last_.times.ended);
   result.history.attempts[last_.times.number - 1].code =
       result.status.error_code();

@@ -125,10 +125,9 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
     return result_;
   }
 
-  // What comes of the reply, which only the application's message can tell; the
-  // first time counts. One that parses is the server's success. One that does
-  // not is a failure, hook and fallback included: returns what is the result
-  // then.
+  // What comes of the reply, which only the application's message can tell; one
+  // of these, once. One that parses is the server's success. One that does not
+  // is a failure, hook and fallback included: returns what is the result then.
   void AcceptReply();
   UnaryResult RefuseReply();
   // Those of the result, unless others were set.
