@@ -38,7 +38,6 @@ void ConnectionWatch::WatchIfOpen() {
 
 void ConnectionWatch::WatchFrom(grpc_connectivity_state state,
                                 grpc::Channel& channel) {
-  state_ = state;
   channel.NotifyOnStateChange(state, gpr_inf_future(GPR_CLOCK_MONOTONIC),
                               queue_->queue(), static_cast<Completion*>(this));
 }
@@ -51,9 +50,8 @@ void ConnectionWatch::Complete(bool /*ok*/) {
   if (channel == nullptr) return;
   const grpc_connectivity_state state =
       channel->GetState(/*try_to_connect=*/true);
-  if (state == GRPC_CHANNEL_READY && state_ != GRPC_CHANNEL_READY) {
-    ProbeThoseWithoutAnAnswer();
-  }
+  // Also if it was before: then it has lost a connection meanwhile.
+  if (state == GRPC_CHANNEL_READY) ProbeThoseWithoutAnAnswer();
   if (AnyOpen()) {
     self_ = self;
     return WatchFrom(state, *channel);

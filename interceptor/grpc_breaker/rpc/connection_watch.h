@@ -58,9 +58,7 @@ class ConnectionWatch final
 
   Rundown rundown_;  // Of the channel and the registry.
 
-  // While the channel is watched.
-  std::shared_ptr<ConnectionWatch> self_;
-  grpc_connectivity_state state_ = GRPC_CHANNEL_IDLE;
+  std::shared_ptr<ConnectionWatch> self_;  // While the channel is watched.
 };
 
 }  // namespace grpc_breaker::internal
