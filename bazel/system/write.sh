@@ -145,7 +145,7 @@ protobuf() {
   mkdir google bazel
   ln -s /usr/include/google/protobuf google/protobuf
   ln -s "$(command -v protoc)" installed_protoc
-  for name in any descriptor duration empty struct timestamp wrappers; do
+  for name in any descriptor duration empty field_mask struct timestamp wrappers; do
     well_known+="\":${name}_proto\", "
     cat >>BUILD.bazel <<BUILD
 
