@@ -188,7 +188,7 @@ TEST_F(BreakerctlChangesTest, ExitsWith2OnAWrongCommandLine) {
       {{"open", "/pkg.S/M", "--reason=" + std::string(257, 'x')},
        "reason: must be at most 256 bytes"},
       {{"reset", "/pkg.S/M", "--ttl=1s"},
-       "--ttl is for open, close, metrics-only"},
+       "--ttl is for top, open, close, metrics-only"},
       {{"events", "/pkg.S/M"}, "events: too much"},
   };
   for (const auto& [arguments, message] : cases) {

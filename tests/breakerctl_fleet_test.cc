@@ -211,13 +211,13 @@ TEST_F(BreakerctlFleetTest, ATerminalIsToldHowManyHaveAnswered) {
   auto silent = std::make_unique<Silent>();
   const std::string address =
       absl::StrCat("--address=", silent->address(), ",", Path("1"));
-  OnTerminal list({"list", "--timeout=60s", address}, {"TERM=xterm"});
+  OnTerminal list({"list", "--timeout=60s", address}, {"TERM=dumb"});
   EXPECT_TRUE(list.Shows("1 of 2 answered"));
   silent.reset();
   const int status = list.Wait();
   EXPECT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), 1);
-  EXPECT_THAT(list.written(), HasSubstr("\r\x1b[KPROCESS"))
+  EXPECT_THAT(list.written(), HasSubstr("answered\r               \rPROCESS"))
       << "the line is gone before anything is shown";
 }
 

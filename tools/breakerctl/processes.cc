@@ -65,7 +65,8 @@ class Progress {
       std::fprintf(stderr, "\r%zu of %zu answered", told, total_);
       mutex_.Await(absl::Condition(&is_news));
     }
-    std::fprintf(stderr, "\r\x1b[K");
+    const std::string line = absl::StrCat(total_, " of ", total_, " answered");
+    std::fprintf(stderr, "\r%s\r", std::string(line.size(), ' ').c_str());
   }
 
   const size_t total_;
