@@ -539,6 +539,9 @@ TEST_F(FleetTest, WhoIsRungForOftenIsAskedSeldom) {
   for (int round = 2; round < 6; ++round) {
     for (int i = 0; i < 1000; ++i) fleet_->Refresh();
     const uint64_t version = fleet_->snapshot()->version;
+    EXPECT_EQ(fleet_->WaitForChange(version, absl::Milliseconds(50))->version,
+              version)
+        << "before its time";
     clock_.Advance(absl::Milliseconds(100));
     // Without a step, and without a watch, nothing else is told.
     Await([version](const FleetSnapshot& snapshot) {
