@@ -227,7 +227,7 @@ absl::Status Live::Start() {
   if (absl::Status status = StartPrometheus(); !status.ok()) return status;
   std::cout << "\nIn another terminal:\n  " << programs_.breakerctl
             << " --address " << absl::StrJoin(addresses_, ",")
-            << " list --aggregate\n\nCtrl-C ends it all.\n"
+            << " top --allow-changes\n\nCtrl-C ends it all.\n"
             << std::endl;
   return absl::OkStatus();
 }
