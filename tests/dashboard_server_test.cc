@@ -244,8 +244,8 @@ TEST_F(DashboardServerTest, NextViewHasWhatIsNew) {
   auto prices = MakeChannel("prices");
   Method& method = prices->FindOrCreate(kMethod);
   Serve();
+  EXPECT_EQ(GetJson("/api/view")["full"], true);
   json view = Await([](const json& view) { return !view["rows"].empty(); });
-  EXPECT_EQ(view["full"], true);
   Open(method);
   bool has_event = false;
   bool is_open = false;

@@ -399,8 +399,12 @@ function seriesOf(item) {
   }
   // What a point counts is spread evenly over its interval.
   const step = 2000, count = SPAN_MS / step;
-  let end = 0;
-  for (const row of item.members) if (row.points.length > 0) end = Math.max(end, row.points[row.points.length - 1].time);
+  // As far as all tell that tell lately, and from where the first one does.
+  const lasts = item.members.filter(row => row.points.length > 0).map(row => row.points[row.points.length - 1].time);
+  if (lasts.length === 0) return [];
+  const latest = Math.max(...lasts);
+  const end = Math.min(...lasts.filter(last => last > latest - 5000));
+  const first = Math.min(...item.members.filter(row => row.points.length > 0).map(row => row.points[0].time));
   const sums = [];
   for (let i = 0; i < count; ++i) {
     sums.push({time: end - (count - 1 - i) * step, calls: 0, failures: 0, rejections: 0, p50: null, p99: null});
@@ -421,7 +425,7 @@ function seriesOf(item) {
       }
     }
   }
-  return sums;
+  return sums.filter(sum => sum.time >= first);
 }
 
 const round = value => Math.round(value * 10) / 10;
