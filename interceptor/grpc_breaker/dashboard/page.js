@@ -696,10 +696,10 @@ function schedule() {
 // What is in sight first, and the rest as far as a frame has time for it: at once
 // where the state is another one, else now and then, since nobody looks at it.
 const FRAME_MS = 7;
+const LEAST_CARDS = 4;
 const OUT_OF_SIGHT_MS = 5000;
 function render() {
   scheduled = false;
-  const begin = now();
   if (listDirty) {
     listDirty = false;
     updateList();
@@ -709,13 +709,16 @@ function render() {
     updateTimeline();
   }
   if (details !== null && details.item.dirty) updateDetails();
+  // Whatever that took, some cards get their turn in each frame.
+  const begin = now();
+  let drawn = 0;
   const due = [...shown].filter(item => item.dirty && item.card !== null);
   for (const item of visibleItems) {
     if (!item.dirty || shown.has(item)) continue;
     if (item.state !== item.drawn.state || begin - item.drawn.time > OUT_OF_SIGHT_MS) due.push(item);
   }
   for (const item of due) {
-    if (now() - begin > FRAME_MS) {
+    if (drawn++ >= LEAST_CARDS && now() - begin > FRAME_MS) {
       schedule();
       return;
     }
