@@ -12,6 +12,7 @@
 #include "gmock/gmock.h"
 #include "grpc_breaker/grpc_status.h"
 #include "tests/e2e/fixture.h"
+#include "tests/e2e/probe_listener.h"
 #include "tests/e2e/raw_server.h"
 
 namespace grpc_breaker::e2e {
@@ -158,19 +159,6 @@ TEST_F(RecoveryTest, ChannelMayGoWhileItIsWatched) {
               "the end of the registry");
   }
 }
-
-// Runs a function in the early probe, on the library's thread.
-class ProbeListener final : public BreakerListener {
- public:
-  explicit ProbeListener(std::function<void()> function)
-      : function_(std::move(function)) {}
-  void OnTransition(const BreakerTransition& transition) override {
-    if (transition.to == BreakerState::kHalfOpen) function_();
-  }
-
- private:
-  const std::function<void()> function_;
-};
 
 TEST_F(RecoveryTest, DestroyedChannelUsesNothingOfTheApplicationsAnyMore) {
   absl::Notification probing;

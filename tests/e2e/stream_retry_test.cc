@@ -20,6 +20,7 @@
 #include "grpcpp/generic/generic_stub.h"
 #include "tests/e2e/eager_reactor.h"
 #include "tests/e2e/fixture.h"
+#include "tests/e2e/probe_listener.h"
 #include "tests/e2e/queue.h"
 #include "tests/e2e/stream_flavours.h"
 
@@ -546,18 +547,6 @@ ATTEMPTS_TEST_P(StreamRetryTest, CancellationAfterAFailureOnlyPreventsARetry) {
   EXPECT_EQ(retryable.call.status.error_code(), StatusCode::UNAVAILABLE);
   EXPECT_EQ(other.call.status.error_code(), StatusCode::NOT_FOUND);
 }
-
-class ProbeListener final : public BreakerListener {
- public:
-  explicit ProbeListener(std::function<void()> function)
-      : function_(std::move(function)) {}
-  void OnTransition(const BreakerTransition& transition) override {
-    if (transition.to == BreakerState::kHalfOpen) function_();
-  }
-
- private:
-  const std::function<void()> function_;
-};
 
 ATTEMPTS_TEST_P(StreamRetryTest, CancellationBeforeAnAttemptLeavesNoPermit) {
   policy().breaker.consecutive_failures = 1;
