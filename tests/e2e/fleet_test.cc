@@ -1,9 +1,11 @@
 // Twenty processes that call one server: what is seen of them together.
 
+#include <signal.h>
 #include <stdlib.h>
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -11,6 +13,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
@@ -19,6 +22,7 @@
 #include "google/protobuf/util/json_util.h"
 #include "gtest/gtest.h"
 #include "tests/e2e/child.h"
+#include "tests/e2e/http.h"
 #include "tests/e2e/real_prometheus.h"
 #include "tests/e2e/test_server.h"
 #include "tests/e2e/unary_flavours.h"
@@ -27,6 +31,7 @@ namespace grpc_breaker::e2e {
 namespace {
 
 using ::google::protobuf::Value;
+using ::google::protobuf::util::JsonStringToMessage;
 using ::grpc::StatusCode;
 using ::testing::HasSubstr;
 
@@ -89,8 +94,7 @@ class FleetTest : public ::testing::Test {
     const std::string json = breakerctl.ReadAll();
     EXPECT_EQ(breakerctl.Wait(), expected_code) << json;
     Value value;
-    EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(json, &value).ok())
-        << json;
+    EXPECT_TRUE(JsonStringToMessage(json, &value).ok()) << json;
     const auto& fields = value.struct_value().fields();
     const auto breakers = fields.find("breakers");
     if (breakers == fields.end() ||
@@ -142,6 +146,36 @@ TEST_F(FleetTest, AProcessThatHasDiedIsNamedAndTheOthersAreSummed) {
                 .size(),
             kProcesses - 1);
 }
+
+#ifdef HAS_DASHBOARD
+TEST_F(FleetTest, PageHasTheBreakersOfAllProcesses) {
+  ChildProgram dashboard({BREAKERCTL, "dashboard", "--address=@" + List()});
+  std::string url = dashboard.ReadLine();
+  int port = 0;
+  ASSERT_TRUE(absl::SimpleAtoi(url.substr(url.rfind(':') + 1, 5), &port))
+      << url;
+  std::map<double, std::string> states;
+  WaitUntil(
+      [&] {
+        Value view;
+        EXPECT_TRUE(
+            JsonStringToMessage(HttpGet(port, "/api/view"), &view).ok());
+        states.clear();
+        for (const Value& row :
+             view.struct_value().fields().at("rows").list_value().values()) {
+          states[Number(row, "process")] =
+              row.struct_value().fields().at("state").string_value();
+        }
+        return states.size() == kProcesses;
+      },
+      "the page to have all processes");
+  for (int i = 0; i < kProcesses; ++i) {
+    EXPECT_EQ(states[i], i < kOpen ? "OPEN" : "CLOSED") << i;
+  }
+  dashboard.Send(SIGTERM);
+  EXPECT_EQ(dashboard.Wait(), 0);
+}
+#endif
 
 // By the rules and the configuration of examples/prometheus/.
 TEST_F(FleetTest, PrometheusAboveAnotherAnswersForAllProcesses) {
