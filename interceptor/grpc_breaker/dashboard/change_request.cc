@@ -1,6 +1,7 @@
 #include "grpc_breaker/dashboard/change_request.h"
 
 #include <cstdint>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
@@ -43,6 +44,7 @@ const std::vector<std::pair<std::string, Action>>& Actions() {
 template <typename Table>
 std::vector<std::string> NamesOf(const Table& table) {
   std::vector<std::string> names;
+  names.reserve(std::size(table));
   for (const auto& row : table) names.push_back(row.first);
   return names;
 }
@@ -109,7 +111,10 @@ bool ParseChange(absl::string_view body, ChangeRequest* request,
     if (!ParseField(name, value, request, refusal)) return false;
   }
   for (const std::string name : {"process", "method", kAction}) {
-    if (json.contains(name) && json[name] != "") continue;
+    const auto found = json.find(name);
+    if (found != json.end() && !found->get_ref<const std::string&>().empty()) {
+      continue;
+    }
     return Fail(Refuse(400, name, "", "must be there"), refusal);
   }
   if (request->action == Action::kReset && json.contains(kTtlSeconds) &&

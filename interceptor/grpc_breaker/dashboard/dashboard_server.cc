@@ -69,7 +69,7 @@ constexpr absl::Duration kWaitStep = absl::Milliseconds(100);
 // For what a client sends and reads next, of the little that it may send.
 constexpr time_t kFirstByteSeconds = 2;
 constexpr time_t kClientSeconds = 5;
-constexpr size_t kMostBodyBytes = 16 * 1024;
+constexpr size_t kMostBodyBytes = size_t{16} * 1024;
 
 constexpr char kJsonType[] = "application/json";
 constexpr char kThisProcess[] = "this process";

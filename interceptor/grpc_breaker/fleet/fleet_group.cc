@@ -65,7 +65,8 @@ Name NameOf(const FleetMember& member) {
 int Severity(admin::v1::State state) {
   const auto place =
       std::find(std::begin(kFromTheWorst), std::end(kFromTheWorst), state);
-  return std::max<int>(std::end(kFromTheWorst) - place - 1, 0);
+  return std::max(
+      static_cast<int>(std::distance(place, std::end(kFromTheWorst))) - 1, 0);
 }
 
 absl::Span<const admin::v1::State> StatesFromTheWorst() {
@@ -127,10 +128,11 @@ std::vector<FleetRates> RatesOver(absl::Span<const FleetMember> members,
       for (size_t i = static_cast<size_t>(std::max(first, 0.0));
            i < count && static_cast<double>(i) < last; ++i) {
         const double at = static_cast<double>(i);
-        const double share = std::min(last, at + 1) - std::max(first, at);
-        rates[i].calls += share * point.calls / seconds;
-        rates[i].failures += share * point.failures / seconds;
-        rates[i].rejections += share * point.rejections / seconds;
+        const double share =
+            (std::min(last, at + 1) - std::max(first, at)) / seconds;
+        rates[i].calls += share * static_cast<double>(point.calls);
+        rates[i].failures += share * static_cast<double>(point.failures);
+        rates[i].rejections += share * static_cast<double>(point.rejections);
       }
     }
   }

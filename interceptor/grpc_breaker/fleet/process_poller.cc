@@ -310,7 +310,7 @@ grpc::Status ProcessPoller::AskForBreakers(BreakerRows::Breakers* breakers) {
   request.set_page_size(kPageSize);
   do {
     admin::v1::ListBreakersResponse page;
-    const grpc::Status status = Call(&Stub::ListBreakers, request, &page);
+    grpc::Status status = Call(&Stub::ListBreakers, request, &page);
     if (!status.ok()) return status;
     request.set_page_token(page.next_page_token());
     for (admin::v1::Breaker& breaker : *page.mutable_breakers()) {
@@ -329,7 +329,7 @@ grpc::Status ProcessPoller::AskForEvents() {
     request.set_token(events_token_);
     page.Clear();
     const MonotonicTime asked = environment_.Now();
-    const grpc::Status status = Call(&Stub::ListEvents, request, &page);
+    grpc::Status status = Call(&Stub::ListEvents, request, &page);
     // One of before there were events.
     if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) break;
     if (!status.ok()) return status;
