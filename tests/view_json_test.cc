@@ -92,6 +92,19 @@ TEST(ViewJsonTest, FirstViewHasEverything) {
   EXPECT_EQ(shown["points"], json::parse("[[400, 1000, 5, 0, 0, null, null]]"));
 }
 
+TEST(ViewJsonTest, LastErrorHasTheNameOfItsCode) {
+  const auto shown = [](int code) {
+    auto row = Row("prices", "/a.B/C");
+    row->breaker.mutable_last_error()->set_code(code);
+    return View(nullptr, Snapshot(1, {row}))["rows"][0]["last_error"]["code"];
+  };
+  EXPECT_EQ(shown(0), "OK");
+  EXPECT_EQ(shown(14), "UNAVAILABLE");
+  EXPECT_EQ(shown(16), "UNAUTHENTICATED");
+  EXPECT_EQ(shown(17), "17");
+  EXPECT_EQ(shown(-1), "-1");
+}
+
 TEST(ViewJsonTest, LaterViewHasOnlyRowsThatAreNotAsTheyWere) {
   const auto same = Row("a", "/s.S/Same");
   const FleetSnapshot before =
