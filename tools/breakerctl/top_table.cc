@@ -143,7 +143,7 @@ FleetGroup WithoutStale(const FleetGroup& group,
   for (const FleetMember& member : group.members) {
     if (!snapshot.processes[member.process]->stale()) fresh.push_back(member);
   }
-  if (fresh.empty()) return group;
+  if (fresh.empty() || fresh.size() == group.members.size()) return group;
   return internal::GroupBreakers(fresh).front();
 }
 
