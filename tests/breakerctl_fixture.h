@@ -28,6 +28,7 @@
 #include "grpc_breaker/registry.h"
 #include "grpc_breaker/testing/manual_environment.h"
 #include "gtest/gtest.h"
+#include "tests/fragile_channel.h"
 
 namespace grpc_breaker {
 
@@ -207,11 +208,7 @@ class BreakerctlFixture : public ::testing::Test {
   }
 
   std::shared_ptr<Registry> MakeChannel(const std::string& name) {
-    Options options;
-    options.channel_name = name;
-    options.directory = &directory_;
-    options.default_policy.breaker.consecutive_failures = 1;
-    return *Registry::Create(options);
+    return MakeFragileChannel(name, &directory_);
   }
 
   // With the default policy changed, and the time in the test's hands.
@@ -225,12 +222,7 @@ class BreakerctlFixture : public ::testing::Test {
     return *Registry::Create(options);
   }
 
-  static void Open(Method& method) {
-    Environment& environment = Environment::Default();
-    method.breaker()
-        .TryAcquire(environment.Now())
-        .Record(Outcome::kFailure, environment.Now());
-  }
+  static void Open(Method& method) { RecordOutcome(method, Outcome::kFailure); }
   void Fail(Method& method, int times = 1) {
     for (int i = 0; i < times; ++i) {
       method.breaker()

@@ -80,11 +80,7 @@ class BreakerctlFleetTest : public BreakerctlFixture {
   }
 
   static std::shared_ptr<Registry> MakeIn(Directory* directory) {
-    Options options;
-    options.channel_name = "a";
-    options.directory = directory;
-    options.default_policy.breaker.consecutive_failures = 1;
-    return *Registry::Create(options);
+    return MakeFragileChannel("a", directory);
   }
 
   std::string Path(const std::string& name) const {

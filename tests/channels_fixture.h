@@ -6,12 +6,14 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "grpc_breaker/directory.h"
 #include "grpc_breaker/method.h"
 #include "grpc_breaker/policy.h"
 #include "grpc_breaker/registry.h"
 #include "gtest/gtest.h"
+#include "tests/fragile_channel.h"
 
 namespace grpc_breaker {
 
@@ -20,17 +22,12 @@ class ChannelsFixture : public ::testing::Test {
  protected:
   std::shared_ptr<Registry> MakeChannel(const std::string& name,
                                         Options options = {}) {
-    options.channel_name = name;
-    options.directory = &directory_;
     options.environment = &environment_;
-    options.default_policy.breaker.consecutive_failures = 1;
-    return *Registry::Create(options);
+    return MakeFragileChannel(name, &directory_, std::move(options));
   }
 
   void Record(Method& method, Outcome outcome) {
-    method.breaker()
-        .TryAcquire(environment_.Now())
-        .Record(outcome, environment_.Now());
+    RecordOutcome(method, outcome, environment_);
   }
   void Open(Method& method) { Record(method, Outcome::kFailure); }
 

@@ -28,6 +28,7 @@
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 #include "tests/admin_fixture.h"
+#include "tests/fragile_channel.h"
 
 namespace grpc_breaker {
 namespace {
@@ -60,19 +61,10 @@ class DashboardServerTest : public ::testing::Test {
   }
 
   std::shared_ptr<Registry> MakeChannel(const std::string& name) {
-    Options options;
-    options.channel_name = name;
-    options.directory = &directory_;
-    options.default_policy.breaker.consecutive_failures = 1;
-    return *Registry::Create(options);
+    return MakeFragileChannel(name, &directory_);
   }
 
-  static void Open(Method& method) {
-    Environment& environment = Environment::Default();
-    method.breaker()
-        .TryAcquire(environment.Now())
-        .Record(Outcome::kFailure, environment.Now());
-  }
+  static void Open(Method& method) { RecordOutcome(method, Outcome::kFailure); }
 
   httplib::Client Client() const {
     httplib::Client client("http://" + server_->address());

@@ -112,6 +112,11 @@ class ChildProgram {
   int output_ = -1;
 };
 
+// Whether a shell finds it.
+inline bool IsInstalled(const std::string& program) {
+  return ChildProgram({"sh", "-c", "command -v " + program}).Wait() == 0;
+}
+
 #ifdef E2E_HELPER
 class Child : public ChildProgram {
  public:

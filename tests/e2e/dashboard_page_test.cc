@@ -18,14 +18,10 @@
 #include "grpc_breaker/stats/call_records.h"
 #include "gtest/gtest.h"
 #include "tests/e2e/child.h"
+#include "tests/fragile_channel.h"
 
 namespace grpc_breaker::e2e {
 namespace {
-
-bool IsInstalled(const std::string& program) {
-  return ChildProgram({"sh", "-c", absl::StrCat("command -v ", program)})
-             .Wait() == 0;
-}
 
 class DashboardPageTest : public ::testing::Test {
  protected:
@@ -42,19 +38,10 @@ class DashboardPageTest : public ::testing::Test {
   }
 
   std::shared_ptr<Registry> MakeChannel(const std::string& name) {
-    Options options;
-    options.channel_name = name;
-    options.directory = &directory_;
-    options.default_policy.breaker.consecutive_failures = 1;
-    return *Registry::Create(options);
+    return MakeFragileChannel(name, &directory_);
   }
 
-  static void Open(Method& method) {
-    Environment& environment = Environment::Default();
-    method.breaker()
-        .TryAcquire(environment.Now())
-        .Record(Outcome::kFailure, environment.Now());
-  }
+  static void Open(Method& method) { RecordOutcome(method, Outcome::kFailure); }
 
   static std::string NameOf(absl::string_view method) {
     return absl::StrCat("/shop.Inventory/", method);

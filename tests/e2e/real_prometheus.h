@@ -24,12 +24,6 @@
 
 namespace grpc_breaker::e2e {
 
-// Of Debian's package prometheus, which has promtool as well.
-inline bool IsInstalled(const std::string& program) {
-  return ChildProgram({"sh", "-c", absl::StrCat("command -v ", program)})
-             .Wait() == 0;
-}
-
 // Waits until a query to the one at `port` has an answer with this in it.
 inline void ExpectOfPrometheus(int port, const std::string& query,
                                const std::string& expected) {
