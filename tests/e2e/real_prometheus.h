@@ -56,8 +56,9 @@ class RealPrometheus {
             absl::StrCat("--storage.tsdb.path=", folder_, "/data"),
             "--web.listen-address=127.0.0.1:0"},
         true);
-    // Its log is short enough to stay in the pipe from here on.
-    const std::string address = "\"Listening on\" address=127.0.0.1:";
+    // Its log is short enough to stay in the pipe from here on. What is between
+    // the two differs from version to version.
+    const std::string address = " address=127.0.0.1:";
     std::string line;
     do {
       line = program_->ReadLine();
@@ -65,7 +66,8 @@ class RealPrometheus {
         ADD_FAILURE() << "Prometheus has ended";
         return;
       }
-    } while (!absl::StrContains(line, address));
+    } while (!absl::StrContains(line, "\"Listening on\"") ||
+             !absl::StrContains(line, address));
     EXPECT_TRUE(absl::SimpleAtoi(
         line.substr(line.find(address) + address.size()), &port_));
   }
