@@ -12,7 +12,8 @@
 //   };
 //
 // It runs on a thread of the environment's, so it may block, with no lock held,
-// and several times at once. If it throws, the request is refused.
+// and up to eight times at once; up to 1000 requests wait for that, the others
+// are refused (RESOURCE_EXHAUSTED). If it throws, the request is refused.
 //
 // Thread-compatible: plain values. The authorizers that are made here are
 // Thread-safe.

@@ -19,9 +19,11 @@
 #include "grpc_breaker/admin/breaker_watch.h"
 #include "grpc_breaker/admin/channel_message.h"
 #include "grpc_breaker/admin/event_log.h"
+#include "grpc_breaker/admin/request_queue.h"
 #include "grpc_breaker/admin/v1/admin.grpc.pb.h"
 #include "grpc_breaker/admin/violations.h"
 #include "grpc_breaker/admin/watch_hub.h"
+#include "grpc_breaker/base/nearest_name.h"
 #include "grpc_breaker/registry.h"
 
 namespace grpc_breaker {
@@ -187,10 +189,13 @@ class AdminService final
     } else if (!guard_.guards_reads()) {
       watch->Start();
     } else {
-      environment_.Run([this, watch, asked = From(*context, std::move(asked))] {
-        grpc::Status decided = guard_.Check(asked).status;
-        decided.ok() ? watch->Start() : watch->Refuse(std::move(decided));
-      });
+      const bool runs = queue_->Run(
+          environment_,
+          [this, watch, asked = From(*context, std::move(asked))] {
+            grpc::Status decided = guard_.Check(asked).status;
+            decided.ok() ? watch->Start() : watch->Refuse(std::move(decided));
+          });
+      if (!runs) watch->Refuse(TooManyWait());
     }
     return watch;
   }
@@ -351,10 +356,19 @@ class AdminService final
   grpc::ServerUnaryReactor* Later(grpc::CallbackServerContext* context,
                                   Function function) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    environment_.Run([reactor, function = std::move(function)] {
-      reactor->Finish(function());
-    });
+    const bool runs =
+        queue_->Run(environment_, [reactor, function = std::move(function)] {
+          reactor->Finish(function());
+        });
+    if (!runs) reactor->Finish(TooManyWait());
     return reactor;
+  }
+
+  static grpc::Status TooManyWait() {
+    return grpc::Status(
+        grpc::StatusCode::RESOURCE_EXHAUSTED,
+        absl::StrCat("more than ", internal::RequestQueue::kMostWaiting,
+                     " requests wait for the authorizer"));
   }
 
   grpc::Status Get(const admin::v1::GetBreakerRequest& request,
@@ -435,6 +449,8 @@ class AdminService final
   internal::EventLog log_;
   internal::BreakerCommands commands_;
   const std::shared_ptr<internal::WatchHub> hub_;
+  const std::shared_ptr<internal::RequestQueue> queue_ =
+      std::make_shared<internal::RequestQueue>();
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "grpc_breaker/base/nearest_name.h"
 #include "grpc_breaker/registry/method_name.h"
 
 namespace grpc_breaker::internal {

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "grpc_breaker/admin/breaker_filter.h"
+#include "grpc_breaker/base/nearest_name.h"
 
 namespace grpc_breaker::internal {
 namespace {

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "grpc_breaker/registry/status_details.h"
 #include "grpc_breaker/v1/rpc_details.pb.h"
@@ -20,9 +19,18 @@ void Violations::Add(absl::string_view field, absl::string_view description) {
 
 grpc::Status Violations::ToStatus() const {
   if (violations_.empty()) return grpc::Status::OK;
+  // Each text is in the trailing metadata three times, of which gRPC takes 8
+  // KiB by default.
+  constexpr size_t kMostBytes = 1500;
   std::string message;
   v1::BadRequest bad_request;
   for (const Violation& violation : violations_) {
+    if (message.size() > kMostBytes) {
+      absl::StrAppend(&message, "; and ",
+                      violations_.size() - bad_request.field_violations_size(),
+                      " more");
+      break;
+    }
     absl::StrAppend(&message, message.empty() ? "" : "; ", violation.field,
                     ": ", violation.description);
     v1::BadRequest::FieldViolation& added = *bad_request.add_field_violations();
@@ -33,12 +41,6 @@ grpc::Status Violations::ToStatus() const {
   AddDetail("type.googleapis.com/google.rpc.BadRequest", bad_request, &details);
   return MakeStatus(grpc::StatusCode::INVALID_ARGUMENT, message,
                     std::move(details));
-}
-
-std::string Quoted(absl::string_view value) {
-  constexpr size_t kLongest = 100;
-  return absl::StrCat("\"", absl::CHexEscape(value.substr(0, kLongest)), "\"",
-                      value.size() > kLongest ? "..." : "");
 }
 
 }  // namespace grpc_breaker::internal

@@ -23,7 +23,7 @@ class Violations {
   // "FIELD: DESCRIPTION"
   void Add(absl::string_view field, absl::string_view description);
 
-  // OK if there are none.
+  // OK if there are none. Of very many, as many as can be sent.
   grpc::Status ToStatus() const;
 
  private:
@@ -33,9 +33,6 @@ class Violations {
   };
   std::vector<Violation> violations_;
 };
-
-// "\"value\"", cut short and without control characters.
-std::string Quoted(absl::string_view value);
 
 }  // namespace grpc_breaker::internal
 

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 
 namespace grpc_breaker::internal {
@@ -30,12 +31,21 @@ size_t EditDistance(absl::string_view a, absl::string_view b) {
 
 std::string NearestName(absl::string_view name,
                         absl::Span<const std::string> names) {
+  // It may come from outside, and no name is longer.
+  constexpr size_t kLongest = 1000;
+  name = name.substr(0, kLongest);
   const auto nearest =
       std::min_element(names.begin(), names.end(),
                        [&](const std::string& a, const std::string& b) {
                          return EditDistance(name, a) < EditDistance(name, b);
                        });
   return nearest == names.end() ? "" : *nearest;
+}
+
+std::string Quoted(absl::string_view value) {
+  constexpr size_t kLongest = 100;
+  return absl::StrCat("\"", absl::CHexEscape(value.substr(0, kLongest)), "\"",
+                      value.size() > kLongest ? "..." : "");
 }
 
 std::string NearestNameHint(absl::string_view name,

@@ -1,7 +1,7 @@
 #ifndef GRPC_BREAKER_BASE_NEAREST_NAME_H_
 #define GRPC_BREAKER_BASE_NEAREST_NAME_H_
 
-// For messages about a name that is wrong.
+// For messages about a name, or another value, that is wrong.
 //
 // Thread-safe: pure functions over values.
 
@@ -17,6 +17,10 @@ namespace grpc_breaker::internal {
 // of a character (Levenshtein); the first of several. Empty if there is none.
 GRPC_BREAKER_EXPORT std::string NearestName(
     absl::string_view name, absl::Span<const std::string> names);
+
+// What was given, in quotes: escaped as in C, and cut after 100 bytes, so that
+// the message can be sent.
+GRPC_BREAKER_EXPORT std::string Quoted(absl::string_view value);
 
 // "; the nearest is X", for the end of such a message; empty if there is none.
 GRPC_BREAKER_EXPORT std::string NearestNameHint(

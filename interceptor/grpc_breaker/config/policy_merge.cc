@@ -32,7 +32,7 @@ using google::protobuf::Message;
 // What `name` is not, of `known` names.
 std::string NotAmong(absl::string_view name, absl::string_view what,
                      const std::vector<std::string>& known) {
-  return absl::StrCat("must be ", what, ", got \"", name, "\"",
+  return absl::StrCat("must be ", what, ", got ", Quoted(name),
                       NearestNameHint(name, known));
 }
 
@@ -345,7 +345,7 @@ std::string Reset(absl::string_view path, const Descriptor* type,
         if constexpr (kHasFields<Value>) {
           complaint = Reset(rest, counterpart->message_type(), &field.value);
         } else {
-          complaint = absl::StrCat("must be a field, got \"", path, "\"; ",
+          complaint = absl::StrCat("must be a field, got ", Quoted(path), "; ",
                                    name, " has none");
         }
       });
