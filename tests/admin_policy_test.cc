@@ -1,5 +1,6 @@
 // UpdatePolicy of the admin service, and what a registry makes of it.
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <utility>
@@ -23,6 +24,8 @@ using admin::v1::UpdatePolicyResponse;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::MatchesRegex;
+using ::testing::StartsWith;
 
 class AdminPolicyTest : public AdminFixture {
  protected:
@@ -167,6 +170,45 @@ TEST_F(AdminPolicyTest, ADryRunTellsWhatWouldBeAndChangesNothing) {
   EXPECT_THAT(auditor_->audits(), IsEmpty());
 }
 
+// Though another window begins empty.
+TEST_F(AdminPolicyTest, AnUpdateAnswersWhatItsDryRunDid) {
+  const auto channel = MakeChannel("a");
+  Method& method = channel->FindOrCreate("/p.S/M");
+  Policies policies;
+  policies.default_policy.breaker.consecutive_failures = 10;
+  ASSERT_TRUE(channel->ReplacePolicies(policies).ok());
+  for (int i = 0; i < 3; ++i) Record(method, Outcome::kFailure);
+  const std::string request = R"(target { method: "/p.S/M" } policy {
+      breaker { failure_rate: 0.5 minimum_calls: 3 window { seconds: 30 } } })";
+  UpdatePolicyResponse asked;
+  ASSERT_TRUE(Update(request + "dry_run: true", &asked).ok());
+  EXPECT_EQ(asked.policies(0).would_have_opened(), "FAILURE_RATE");
+  UpdatePolicyResponse done;
+  ASSERT_TRUE(Update(request, &done).ok());
+  EXPECT_EQ(done.DebugString(), asked.DebugString());
+}
+
+TEST_F(AdminPolicyTest, AnUpdateIsInTheHistoryOfItsBreakerAndSoIsItsEnd) {
+  const auto channel = MakeChannel("a");
+  const Method& method = channel->FindOrCreate("/p.S/M");
+  channel->FindOrCreate("/p.S/N");
+  ASSERT_TRUE(Update(R"(target { method: "/p.S/M" } ttl { seconds: 9 }
+                        policy { retry { max_retries: 7 } } dry_run: true)")
+                  .ok());
+  ASSERT_TRUE(Update(R"(target { method: "/p.S/M" } ttl { seconds: 9 }
+                        policy { retry { max_retries: 7 } } reason: "calm")")
+                  .ok());
+  environment_.Advance(absl::Seconds(9));
+  const std::vector<BreakerTransition> history = method.breaker().History();
+  ASSERT_EQ(history.size(), 2u);
+  EXPECT_EQ(history[0].cause, "policy updated by alice: calm");
+  EXPECT_EQ(history[0].from, BreakerState::kClosed);
+  EXPECT_EQ(history[0].to, BreakerState::kClosed);
+  EXPECT_EQ(history[1].cause, "policy update expired");
+  EXPECT_EQ(history[1].at - history[0].at, std::chrono::seconds(9));
+  EXPECT_THAT(channel->FindOrCreate("/p.S/N").breaker().History(), IsEmpty());
+}
+
 TEST_F(AdminPolicyTest, ADryRunCountsFailuresInARow) {
   Options options;
   const auto channel = MakeChannel("a", options);
@@ -284,6 +326,28 @@ TEST_F(AdminPolicyTest, AnUpdateEndsWithTheOneThatItNeeds) {
   EXPECT_EQ(channel->policy_updates("/p.S/M"), 0u);
 }
 
+TEST_F(AdminPolicyTest, AnUpdateThatEndsTakesOnlyThoseWithItThatNeedIt) {
+  const auto channel = MakeChannel("a");
+  Method& method = channel->FindOrCreate("/p.S/M");
+  const std::string target = R"(target { method: "/p.S/M" } )";
+  ASSERT_TRUE(Update(target + R"(policy { timeout { seconds: 1 } })").ok());
+  ASSERT_TRUE(Update(target + R"(ttl { seconds: 9 }
+                        policy { retry { max_delay { seconds: 500 } } })")
+                  .ok());
+  ASSERT_TRUE(Update(target + R"(ttl { seconds: 20 } policy {
+                        retry { base_delay { seconds: 400 } } })")
+                  .ok());
+  ASSERT_TRUE(Update(target + R"(policy { retry { max_retries: 7 } })").ok());
+  environment_.Advance(absl::Seconds(9));
+  EXPECT_EQ(method.policy()->retry.base_delay, RetryOptions().base_delay);
+  EXPECT_EQ(method.policy()->retry.max_retries, 7);
+  EXPECT_EQ(method.policy()->timeout, absl::Seconds(1));
+  EXPECT_EQ(channel->policy_updates("/p.S/M"), 2u);
+  EXPECT_EQ(environment_.pending_timers(), 0);
+  EXPECT_EQ(method.breaker().History().back().cause,
+            "policy update expired, with 1 that needed it");
+}
+
 TEST_F(AdminPolicyTest, AMethodHasAHundredUpdatesAtMost) {
   const auto channel = MakeChannel("a");
   channel->FindOrCreate("/p.S/M");
@@ -339,6 +403,27 @@ TEST_F(AdminPolicyTest, AWrongRequestIsToldByItsFields) {
   EXPECT_EQ(channel->policy_updates("/p.S/M"), 0u);
 }
 
+// Else it would not fit into the metadata that tell it.
+TEST_F(AdminPolicyTest, AHugeWrongRequestIsToldByItsBeginning) {
+  const auto channel = MakeChannel("a");
+  channel->FindOrCreate("/p.S/M");
+  const std::string target = R"(target { method: "/p.S/M" } )";
+  const std::string path(100'000, 'x');
+  EXPECT_THAT(Complaint(target + "update_mask { paths: \"" + path + "\" }"),
+              StartsWith("update_mask.paths[0]: must be a field, got \"xxx"));
+  EXPECT_THAT(
+      Complaint(target + "update_mask { paths: \"retry." + path + "\" }"),
+      StartsWith("update_mask.paths[0]: must be a field, got \"xxx"));
+  EXPECT_THAT(
+      Complaint(target + "update_mask { paths: \"timeout." + path + "\" }"),
+      StartsWith("update_mask.paths[0]: must be a field, got \"timeout.xxx"));
+  std::string many;
+  for (int i = 0; i < 1000; ++i) many += "reset: \"y\" ";
+  const std::string complaint = Complaint(target + "policy { " + many + "}");
+  EXPECT_THAT(complaint, StartsWith("policy.reset[0]: must be a field"));
+  EXPECT_THAT(complaint, MatchesRegex(".*; and 9[0-9][0-9] more"));
+}
+
 TEST_F(AdminPolicyTest, OtherMethodsHaveThePolicyThatTheyHave) {
   const auto channel = MakeChannel("a");
   channel->FindOrCreate("malformed");
@@ -363,6 +448,16 @@ TEST_F(AdminPolicyTest, AnUpdateIsAuditedAndRefusedToThoseWhoMayNot) {
   EXPECT_EQ(auditor_->audits()[0].actor, "alice");
   EXPECT_EQ(auditor_->audits()[0].reason, "calm down");
   EXPECT_EQ(auditor_->audits()[0].changed, 1);
+  EXPECT_THAT(auditor_->audits()[0].policy_changes,
+              ElementsAre("retry.max_retries: 3 -> 7"));
+  EXPECT_THAT(auditor_->audits()[1].policy_changes, IsEmpty());
+  grpc::ClientContext context;
+  GiveUpLater(&context);
+  admin::v1::ListEventsResponse events;
+  ASSERT_TRUE(stub_->ListEvents(&context, {}, &events).ok());
+  ASSERT_EQ(events.events_size(), 2);
+  EXPECT_THAT(events.events(0).audit().policy_changes(),
+              ElementsAre("retry.max_retries: 3 -> 7"));
   EXPECT_EQ(auditor_->audits()[1].status.code(),
             absl::StatusCode::kPermissionDenied);
 }

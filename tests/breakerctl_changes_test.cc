@@ -12,10 +12,11 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/util/json_util.h"
 #include "grpc_breaker/admin/event_log.h"
-#include "grpc_breaker/admin/v1/admin.pb.h"
+#include "grpc_breaker/admin/v1/admin.grpc.pb.h"
 #include "grpc_breaker/admin_authorizer.h"
 #include "grpc_breaker/admin_server.h"
 #include "grpc_breaker/registry.h"
+#include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 #include "tests/breakerctl_fixture.h"
 
@@ -227,6 +228,26 @@ TEST_F(BreakerctlChangesTest, EventsTellWhatHasHappenedAndWhoDidIt) {
               ElementsAre(HasSubstr("CLOSED -> OPEN")));
   EXPECT_THAT(Run({"events", "--prefix=/pkg.T/"}).lines(),
               Not(testing::Contains(HasSubstr("CHANGED"))));
+}
+
+TEST_F(BreakerctlChangesTest, EventsTellWhatAnUpdateOfAPolicyHasChanged) {
+  auto channel = MakeChannel("a");
+  channel->FindOrCreate("/pkg.S/M");
+  admin::v1::UpdatePolicyRequest request;
+  request.mutable_target()->set_method("/pkg.S/M");
+  request.mutable_policy()->mutable_retry()->set_max_retries(7);
+  request.mutable_policy()->mutable_timeout()->set_seconds(2);
+  grpc::ClientContext context;
+  admin::v1::UpdatePolicyResponse response;
+  ASSERT_TRUE(admin::v1::CircuitBreakerAdmin::NewStub(
+                  grpc::CreateChannel(server_->address(),
+                                      grpc::InsecureChannelCredentials()))
+                  ->UpdatePolicy(&context, request, &response)
+                  .ok());
+  EXPECT_THAT(Run({"events"}).lines(),
+              ElementsAre(testing::EndsWith(
+                  ": 1 breaker changed; retry.max_retries: 3 -> 7; timeout: "
+                  "unset -> 2s")));
 }
 
 TEST_F(BreakerctlChangesTest, EventsAreAllPagesOfThem) {

@@ -1325,6 +1325,24 @@ TEST_F(CircuitBreakerTest, TheHistoryHasWhatWasDoneByHandThoughTheStateStays) {
   EXPECT_EQ(Snapshot().transitions, 1u) << "those that are changes of state";
 }
 
+TEST_F(CircuitBreakerTest, ANoteIsInTheHistoryAndChangesNothing) {
+  Make({});
+  Play("SF");
+  breaker_->Note("policy updated by ann", environment_.Now());
+  breaker_->Note(std::string(10'000, 'x'), environment_.Now());
+  const std::vector<BreakerTransition> history = breaker_->History();
+  ASSERT_EQ(history.size(), 2u);
+  EXPECT_EQ(history[0].cause, "policy updated by ann");
+  EXPECT_EQ(history[0].from, BreakerState::kClosed);
+  EXPECT_EQ(history[0].to, BreakerState::kClosed);
+  EXPECT_EQ(history[0].at, environment_.Now());
+  EXPECT_EQ(history[0].counts.calls(), 2);
+  EXPECT_EQ(history[1].cause, std::string(600, 'x'));
+  EXPECT_EQ(Snapshot().transitions, 0u);
+  EXPECT_EQ(Snapshot().counts.calls(), 2);
+  EXPECT_THAT(recorder_.transitions, IsEmpty());
+}
+
 TEST_F(CircuitBreakerTest, TheHistoryOfAShadowHasNothingThatNobodyDid) {
   BreakerOptions options;
   options.consecutive_failures = 1;

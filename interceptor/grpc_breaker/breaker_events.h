@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -122,6 +123,9 @@ struct BreakerAudit {
   absl::Duration time_to_live = absl::InfiniteDuration();
   absl::Status status;  // OK: made; else why not.
   int changed = 0;      // So many breakers.
+  // How the policy of the first of them differs, "retry.max_retries: 2 -> 5",
+  // for at most 16 fields.
+  std::vector<std::string> policy_changes;
   MonotonicTime at;
   absl::Time wall_time;
 };

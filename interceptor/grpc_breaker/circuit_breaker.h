@@ -280,7 +280,8 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
   virtual BreakerCounts Counts() const = 0;
 
   // The last 32 changes of state, the oldest first. Among them is what was done
-  // by hand and left the state as it was: `from` and `to` are equal there.
+  // by hand and left the state as it was, and notes: `from` and `to` are equal
+  // there.
   virtual std::vector<BreakerTransition> History() const = 0;
 
   // Returns the breaker as the change has left it, before anything else has
@@ -302,6 +303,10 @@ class GRPC_BREAKER_EXPORT CircuitBreaker {
   BreakerSnapshot Reset(std::string reason, std::string actor) {
     return Reset(std::move(reason), std::move(actor), Now());
   }
+
+  // Adds a line to the History(), for people: what was done by hand that leaves
+  // the state as it is, such as to change a policy. Cut at 600 bytes.
+  virtual void Note(std::string text, MonotonicTime now) = 0;
 
   // Changes the options of a live breaker; fails with InvalidArgument if they
   // are not valid.

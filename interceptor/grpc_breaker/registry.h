@@ -107,11 +107,17 @@ class GRPC_BREAKER_EXPORT Registry
   // (CircuitBreaker::Reconfigure). Fails, and changes nothing, if the policies
   // are not valid, with and without updates, or name more methods than
   // max_methods leaves room for.
-  absl::Status ReplacePolicies(Policies policies);
+  absl::Status ReplacePolicies(Policies policies)
+      ABSL_LOCKS_EXCLUDED(update_mutex_, mutex_);
+  // Whether it would, as things are now: for who gives several registries the
+  // same and wants all to have it or none.
+  absl::Status CheckPolicies(const Policies& policies) const
+      ABSL_LOCKS_EXCLUDED(update_mutex_);
 
   // Changes the policy of one method that there is, over earlier updates of it,
   // of which there may be 100. NotFound; ResourceExhausted; or what is wrong
-  // with the policy that would come of it. Then nothing is changed.
+  // with the policy that would come of it. Then nothing is changed. When one
+  // ends by itself, later ones that are not valid without it end as well.
   absl::StatusOr<UpdatedPolicy> UpdatePolicy(const std::string& method,
                                              const PolicyUpdate& update);
   // Those of the method that are in force.
@@ -187,9 +193,19 @@ class GRPC_BREAKER_EXPORT Registry
                                      const Table& table);
   Method* Lookup(absl::string_view name, size_t hash) const;
   Table table() const ABSL_LOCKS_EXCLUDED(mutex_);
-  // With the updates over them; valid.
+  // With the updates over them; valid. `at_fault`, if not null, is the method
+  // whose update is wrong, if one is.
   static absl::StatusOr<Policies> WithUpdates(const Policies& base,
-                                              const Updates& updates);
+                                              const Updates& updates,
+                                              std::string* at_fault = nullptr);
+  // With those that are in force; an error tells which is in the way.
+  absl::StatusOr<Policies> Updated(const Policies& base) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(update_mutex_);
+  // Takes out those of a method that are not valid over the ones before them.
+  std::vector<HeldUpdate> DropInvalidUpdates(const std::string& method)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(update_mutex_);
+  // Whether there is room for so many more methods.
+  absl::Status CheckRoomFor(size_t added) const;
   // Puts valid policies into force, for methods that ask for them.
   absl::StatusOr<Installed> Install(Policies policies)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(update_mutex_) ABSL_LOCKS_EXCLUDED(mutex_);

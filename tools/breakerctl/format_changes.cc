@@ -49,7 +49,11 @@ std::string FormatAudit(const admin::v1::Audit& audit) {
   if (!audit.reason().empty()) {
     absl::StrAppend(&text, " (", Printable(audit.reason()), ")");
   }
-  return absl::StrCat(text, ": ", FormatOutcome(audit));
+  absl::StrAppend(&text, ": ", FormatOutcome(audit));
+  for (const std::string& change : audit.policy_changes()) {
+    absl::StrAppend(&text, "; ", Printable(change));
+  }
+  return text;
 }
 
 std::string FormatTransition(const admin::v1::Transition& transition,

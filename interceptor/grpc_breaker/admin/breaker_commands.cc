@@ -10,6 +10,7 @@
 #include "google/protobuf/duration.pb.h"
 #include "grpc_breaker/admin/policy_updates.h"
 #include "grpc_breaker/base/user_code.h"
+#include "grpc_breaker/breaker/cause.h"
 #include "grpc_breaker/grpc_status.h"
 #include "grpc_breaker/registry/method_name.h"
 
@@ -21,6 +22,8 @@ constexpr size_t kMostReasonBytes = 256;
 constexpr size_t kMostActorBytes = 128;
 constexpr absl::string_view kClaimed = " (claimed)";
 constexpr int kMostShown = 1000;
+// Of a text from outside that is told to listeners.
+constexpr size_t kMostTextBytes = 256;
 
 void CheckLength(absl::string_view field, const std::string& text, size_t most,
                  Violations& violations) {
@@ -99,21 +102,34 @@ decltype(Command::run) ForEachBreaker(ChangeBreaker change, bool dry_run,
                                       admin::v1::ChangeResponse* response) {
   return [change = std::move(change), dry_run, error_messages, response](
              const Command::Found& found, const std::string& actor,
-             int& changed) {
+             Command::Done& done) {
     for (const FoundBreaker& breaker : found) {
       const MonotonicTime now = breaker.registry->environment().Now();
       const absl::StatusOr<BreakerSnapshot> after =
           dry_run ? breaker.method->breaker().Snapshot(now)
                   : change(breaker.method->breaker(), actor, now);
       if (!after.ok()) return ToGrpcStatus(after.status());
-      if (changed++ < kMostShown) {
+      if (done.changed++ < kMostShown) {
         *response->add_breakers() = ToMessage(
             *breaker.registry, *breaker.method, *after, now, error_messages);
       }
-      response->set_count(changed);
+      response->set_count(done.changed);
     }
     return grpc::Status::OK;
   };
+}
+
+// As in BreakerAudit.
+std::vector<std::string> Lines(const admin::v1::UpdatedPolicy& updated) {
+  constexpr size_t kMostLines = 16;
+  std::vector<std::string> lines;
+  for (const auto& change : updated.changes()) {
+    if (lines.size() == kMostLines) break;
+    lines.push_back(
+        absl::StrCat(change.field(), ": ", change.from(), " -> ", change.to())
+            .substr(0, kMostTextBytes));
+  }
+  return lines;
 }
 
 }  // namespace
@@ -163,10 +179,15 @@ Command Command::UpdatePolicy(const admin::v1::UpdatePolicyRequest& request,
   update.revert = request.revert();
   update.time_to_live = command.time_to_live;
   update.dry_run = command.dry_run;
-  command.run = [update = std::move(update), response](
-                    const Found& found, const std::string& /*actor*/,
-                    int& changed) {
-    return UpdatePolicies(found, update, response, changed);
+  command.run = [update = std::move(update), reason = command.reason, response](
+                    const Found& found, const std::string& actor, Done& done) {
+    grpc::Status status =
+        UpdatePolicies(found, update, ByWhomAndWhy(actor, reason), response);
+    done.changed = response->count();
+    if (response->policies_size() > 0) {
+      done.policy_changes = Lines(response->policies(0));
+    }
+    return status;
   };
   return command;
 }
@@ -192,19 +213,18 @@ grpc::Status BreakerCommands::Run(const Command& command, AdminRequest request,
     status = grpc::Status(grpc::StatusCode::CANCELLED,
                           "the caller has gone before it was done");
   }
-  int changed = 0;
-  if (status.ok())
-    status = command.run(found, Actor(command, decision), changed);
+  Command::Done done;
+  if (status.ok()) status = command.run(found, Actor(command, decision), done);
+  if (command.dry_run) done = Command::Done();
   if (!command.dry_run || !status.ok()) {
-    Audit(command, request, decision, status, command.dry_run ? 0 : changed);
+    Audit(command, request, decision, status, std::move(done));
   }
   return status;
 }
 
 void BreakerCommands::Audit(const Command& command, const AdminRequest& request,
                             const AdminDecision& decision,
-                            const grpc::Status& status, int changed) {
-  constexpr size_t kMostTextBytes = 256;
+                            const grpc::Status& status, Command::Done done) {
   BreakerAudit audit;
   audit.rpc = command.rpc;
   audit.method = command.target.method();
@@ -219,7 +239,8 @@ void BreakerCommands::Audit(const Command& command, const AdminRequest& request,
   audit.status =
       absl::Status(static_cast<absl::StatusCode>(status.error_code()),
                    status.error_message().substr(0, kMostTextBytes));
-  audit.changed = changed;
+  audit.changed = done.changed;
+  audit.policy_changes = std::move(done.policy_changes);
   audit.at = environment_.Now();
   audit.wall_time = environment_.WallNow();
   log_.Add(audit);

@@ -53,10 +53,15 @@ struct Command {
   std::string actor;  // As it is claimed.
   absl::Duration time_to_live = absl::InfiniteDuration();
   bool dry_run = false;
+  // What was done, also where it then failed.
+  struct Done {
+    int changed = 0;                          // So many breakers.
+    std::vector<std::string> policy_changes;  // As in BreakerAudit.
+  };
   // Changes what was found, or with dry_run says only what would come of it,
-  // and fills in the response. Adds to `changed` how many it has.
+  // and fills in the response.
   std::function<grpc::Status(const Found& found, const std::string& actor,
-                             int& changed)>
+                             Done& done)>
       run;
 };
 
@@ -78,7 +83,7 @@ class BreakerCommands {
   // Notes what came of a command, and tells.
   void Audit(const Command& command, const AdminRequest& request,
              const AdminDecision& decision, const grpc::Status& status,
-             int changed);
+             Command::Done done);
 
   Directory& directory_;
   Environment& environment_;

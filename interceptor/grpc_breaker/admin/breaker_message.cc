@@ -111,6 +111,9 @@ admin::v1::Audit ToMessage(const BreakerAudit& audit, absl::Duration age) {
   message.set_code(static_cast<int>(audit.status.code()));
   message.set_message(ToUtf8(audit.status.message()));
   message.set_count(audit.changed);
+  for (const std::string& change : audit.policy_changes) {
+    message.add_policy_changes(ToUtf8(change));
+  }
   *message.mutable_time() = ToMessage(audit.wall_time);
   *message.mutable_age() = ToMessage(std::max(age, absl::ZeroDuration()));
   return message;

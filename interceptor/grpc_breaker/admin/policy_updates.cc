@@ -1,8 +1,10 @@
 #include "grpc_breaker/admin/policy_updates.h"
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -23,7 +25,7 @@ namespace {
 
 using google::protobuf::util::FieldMaskUtil;
 
-constexpr int kMostShown = 1000;
+constexpr size_t kMostShown = 1000;
 
 // What the mask leaves of a policy: a masked field begins as it is by default.
 config::v1::Policy Masked(const config::v1::Policy& policy,
@@ -88,7 +90,8 @@ std::string WouldHaveOpened(const FoundBreaker& breaker,
 }
 
 admin::v1::UpdatedPolicy Shown(const FoundBreaker& breaker,
-                               const UpdatedPolicy& updated) {
+                               const UpdatedPolicy& updated,
+                               std::string would_have_opened) {
   admin::v1::UpdatedPolicy message;
   message.set_channel(ToUtf8(breaker.registry->channel_name()));
   message.set_method(ToUtf8(breaker.method->name()));
@@ -99,8 +102,7 @@ admin::v1::UpdatedPolicy Shown(const FoundBreaker& breaker,
     added.set_from(change.from);
     added.set_to(change.to);
   }
-  message.set_would_have_opened(
-      WouldHaveOpened(breaker, updated.after->breaker));
+  message.set_would_have_opened(std::move(would_have_opened));
   return message;
 }
 
@@ -129,25 +131,41 @@ PolicyUpdate ToUpdate(const config::v1::Policy& policy,
 
 grpc::Status UpdatePolicies(const std::vector<FoundBreaker>& found,
                             PolicyUpdate update,
-                            admin::v1::UpdatePolicyResponse* response,
-                            int& changed) {
+                            const std::string& by_whom_and_why,
+                            admin::v1::UpdatePolicyResponse* response) {
   const bool dry_run = update.dry_run;
-  // Asks all of them first.
-  for (const bool only_ask : {true, false}) {
-    if (dry_run && !only_ask) break;
-    update.dry_run = only_ask;
-    response->clear_policies();
-    for (const FoundBreaker& breaker : found) {
-      const absl::StatusOr<UpdatedPolicy> updated =
-          breaker.registry->UpdatePolicy(breaker.method->name(), update);
-      if (!updated.ok()) return ToRpcStatus(updated.status(), breaker);
-      if (response->policies_size() < kMostShown) {
-        *response->add_policies() = Shown(breaker, *updated);
-      }
-      if (only_ask == dry_run) ++changed;
+  // Asks all of them first. By which rule they would have opened can only be
+  // said before: another window begins empty.
+  std::vector<std::string> would_have_opened;
+  update.dry_run = true;
+  for (const FoundBreaker& breaker : found) {
+    const absl::StatusOr<UpdatedPolicy> updated =
+        breaker.registry->UpdatePolicy(breaker.method->name(), update);
+    if (!updated.ok()) return ToRpcStatus(updated.status(), breaker);
+    if (would_have_opened.size() == kMostShown) continue;
+    would_have_opened.push_back(
+        WouldHaveOpened(breaker, updated->after->breaker));
+    if (dry_run) {
+      *response->add_policies() =
+          Shown(breaker, *updated, would_have_opened.back());
     }
   }
-  response->set_count(changed);
+  if (dry_run) response->set_count(static_cast<int>(found.size()));
+  update.dry_run = false;
+  for (size_t i = 0; i < found.size() && !dry_run; ++i) {
+    const FoundBreaker& breaker = found[i];
+    const absl::StatusOr<UpdatedPolicy> updated =
+        breaker.registry->UpdatePolicy(breaker.method->name(), update);
+    if (!updated.ok()) return ToRpcStatus(updated.status(), breaker);
+    breaker.method->breaker().Note(
+        absl::StrCat("policy updated", by_whom_and_why),
+        breaker.registry->environment().Now());
+    response->set_count(response->count() + 1);
+    if (i < kMostShown) {
+      *response->add_policies() =
+          Shown(breaker, *updated, std::move(would_have_opened[i]));
+    }
+  }
   return grpc::Status::OK;
 }
 

@@ -5,6 +5,7 @@
 //
 // Thread-safe: pure functions over values, but for what UpdatePolicies changes.
 
+#include <string>
 #include <vector>
 
 #include "google/protobuf/field_mask.pb.h"
@@ -23,11 +24,13 @@ PolicyUpdate ToUpdate(const config::v1::Policy& policy,
                       const google::protobuf::FieldMask& mask,
                       Violations& violations);
 
-// Updates all of them, or none if one of them cannot be.
+// Updates all of them, or none if one of them cannot be, and notes in their
+// histories by whom and why. Should one fail after all, the response has those
+// that were updated before it.
 grpc::Status UpdatePolicies(const std::vector<FoundBreaker>& found,
                             PolicyUpdate update,
-                            admin::v1::UpdatePolicyResponse* response,
-                            int& changed);
+                            const std::string& by_whom_and_why,
+                            admin::v1::UpdatePolicyResponse* response);
 
 }  // namespace grpc_breaker::internal
 

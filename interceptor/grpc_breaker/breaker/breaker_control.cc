@@ -77,6 +77,17 @@ BreakerSnapshot BreakerImpl::Reset(std::string reason, std::string actor,
   return after;
 }
 
+void BreakerImpl::Note(std::string text, MonotonicTime now) {
+  text.resize(std::min(text.size(), kMaxNoteBytes));
+  const Moment moment = ReadMoment(BreakerState::kClosed, Nanoseconds(now));
+  MutexLock lock(mutex_);
+  const StateWord state = LoadState();
+  log_.Add(state.shown(), state.shown(), Cause::OfNote(std::move(text)),
+           CountsIn(state, compiled(), window_, gate_, counts_at_change_,
+                    moment.now_ns),
+           std::max(now, AtNanoseconds(entered_ns_)), moment.wall);
+}
+
 // The timer may ring when nobody calls, and while the breaker is destroyed.
 void BreakerImpl::UpdateManualTimer() {
   manual_.UpdateTimer(environment_, [this] {

@@ -61,6 +61,7 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
                                                  MonotonicTime now) override;
   BreakerSnapshot Reset(std::string reason, std::string actor,
                         MonotonicTime now) override;
+  void Note(std::string text, MonotonicTime now) override;
   absl::Status Reconfigure(const BreakerOptions& options,
                            MonotonicTime now) override;
   BreakerOptions options() const override { return compiled().options; }

@@ -1,5 +1,7 @@
 #include "grpc_breaker/breaker/cause.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
@@ -51,8 +53,13 @@ Cause Cause::OfRule(const Trip& trip) {
 Cause Cause::ByHand(Kind kind, const std::string& reason,
                     const std::string& actor) {
   Cause cause = Of(kind);
-  cause.text = std::make_shared<const std::string>(absl::StrCat(
-      actor.empty() ? "" : " by ", actor, reason.empty() ? "" : ": ", reason));
+  cause.text = std::make_shared<const std::string>(ByWhomAndWhy(actor, reason));
+  return cause;
+}
+
+Cause Cause::OfNote(std::string note) {
+  Cause cause = Of(Kind::kNote);
+  cause.text = std::make_shared<const std::string>(std::move(note));
   return cause;
 }
 
@@ -78,8 +85,15 @@ std::string Cause::ToString(const WindowCounts& counts) const {
       return absl::StrCat("reset manually", *text);
     case Kind::kReconfigured:
       return "options changed";
+    case Kind::kNote:
+      return *text;
   }
   return "";
+}
+
+std::string ByWhomAndWhy(absl::string_view actor, absl::string_view reason) {
+  return absl::StrCat(actor.empty() ? "" : " by ", actor,
+                      reason.empty() ? "" : ": ", reason);
 }
 
 }  // namespace grpc_breaker::internal

@@ -10,8 +10,10 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "grpc_breaker/breaker/trip_rules.h"
 #include "grpc_breaker/breaker_events.h"
+#include "grpc_breaker/export.h"
 
 namespace grpc_breaker::internal {
 
@@ -27,6 +29,7 @@ struct Cause {
     kManualOver,       // Its time is over.
     kReset,            // `text` as for kManual.
     kReconfigured,
+    kNote,  // `text`.
   };
 
   Kind kind = Kind::kManual;
@@ -40,10 +43,17 @@ struct Cause {
   static Cause ByHand(Kind kind, const std::string& reason,
                       const std::string& actor);
 
+  static Cause OfNote(std::string note);
+
   bool by_hand() const { return kind == Kind::kManual || kind == Kind::kReset; }
 
   std::string ToString(const WindowCounts& counts) const;
 };
+
+// " by ACTOR: REASON", without what is empty: what is behind what was done by
+// hand.
+GRPC_BREAKER_EXPORT std::string ByWhomAndWhy(absl::string_view actor,
+                                             absl::string_view reason);
 
 }  // namespace grpc_breaker::internal
 

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "grpc_breaker/breaker/log_line.h"
@@ -97,6 +98,8 @@ class LoggingListener : public BreakerListener {
       line.Add("ttl", absl::FormatDuration(audit.time_to_live));
     }
     AddCount(line, "changed", audit.changed);
+    AddUnlessEmpty(line, "policy_changes",
+                   absl::StrJoin(audit.policy_changes, ", "));
     line.Add("code", absl::StatusCodeToString(audit.status.code()));
     AddUnlessEmpty(line, "message", audit.status.message());
     sink_(severity, line.Text());

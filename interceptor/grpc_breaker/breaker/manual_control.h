@@ -27,6 +27,8 @@ namespace grpc_breaker::internal {
 
 // Of a reason and of an actor.
 inline constexpr size_t kMaxManualTextBytes = 256;
+// Of a note, which may have both.
+inline constexpr size_t kMaxNoteBytes = 600;
 
 // InvalidArgument, naming the field, for a state that cannot be set.
 absl::Status ValidateManualState(const ManualState& manual);

@@ -185,6 +185,18 @@ void Registry::ForEachMethod(
   if (other_used_.load(std::memory_order_acquire)) visit(*other_);
 }
 
+absl::Status Registry::CheckPolicies(const Policies& policies) const {
+  if (absl::Status status = policies.Validate(); !status.ok()) return status;
+  internal::MutexLock lock(update_mutex_);
+  const absl::StatusOr<Policies> updated = Updated(policies);
+  if (!updated.ok()) return updated.status();
+  size_t added = 0;
+  for (const auto& [name, policy] : updated->methods) {
+    if (Find(name) == nullptr) ++added;
+  }
+  return CheckRoomFor(added);
+}
+
 absl::Status Registry::ReplacePolicies(Policies policies) {
   if (absl::Status status = policies.Validate(); !status.ok()) return status;
   // Of these alone: who updates a method sees what comes of it.
@@ -193,7 +205,7 @@ absl::Status Registry::ReplacePolicies(Policies policies) {
   Installed installed;
   {
     internal::MutexLock lock(update_mutex_);
-    absl::StatusOr<Policies> updated = WithUpdates(*base, updates_);
+    absl::StatusOr<Policies> updated = Updated(*base);
     if (!updated.ok()) return updated.status();
     absl::StatusOr<Installed> now = Install(*std::move(updated));
     if (!now.ok()) return now.status();
@@ -257,12 +269,14 @@ size_t Registry::policy_updates(const std::string& method) const {
 }
 
 absl::StatusOr<Policies> Registry::WithUpdates(const Policies& base,
-                                               const Updates& updates) {
+                                               const Updates& updates,
+                                               std::string* at_fault) {
   Policies policies = base;
   for (const auto& [method, of_method] : updates) {
     Policy policy = base.PolicyFor(method);
     for (const HeldUpdate& update : of_method) {
       if (absl::Status status = update.change(&policy); !status.ok()) {
+        if (at_fault != nullptr) *at_fault = method;
         return status;
       }
     }
@@ -270,6 +284,31 @@ absl::StatusOr<Policies> Registry::WithUpdates(const Policies& base,
   }
   if (absl::Status status = policies.Validate(); !status.ok()) return status;
   return policies;
+}
+
+absl::StatusOr<Policies> Registry::Updated(const Policies& base) const {
+  std::string at_fault;
+  absl::StatusOr<Policies> updated = WithUpdates(base, updates_, &at_fault);
+  if (updated.ok() || at_fault.empty()) return updated;
+  return absl::Status(
+      updated.status().code(),
+      absl::StrCat("with the update of ", at_fault,
+                   " that is in force: ", updated.status().message()));
+}
+
+std::vector<Registry::HeldUpdate> Registry::DropInvalidUpdates(
+    const std::string& method) {
+  std::vector<HeldUpdate> dropped;
+  const std::vector<HeldUpdate> had =
+      std::exchange(updates_[method], std::vector<HeldUpdate>());
+  for (const HeldUpdate& update : had) {
+    updates_[method].push_back(update);
+    if (WithUpdates(*base_policies_, updates_).ok()) continue;
+    updates_[method].pop_back();
+    dropped.push_back(update);
+  }
+  if (updates_[method].empty()) updates_.erase(method);
+  return dropped;
 }
 
 void Registry::EndUpdateLater(const std::string& method, uint64_t id,
@@ -297,6 +336,7 @@ void Registry::EndUpdateLater(const std::string& method, uint64_t id,
 
 void Registry::EndUpdate(const std::string& method, uint64_t id) {
   Installed installed;
+  std::vector<HeldUpdate> dropped;
   {
     internal::MutexLock lock(update_mutex_);
     const auto found = updates_.find(method);
@@ -310,15 +350,31 @@ void Registry::EndUpdate(const std::string& method, uint64_t id) {
     if (of_method.empty()) updates_.erase(found);
     absl::StatusOr<Policies> updated = WithUpdates(*base_policies_, updates_);
     if (!updated.ok()) {
-      // Those that were made over it are not valid without it.
-      updates_.erase(method);
+      // One that was made over it is not valid without it.
+      dropped = DropInvalidUpdates(method);
       updated = WithUpdates(*base_policies_, updates_);
     }
     absl::StatusOr<Installed> now = Install(*std::move(updated));
     if (!now.ok()) return;
     installed = *std::move(now);
   }
+  for (const HeldUpdate& update : dropped) environment_.Cancel(update.timer);
   Announce(installed);
+  if (const Method* const found = Find(method)) {
+    found->breaker().Note(dropped.empty()
+                              ? "policy update expired"
+                              : absl::StrCat("policy update expired, with ",
+                                             dropped.size(), " that needed it"),
+                          environment_.Now());
+  }
+}
+
+absl::Status Registry::CheckRoomFor(size_t added) const {
+  const size_t size = this->size() + added;
+  if (size <= max_methods_) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "max_methods: must be at least ", size,
+      ", those called so far and those named, got ", max_methods_));
 }
 
 absl::StatusOr<Registry::Installed> Registry::Install(Policies policies) {
@@ -336,12 +392,9 @@ absl::StatusOr<Registry::Installed> Registry::Install(Policies policies) {
       installed.added.push_back(method.get());
     }
   }
-  const size_t size =
-      size_.load(std::memory_order_relaxed) + installed.added.size();
-  if (size > max_methods_) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "max_methods: must be at least ", size,
-        ", those called so far and those named, got ", max_methods_));
+  if (absl::Status status = CheckRoomFor(installed.added.size());
+      !status.ok()) {
+    return status;
   }
   table_ = table;
   for (auto& method : made) {
