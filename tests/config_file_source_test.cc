@@ -1,5 +1,6 @@
 #include "grpc_breaker/config_file_source.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <cstdlib>
@@ -9,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
@@ -25,6 +27,7 @@ namespace {
 namespace fs = std::filesystem;
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
@@ -239,6 +242,144 @@ TEST_F(ConfigFileSourceTest, AFileThatVanishesKeepsOldPoliciesAndSaysSo) {
   Poll();
   EXPECT_EQ(source_->status().error, "");
   EXPECT_EQ(source_->status().reloads, 0);
+}
+
+// Root may read all files, so this is one of the other reasons that leave no
+// trace in the file.
+TEST_F(ConfigFileSourceTest, AFileThatBecomesReadableIsReadThoughItIsAsOld) {
+  Write(path_, Retries(7));
+  CreateSource();
+  const auto registry = CreateRegistry();
+  Write(path_, Retries(12));
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit none = before;
+  none.rlim_cur = 3;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  for (int i = 0; i < 3; ++i) Poll();
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(RetriesOf(*registry), 7);
+  Poll();
+  EXPECT_EQ(RetriesOf(*registry), 12);
+  EXPECT_THAT(listener_->reloads, ElementsAre(StartsWith(path_), ""));
+  EXPECT_EQ(source_->status().failures, 1);
+  EXPECT_EQ(source_->status().error, "");
+}
+
+// An update with which no base_delay may be longer than 5 s.
+PolicyUpdate ShortDelays(absl::Duration time_to_live) {
+  PolicyUpdate update;
+  update.change = [](Policy* policy) {
+    return policy->retry.base_delay <= absl::Seconds(5)
+               ? absl::OkStatus()
+               : absl::InvalidArgumentError("retry.base_delay: too long");
+  };
+  update.time_to_live = time_to_live;
+  return update;
+}
+constexpr char kLongDelays[] = "default_policy: {retry: {base_delay: 6s}}\n";
+
+absl::Duration DelayOf(Registry& registry) {
+  return registry.FindOrCreate("/p.S/M").policy()->retry.base_delay;
+}
+
+TEST_F(ConfigFileSourceTest,
+       NoChannelGetsAFileThatAnotherCannotHaveUntilThatCan) {
+  Write(path_, Retries(7));
+  CreateSource();
+  const auto free = CreateRegistry();
+  const auto held = CreateRegistry();
+  const absl::Duration before = DelayOf(*free);
+  DelayOf(*held);
+  ASSERT_TRUE(
+      held->UpdatePolicy("/p.S/M", ShortDelays(absl::Seconds(18))).ok());
+  Write(path_, kLongDelays);
+  const std::string hash = source_->status().hash;
+  for (int i = 0; i < 3; ++i) Poll();
+  EXPECT_EQ(DelayOf(*free), before);
+  EXPECT_EQ(DelayOf(*held), before);
+  const std::string error = absl::StrCat(
+      path_,
+      ": channel shop: with the update of /p.S/M that is in force: "
+      "retry.base_delay: too long");
+  EXPECT_EQ(source_->status().error, error);
+  EXPECT_EQ(source_->status().failures, 1);
+  EXPECT_EQ(source_->status().hash, hash);
+  Poll();
+  EXPECT_EQ(DelayOf(*free), absl::Seconds(6));
+  EXPECT_EQ(DelayOf(*held), absl::Seconds(6));
+  EXPECT_NE(source_->status().hash, hash);
+  EXPECT_EQ(source_->status().error, "");
+  // Each of the two channels has told it.
+  EXPECT_THAT(listener_->reloads, ElementsAre(error, error, "", ""));
+}
+
+TEST_F(ConfigFileSourceTest, NoChannelGetsAFileForWhichAnotherHasNoRoom) {
+  Write(path_, Retries(7));
+  CreateSource();
+  const auto wide = CreateRegistry();
+  Options options;
+  options.max_methods = 1;
+  const auto narrow = CreateRegistry(options);
+  RetriesOf(*narrow);
+  Write(path_, "methods: {/p.S/N: {retry: {max_retries: 1}}}\n");
+  Poll();
+  EXPECT_EQ(wide->Find("/p.S/N"), nullptr);
+  EXPECT_THAT(source_->status().error,
+              HasSubstr("channel shop: max_methods: must be at least 2"));
+}
+
+TEST_F(ConfigFileSourceTest, AChannelThatCannotHaveItAfterAllIsAskedAgain) {
+  // Updates the other channel when this one has the file.
+  class Meddler : public BreakerListener {
+   public:
+    void OnPolicyReload(const PolicyReload& /*reload*/) override {
+      if (other == nullptr) return;
+      std::shared_ptr<Registry> once;
+      once.swap(other);
+      EXPECT_TRUE(
+          once->UpdatePolicy("/p.S/M", ShortDelays(absl::Seconds(12))).ok());
+    }
+    std::shared_ptr<Registry> other;
+  };
+  Write(path_, Retries(7));
+  CreateSource();
+  const auto meddler = std::make_shared<Meddler>();
+  Options options;
+  options.listeners.push_back(meddler);
+  const auto first = CreateRegistry(options);
+  const auto second = CreateRegistry();
+  const absl::Duration before = DelayOf(*second);
+  meddler->other = second;
+  Write(path_, kLongDelays);
+  Poll();
+  EXPECT_EQ(DelayOf(*first), absl::Seconds(6));
+  EXPECT_EQ(DelayOf(*second), before);
+  EXPECT_EQ(source_->status().reloads, 0);
+  Poll();
+  Poll();
+  EXPECT_THAT(source_->status().error, HasSubstr("retry.base_delay: too long"));
+  EXPECT_EQ(source_->status().failures, 1);
+  Poll();
+  EXPECT_EQ(DelayOf(*second), absl::Seconds(6));
+  EXPECT_EQ(source_->status().error, "");
+  EXPECT_EQ(source_->status().reloads, 1);
+  EXPECT_THAT(listener_->reloads,
+              ElementsAre("", HasSubstr("retry.base_delay: too long"), ""));
+}
+
+// Which may have more methods than a channel has by default.
+TEST_F(ConfigFileSourceTest, AFileIsNotMeasuredByTheMethodsOfTheApplication) {
+  Write(path_, Retries(7));
+  CreateSource();
+  Options options;
+  options.max_methods = 2000;
+  for (int i = 0; i < 1500; ++i) options.methods[absl::StrCat("/p.S/M", i)];
+  const auto registry = CreateRegistry(options);
+  Write(path_, Retries(12));
+  Poll();
+  EXPECT_EQ(source_->status().error, "");
+  EXPECT_EQ(registry->FindOrCreate("/p.S/M1").policy()->retry.max_retries, 12);
 }
 
 TEST_F(ConfigFileSourceTest, ASourceThatNobodyHoldsLooksNoMore) {

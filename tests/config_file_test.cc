@@ -362,6 +362,19 @@ TEST(ConfigFileTest, AWrongNameIsToldWithTheNearestOne) {
   EXPECT_THAT(TextError("default_policy {\n  retry { max_retrys: 3 } }"),
               AllOf(StartsWith("f:2: "), HasSubstr("\"max_retrys\""),
                     EndsWith("The nearest is max_retries.")));
+  EXPECT_THAT(TextError("default_policy {\n  retry { jitter: JITTER_FUL } }"),
+              AllOf(StartsWith("f:2: "), HasSubstr("\"JITTER_FUL\""),
+                    EndsWith("The nearest is JITTER_FULL.")));
+  EXPECT_THAT(
+      TextError("default_policy { classification { category: TRANSIEN } }"),
+      EndsWith("The nearest is ERROR_CATEGORY_TRANSIENT."));
+}
+
+TEST(ConfigFileTest, MoreMethodsThanMaxMethodsIsAnErrorOnItsLine) {
+  EXPECT_EQ(CheckYaml("methods: {/p.S/M: {}, /p.S/N: {}}\nmax_methods: 1"),
+            "f:2: max_methods: must be at least the number of policies in "
+            "methods, 2, got 1");
+  EXPECT_EQ(CheckYaml("methods: {/p.S/M: {}, /p.S/N: {}}\nmax_methods: 2"), "");
 }
 
 TEST(ConfigFileTest, AWrongValueIsToldWithWhatIsRight) {

@@ -12,8 +12,9 @@
 //
 // Reading is strict: a field that does not exist, or is there twice, or a value
 // that does not fit it is an error, and all errors of a file are told at once,
-// as an InvalidArgument with a line "file:line: field: what is wrong" for each.
-// Only of a file that is not JSON, YAML or text format at all the first is.
+// as an InvalidArgument with a line "file:line: field: what is wrong" for each
+// of the first 20. Only of a file that is not JSON, YAML or text format at all
+// the first is, and in text format of fields and values that do not exist.
 // Nothing that a file says throws or crashes; one of more than 4 MiB is
 // refused.
 //

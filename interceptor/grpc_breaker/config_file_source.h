@@ -11,8 +11,10 @@
 // read, and another text comes into force at once for all calls that begin
 // then. So it may be written over, renamed over, or be behind a symbolic link
 // that is turned, as Kubernetes does; who writes should rename, since half a
-// file may be a file as well. While it is wrong or not there, policies stay as
-// they are, and listeners and status() say so.
+// file may be a file as well. While it is wrong or cannot be read, or one of
+// the channels cannot have it (for an update by the admin service, or for its
+// max_methods), policies of all channels stay as they are, and listeners and
+// status() say so; it is tried again at each look.
 //
 // A file that is read again changes policies. The retry budget, max_methods and
 // what else is of a channel as a whole stay as they were when it was made.

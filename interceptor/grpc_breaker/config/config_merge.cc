@@ -1,5 +1,6 @@
 #include "grpc_breaker/config/config_merge.h"
 
+#include <cstddef>
 #include <map>
 #include <set>
 #include <string>
@@ -165,6 +166,13 @@ FieldViolations MergeChannelOptions(const config::v1::Config& message,
     if (const absl::Status status = only.Validate(); !status.ok()) {
       violations.push_back(ToViolation(status));
     }
+  }
+  const size_t named = options->methods.size();
+  if (violations.empty() && named > static_cast<size_t>(options->max_methods)) {
+    violations.push_back(
+        {"max_methods",
+         absl::StrCat("must be at least the number of policies in methods, ",
+                      named, ", got ", options->max_methods)});
   }
   if (message.has_probe_when_connected()) {
     options->probe_when_connected = message.probe_when_connected();

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
+#include <limits>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -177,6 +178,7 @@ int ConfigFile::LineOf(const std::string& field) const {
 absl::Status ConfigFile::ApplyTo(Policies* policies,
                                  const NamedFunctions& functions) const {
   Options options;
+  options.max_methods = std::numeric_limits<int>::max();  // The channel's.
   static_cast<Policies&>(options) = *policies;
   absl::Status status = Apply(&functions, &options);
   if (status.ok()) *policies = std::move(static_cast<Policies&>(options));

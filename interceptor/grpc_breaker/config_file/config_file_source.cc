@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -118,8 +120,9 @@ class Source final : public PolicySource,
     const std::optional<Signature> signature = SignatureOf(status().name);
     const bool same = signature == signature_;
     // Once more after a change, as there may have been another one within the
-    // same tick.
-    if (same && !look_again_) return;
+    // same tick. What is wrong may be put right without a trace in the file:
+    // who may read it, an update of a policy that was in its way.
+    if (same && !look_again_ && status().error.empty()) return;
     look_again_ = !same;
     signature_ = signature;
     absl::StatusOr<ConfigFile> read = LoadConfigFile(status().name);
@@ -140,8 +143,7 @@ class Source final : public PolicySource,
     ++version_;
   }
 
-  // Whether the file fits the options of each channel, so that none gets it
-  // unless all can.
+  // Whether the file fits each channel, so that none gets it unless all can.
   absl::Status CheckForAll(const ConfigFile& file) const {
     std::vector<Follower> followers;
     {
@@ -151,56 +153,82 @@ class Source final : public PolicySource,
     for (const Follower& follower : followers) {
       const std::shared_ptr<Registry> registry = follower.registry.lock();
       if (registry == nullptr) continue;
-      Policies policies = *registry->given_policies();
-      if (absl::Status status = file.ApplyTo(&policies, options_.functions);
+      absl::StatusOr<Policies> policies = PoliciesFor(*registry, file);
+      if (!policies.ok()) return policies.status();
+      if (absl::Status status = registry->CheckPolicies(*policies);
           !status.ok()) {
-        return status;
+        return Refused(file, *registry, status);
       }
     }
     return absl::OkStatus();
   }
 
-  // Gives the version that holds now to those who have an older one.
+  absl::StatusOr<Policies> PoliciesFor(const Registry& registry,
+                                       const ConfigFile& file) const {
+    Policies policies = *registry.given_policies();
+    if (absl::Status status = file.ApplyTo(&policies, options_.functions);
+        !status.ok()) {
+      return status;
+    }
+    return policies;
+  }
+
+  // What a channel says of policies that are right by themselves.
+  static absl::Status Refused(const ConfigFile& file, const Registry& registry,
+                              const absl::Status& status) {
+    return absl::Status(status.code(), absl::StrCat(file.name(), ": channel ",
+                                                    registry.channel_name(),
+                                                    ": ", status.message()));
+  }
+
+  // Gives the version that holds now to those who have an older one. Who cannot
+  // have it after all, for an update that came meanwhile, is asked again at the
+  // next poll.
   void GiveOut() {
-    std::vector<Follower> behind;
+    std::vector<std::pair<size_t, std::shared_ptr<Registry>>> behind;
     std::shared_ptr<const ConfigFile> file;
     int64_t version = 0;
+    std::string told_error;
     {
       internal::MutexLock lock(mutex_);
       file = file_;
       version = version_;
-      std::vector<Follower> alive;
-      for (Follower& follower : followers_) {
-        if (follower.registry.expired()) continue;
-        if (follower.version != version_) {
-          behind.push_back(follower);
-          follower.version = version_;
-        }
-        alive.push_back(std::move(follower));
+      told_error = status_.error;
+      followers_.erase(std::remove_if(followers_.begin(), followers_.end(),
+                                      [](const Follower& follower) {
+                                        return follower.registry.expired();
+                                      }),
+                       followers_.end());
+      for (size_t i = 0; i < followers_.size(); ++i) {
+        if (followers_[i].version == version_) continue;
+        behind.emplace_back(i, followers_[i].registry.lock());
       }
-      followers_ = std::move(alive);
       if (told_version_ == version_ && behind.empty()) return;
     }
     absl::Status first_error;
-    for (const Follower& follower : behind) {
-      const std::shared_ptr<Registry> registry = follower.registry.lock();
+    for (const auto& [index, registry] : behind) {
       if (registry == nullptr) continue;
-      Policies policies = *registry->given_policies();
-      absl::Status status = file->ApplyTo(&policies, options_.functions);
+      absl::StatusOr<Policies> policies = PoliciesFor(*registry, *file);
+      absl::Status status = policies.status();
       if (status.ok()) {
-        status = registry->ReplacePolicies(std::move(policies));
+        status = registry->ReplacePolicies(*std::move(policies));
+        if (!status.ok()) status = Refused(*file, *registry, status);
       }
-      Tell(*registry, file->hash(), status);
       first_error.Update(status);
+      if (!status.ok() && status.message() == told_error) continue;
+      Tell(*registry, file->hash(), status);
+      if (!status.ok()) continue;
+      internal::MutexLock lock(mutex_);
+      followers_[index].version = version;  // Others only append.
     }
     internal::MutexLock lock(mutex_);
-    told_version_ = version;
     if (first_error.ok()) {
+      told_version_ = version;
       status_.error.clear();
       status_.hash = file->hash();
       NoteLoaded();
       ++status_.reloads;
-    } else {
+    } else if (first_error.message() != told_error) {
       NoteFailure(first_error);
     }
   }

@@ -1,13 +1,16 @@
 #include "grpc_breaker/config_file/text_config.h"
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/message.h"
@@ -19,10 +22,57 @@ namespace grpc_breaker::internal {
 namespace {
 
 using google::protobuf::Descriptor;
+using google::protobuf::EnumDescriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
 using google::protobuf::TextFormat;
+
+std::string NearestOf(const std::string& name,
+                      const std::vector<std::string>& names) {
+  return absl::StrCat(" The nearest is ", NearestName(name, names), ".");
+}
+
+// Of whatever field is called so and has an enumeration; null: there is none.
+const EnumDescriptor* EnumOfField(const Descriptor* type,
+                                  const std::string& field,
+                                  std::set<const Descriptor*>* seen) {
+  if (!seen->insert(type).second) return nullptr;
+  for (int i = 0; i < type->field_count(); ++i) {
+    const FieldDescriptor* candidate = type->field(i);
+    if (candidate->enum_type() != nullptr && candidate->name() == field) {
+      return candidate->enum_type();
+    }
+    if (candidate->message_type() == nullptr) continue;
+    const EnumDescriptor* found =
+        EnumOfField(candidate->message_type(), field, seen);
+    if (found != nullptr) return found;
+  }
+  return nullptr;
+}
+
+// Where the parser says "Unknown enumeration value of "X" for field "y".": what
+// it does not say. Empty if it says so otherwise.
+std::string NearestValue(absl::string_view message) {
+  if (!absl::StartsWith(message, "Unknown enumeration value")) return "";
+  const std::vector<std::string> quoted = absl::StrSplit(message, '"');
+  if (quoted.size() < 4) return "";
+  std::set<const Descriptor*> seen;
+  const EnumDescriptor* type =
+      EnumOfField(config::v1::Config::descriptor(), quoted[3], &seen);
+  if (type == nullptr) return "";
+  std::vector<std::string> names;
+  for (int i = 0; i < type->value_count(); ++i) {
+    names.emplace_back(type->value(i)->name());
+  }
+  // JSON and YAML do without what they all begin with.
+  const absl::string_view prefix =
+      absl::StripSuffix(names.front(), "UNSPECIFIED");
+  return NearestOf(absl::StartsWith(quoted[1], prefix)
+                       ? quoted[1]
+                       : absl::StrCat(prefix, quoted[1]),
+                   names);
+}
 
 // Where the parser says "... type "a.b.C" has no field named "x".": what it
 // does not say. Empty if it says so otherwise.
@@ -37,7 +87,7 @@ std::string NearestField(absl::string_view message) {
   for (int i = 0; i < type->field_count(); ++i) {
     names.emplace_back(type->field(i)->name());
   }
-  return absl::StrCat(" The nearest is ", NearestName(quoted[3], names), ".");
+  return NearestOf(quoted[3], names);
 }
 
 // The first has the name that it has in newer versions of Protobuf, the second
@@ -48,7 +98,8 @@ class Errors final : public google::protobuf::io::ErrorCollector {
 
   void RecordError(int line, int /*column*/, absl::string_view message) {
     errors_.push_back(
-        {line + 1, "", absl::StrCat(message, NearestField(message))});
+        {line + 1, "",
+         absl::StrCat(message, NearestField(message), NearestValue(message))});
   }
   void AddError(int line, int column, const std::string& message) {
     RecordError(line, column, message);
