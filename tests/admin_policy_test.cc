@@ -462,6 +462,27 @@ TEST_F(AdminPolicyTest, AnUpdateIsAuditedAndRefusedToThoseWhoMayNot) {
             absl::StatusCode::kPermissionDenied);
 }
 
+TEST_F(AdminPolicyTest, AnAuditTellsOfSixteenFieldsAtMost) {
+  const auto channel = MakeChannel("a");
+  channel->FindOrCreate("/p.S/M");
+  UpdatePolicyResponse response;
+  const grpc::Status status = Update(
+      R"(target { method: "/p.S/M" } policy {
+           timeout { seconds: 2 }
+           retry { max_retries: 7 base_delay { seconds: 2 }
+                   max_delay { seconds: 99 } jitter: JITTER_FULL }
+           breaker { consecutive_failures: 99 last_calls: 50
+                     last_calls_failures: 40 failure_rate: 0.9 slow_rate: 0.8
+                     slow_call { seconds: 9 } window { seconds: 99 }
+                     minimum_calls: 77 critical_weight: 3 throttle_k: 2.5
+                     max_concurrent_calls: 99 open_duration { seconds: 99 }
+                     open_jitter: 0.3 } })",
+      &response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_GT(response.policies(0).changes_size(), 16);
+  EXPECT_EQ(auditor_->audits()[0].policy_changes.size(), 16u);
+}
+
 TEST_F(AdminPolicyTest, ABreakerIsShownWithTheNumberOfItsUpdates) {
   const auto channel = MakeChannel("a");
   channel->FindOrCreate("/p.S/M");

@@ -1343,6 +1343,18 @@ TEST_F(CircuitBreakerTest, ANoteIsInTheHistoryAndChangesNothing) {
   EXPECT_THAT(recorder_.transitions, IsEmpty());
 }
 
+// As where its clock was read before that of a change, and it came after.
+TEST_F(CircuitBreakerTest, ANoteIsNotOlderThanTheChangeBeforeIt) {
+  Make({});
+  const MonotonicTime before = environment_.Now();
+  Advance(absl::Seconds(1));
+  breaker_->Reset("", "ann");
+  breaker_->Note("policy updated", before);
+  const std::vector<BreakerTransition> history = breaker_->History();
+  ASSERT_EQ(history.size(), 2u);
+  EXPECT_EQ(history[1].at, history[0].at);
+}
+
 TEST_F(CircuitBreakerTest, TheHistoryOfAShadowHasNothingThatNobodyDid) {
   BreakerOptions options;
   options.consecutive_failures = 1;
