@@ -398,6 +398,16 @@ std::vector<std::string> QueriesOfDocument(absl::string_view table) {
   return queries;
 }
 
+TEST(FleetRulesTest, EachQueryOfTheDocumentHasATest) {
+  const std::string tests =
+      ReadSource("examples/prometheus/fleet_rules_test.yml");
+  for (const std::string& query : QueriesOfDocument("fleet queries")) {
+    EXPECT_TRUE(
+        absl::StrContains(tests, absl::StrCat("- expr: '", query, "'\n")))
+        << query;
+  }
+}
+
 TEST_F(PromtoolTest, DocumentAsksInPromql) {
   const std::vector<std::string> queries = QueriesOfDocument("queries");
   for (const std::string& query : queries) {
