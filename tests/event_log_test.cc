@@ -165,6 +165,19 @@ TEST_F(EventLogTest, ATokenOfAnotherLogOrOfNobodyBeginsAtTheOldest) {
   }
 }
 
+// The fleet goes by that.
+TEST_F(EventLogTest, ATokenTellsItsLogFromOthersBeforeItsDash) {
+  const auto log_of = [](const std::string& token) {
+    return token.substr(0, token.find('-'));
+  };
+  EventLog other(directory_, environment_);
+  const std::string before = List().token();
+  log_.Add(Audit("First"));
+  EXPECT_NE(List().token(), before);
+  EXPECT_EQ(log_of(List().token()), log_of(before));
+  EXPECT_NE(log_of(other.List("", {"", ""}, 1).token()), log_of(before));
+}
+
 TEST_F(EventLogTest, FiltersChangesOfState) {
   auto a = MakeChannel("a");
   auto b = MakeChannel("b");

@@ -96,16 +96,16 @@ Breaker Counts(uint64_t calls, uint64_t failures = 0, uint64_t rejections = 0) {
   return breaker;
 }
 
-bool Update(BreakerRows& rows, std::vector<Breaker> breakers, double seconds,
+void Update(BreakerRows& rows, std::vector<Breaker> breakers, double seconds,
             bool interval_ended = true) {
   BreakerRows::Breakers answer;
   for (Breaker& breaker : breakers) answer.Add(std::move(breaker));
-  return rows.Update(&answer, At(seconds), interval_ended);
+  rows.Update(&answer, At(seconds), interval_ended);
 }
 
 TEST(BreakerRowsTest, RatesAreOfTheLastInterval) {
   BreakerRows rows(10);
-  EXPECT_FALSE(Update(rows, {Counts(100, 50, 10)}, 0));
+  Update(rows, {Counts(100, 50, 10)}, 0);
   ASSERT_THAT(rows.rows(), SizeIs(1));
   EXPECT_EQ(rows.rows()[0]->rates.calls, 0) << "it is not known since when";
   EXPECT_THAT(rows.rows()[0]->history.points(), IsEmpty());
@@ -113,7 +113,7 @@ TEST(BreakerRowsTest, RatesAreOfTheLastInterval) {
   Breaker breaker = Counts(120, 54, 16);
   breaker.mutable_recent()->mutable_p50()->set_nanos(250'000'000);
   breaker.mutable_recent()->mutable_p99()->set_seconds(2);
-  EXPECT_FALSE(Update(rows, {breaker}, 2));
+  Update(rows, {breaker}, 2);
   const FleetRow& row = *rows.rows()[0];
   EXPECT_EQ(row.rates.calls, 10);
   EXPECT_EQ(row.rates.failures, 2);
@@ -169,7 +169,7 @@ TEST(BreakerRowsTest, NoRateIsNegativeAfterARestart) {
     if (i == 3) after.set_transitions(4);
     Breaker other_after = other;
     other_after.set_calls(1'000'000);  // Of the new process.
-    EXPECT_TRUE(Update(rows, {after, other_after}, 2)) << i;
+    Update(rows, {after, other_after}, 2);
     for (const auto& row : rows.rows()) {
       EXPECT_EQ(row->rates.calls, 0) << i;
       EXPECT_EQ(row->rates.failures, 0) << i;
@@ -177,33 +177,71 @@ TEST(BreakerRowsTest, NoRateIsNegativeAfterARestart) {
       EXPECT_THAT(CallsOf(row->history), ElementsAre(0)) << "of before " << i;
     }
     after.set_calls(after.calls() + 7);
-    EXPECT_FALSE(Update(rows, {after, other_after}, 3)) << i;
+    Update(rows, {after, other_after}, 3);
     EXPECT_EQ(rows.rows()[0]->rates.calls, 7) << i;
   }
 }
 
-TEST(BreakerRowsTest, BreakersComeAndGo) {
-  const auto named = [](const std::string& channel, const std::string& method,
-                        uint64_t calls) {
-    Breaker breaker = Counts(calls);
-    breaker.set_channel(channel);
-    breaker.set_method(method);
-    return breaker;
-  };
-  BreakerRows rows(10);
-  Update(rows, {named("a", "z", 1), named("b", "a", 1), named("c", "a", 1)}, 0);
-  // In another order, which is put right.
-  Update(rows, {named("c", "a", 4), named("a", "z", 2), named("a", "x", 9)}, 1);
-  std::vector<std::string> names;
+Breaker Named(const std::string& channel, const std::string& method,
+              uint64_t calls) {
+  Breaker breaker = Counts(calls);
+  breaker.set_channel(channel);
+  breaker.set_method(method);
+  return breaker;
+}
+
+std::vector<double> RatesOf(const BreakerRows& rows) {
   std::vector<double> rates;
+  for (const auto& row : rows.rows()) rates.push_back(row->rates.calls);
+  return rates;
+}
+
+TEST(BreakerRowsTest, AChannelThatIsMadeAnewLeavesTheRatesOfOthers) {
+  BreakerRows rows(10);
+  Update(rows, {Named("a", "m", 100), Named("job", "m", 1), Named("z", "m", 1)},
+         0);
+  Update(rows, {Named("a", "m", 110), Named("job", "m", 4), Named("z", "m", 3)},
+         1);
+  EXPECT_THAT(RatesOf(rows), ElementsAre(10, 3, 2));
+  for (int i = 2; i < 5; ++i) {
+    const uint64_t calls = i % 2 == 0 ? 2 : 1;
+    Update(rows,
+           {Named("a", "m", 100 + 10 * static_cast<uint64_t>(i)),
+            Named("job", "m", calls), Named("z", "m", 3)},
+           i);
+    EXPECT_EQ(rows.rows()[0]->rates.calls, 10) << i;
+    EXPECT_THAT(rows.rows()[0]->history.points(), SizeIs(i)) << i;
+    EXPECT_EQ(rows.rows()[2]->rates.calls, 0) << "as it has none";
+    EXPECT_THAT(rows.rows()[2]->history.points(), SizeIs(i)) << i;
+  }
+}
+
+TEST(BreakerRowsTest, AnotherProcessBeginsAnewThatHasMoreCalls) {
+  BreakerRows rows(10);
+  Update(rows, {Named("a", "m", 0), Named("b", "m", 0)}, 0);
+  Update(rows, {Named("a", "m", 1), Named("b", "m", 2)}, 1);
+  rows.BeginAnew();
+  Update(rows, {Named("a", "m", 1000), Named("b", "m", 1000)}, 2);
+  EXPECT_THAT(RatesOf(rows), ElementsAre(0, 0));
+  EXPECT_THAT(CallsOf(rows.rows()[0]->history), ElementsAre(1)) << "of before";
+  Update(rows, {Named("a", "m", 1003), Named("b", "m", 1004)}, 3);
+  EXPECT_THAT(RatesOf(rows), ElementsAre(3, 4));
+  EXPECT_THAT(CallsOf(rows.rows()[0]->history), ElementsAre(1, 3));
+}
+
+TEST(BreakerRowsTest, BreakersComeAndGo) {
+  BreakerRows rows(10);
+  Update(rows, {Named("a", "z", 1), Named("b", "a", 1), Named("c", "a", 1)}, 0);
+  // In another order, which is put right.
+  Update(rows, {Named("c", "a", 4), Named("a", "z", 2), Named("a", "x", 9)}, 1);
+  std::vector<std::string> names;
   for (const auto& row : rows.rows()) {
     names.push_back(row->breaker.channel() + row->breaker.method());
-    rates.push_back(row->rates.calls);
   }
   EXPECT_THAT(names, ElementsAre("ax", "az", "ca"));
-  EXPECT_THAT(rates, ElementsAre(0, 1, 3));
+  EXPECT_THAT(RatesOf(rows), ElementsAre(0, 1, 3));
   // One that comes back begins anew.
-  Update(rows, {named("b", "a", 50)}, 2);
+  Update(rows, {Named("b", "a", 50)}, 2);
   ASSERT_THAT(rows.rows(), SizeIs(1));
   EXPECT_THAT(rows.rows()[0]->history.points(), IsEmpty());
 }

@@ -7,7 +7,9 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -74,6 +76,13 @@ class FakeAdmin final : public CircuitBreakerAdmin::Service {
     events_ = std::move(events);
     events_token_ = std::move(token);
     missed_ = missed;
+  }
+  // After the next request for breakers it is another process, which has these
+  // and whose events have that token.
+  void RestartAfterTheNextList(std::vector<admin::v1::Breaker> breakers,
+                               std::string token) {
+    MutexLock lock(mutex_);
+    restart_.emplace(std::move(breakers), std::move(token));
   }
   void FailBy(grpc::Status status) {
     MutexLock lock(mutex_);
@@ -159,6 +168,8 @@ class FakeAdmin final : public CircuitBreakerAdmin::Service {
     if (end < breakers_.size()) {
       response->set_next_page_token(std::to_string(end));
     }
+    if (restart_) std::tie(breakers_, events_token_) = *restart_;
+    restart_.reset();
     return grpc::Status::OK;
   }
 
@@ -225,6 +236,8 @@ class FakeAdmin final : public CircuitBreakerAdmin::Service {
   grpc::Status status_ ABSL_GUARDED_BY(mutex_);
   grpc::Status events_status_ ABSL_GUARDED_BY(mutex_);
   grpc::Status watch_status_ ABSL_GUARDED_BY(mutex_);
+  std::optional<std::pair<std::vector<admin::v1::Breaker>, std::string>>
+      restart_ ABSL_GUARDED_BY(mutex_);
   size_t page_size_ ABSL_GUARDED_BY(mutex_) = 1000;
   bool hangs_ ABSL_GUARDED_BY(mutex_) = false;
   bool watches_end_ ABSL_GUARDED_BY(mutex_) = false;
@@ -488,6 +501,44 @@ TEST_F(FleetTest, ARestartGivesNoNegativeRates) {
   EXPECT_EQ(snapshot->processes[0]->rows[0]->rates.calls, 4);
 }
 
+TEST_F(FleetTest, ARestartIsToldByItsEventsWhateverTheCounts) {
+  FakeAdmin admin;
+  admin.SetBreakers({Named("m", 10)});
+  admin.SetEvents({}, "before-7");
+  Start(admin);
+  AwaitAnswer(1);
+  admin.SetBreakers({Named("m", 1000)});
+  admin.SetEvents({}, "after-7");
+  clock_.Advance(options_.interval);
+  Snapshot snapshot = AwaitAnswer(2);
+  EXPECT_EQ(snapshot->processes[0]->restarts, 1);
+  EXPECT_EQ(snapshot->processes[0]->rows[0]->rates.calls, 0);
+  admin.SetBreakers({Named("m", 1004)});
+  admin.SetEvents({}, "after-8");
+  clock_.Advance(options_.interval);
+  snapshot = AwaitAnswer(3);
+  EXPECT_EQ(snapshot->processes[0]->restarts, 1);
+  EXPECT_EQ(snapshot->processes[0]->rows[0]->rates.calls, 4);
+}
+
+TEST_F(FleetTest, ARestartAmidAnAnswerMixesNothing) {
+  FakeAdmin admin;
+  admin.SetBreakers({Named("m", 10)});
+  admin.SetEvents({}, "before-7");
+  Start(admin);
+  AwaitAnswer(1);
+  admin.RestartAfterTheNextList({Named("m", 1000)}, "after-7");
+  clock_.Advance(options_.interval);
+  Snapshot snapshot = AwaitAnswer(2);
+  EXPECT_EQ(snapshot->processes[0]->restarts, 1);
+  EXPECT_EQ(snapshot->processes[0]->rows[0]->rates.calls, 0);
+  admin.SetBreakers({Named("m", 1004)});
+  clock_.Advance(options_.interval);
+  snapshot = AwaitAnswer(3);
+  EXPECT_EQ(snapshot->processes[0]->restarts, 1);
+  EXPECT_EQ(snapshot->processes[0]->rows[0]->rates.calls, 4);
+}
+
 TEST_F(FleetTest, BreakersThatAreGoneLeave) {
   auto registry = MakeChannel("a");
   registry->FindOrCreate("/a.B/C");
@@ -663,7 +714,7 @@ TEST_F(FleetTest, KeepsSoManyPointsAndEvents) {
     AwaitAnswer(i);
     admin.SetBreakers({Named("m", 1u << i)});
     admin.SetEvents({Happened(absl::StrCat(i), absl::ZeroDuration())},
-                    absl::StrCat(i));
+                    absl::StrCat("0-", i));
     clock_.Advance(options_.interval);
   }
   const Snapshot snapshot = AwaitAnswer(8);

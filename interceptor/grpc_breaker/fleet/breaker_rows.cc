@@ -1,10 +1,11 @@
 #include "grpc_breaker/fleet/breaker_rows.h"
 
 #include <algorithm>
-#include <optional>
 #include <tuple>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "google/protobuf/duration.pb.h"
 
@@ -58,7 +59,7 @@ void BreakerRows::EndInterval(MonotonicTime now, FleetRow& row,
   beginning = BeginningOf(breaker, now);
 }
 
-bool BreakerRows::Update(Breakers* breakers, MonotonicTime now,
+void BreakerRows::Update(Breakers* breakers, MonotonicTime now,
                          bool interval_ended) {
   // As they come already, unless a server orders names by another rule.
   std::sort(breakers->pointer_begin(), breakers->pointer_end(),
@@ -66,7 +67,7 @@ bool BreakerRows::Update(Breakers* breakers, MonotonicTime now,
 
   std::vector<std::shared_ptr<FleetRow>> rows;
   std::vector<std::optional<Beginning>> beginnings;
-  bool continues = true;
+  absl::flat_hash_set<absl::string_view> made_anew;  // Channels.
   size_t old = 0;
   for (Breaker& breaker : *breakers) {
     const auto row = std::make_shared<FleetRow>();
@@ -79,10 +80,11 @@ bool BreakerRows::Update(Breakers* breakers, MonotonicTime now,
     if (known) {
       row->rates = rows_[old]->rates;
       row->history = rows_[old]->history;
-      continues = continues && Continues(rows_[old]->breaker, row->breaker);
+      if (!Continues(rows_[old]->breaker, row->breaker)) {
+        made_anew.insert(row->breaker.channel());
+      }
     }
-    beginnings.push_back(known ? std::optional(beginnings_[old])
-                               : std::nullopt);
+    beginnings.push_back(known ? beginnings_[old] : std::nullopt);
     rows.push_back(row);
   }
 
@@ -90,16 +92,19 @@ bool BreakerRows::Update(Breakers* breakers, MonotonicTime now,
   beginnings_.clear();
   for (size_t i = 0; i < rows.size(); ++i) {
     FleetRow& row = *rows[i];
-    if (!continues || !beginnings[i]) {
+    if (!beginnings[i] || made_anew.contains(row.breaker.channel())) {
       row.rates = {};
       beginnings[i] = BeginningOf(row.breaker, now);
     } else if (interval_ended) {
       EndInterval(now, row, *beginnings[i]);
     }
     rows_.push_back(std::move(rows[i]));
-    beginnings_.push_back(*beginnings[i]);
+    beginnings_.push_back(beginnings[i]);
   }
-  return !continues;
+}
+
+void BreakerRows::BeginAnew() {
+  beginnings_.assign(rows_.size(), std::nullopt);
 }
 
 }  // namespace grpc_breaker::internal

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "google/protobuf/repeated_ptr_field.h"
@@ -25,8 +26,12 @@ class BreakerRows {
   explicit BreakerRows(size_t points) : points_(points) {}
 
   // What has been answered at `now`; `*breakers` is used up. Rates and points
-  // are made if an interval has ended. True if counts have become less.
-  bool Update(Breakers* breakers, MonotonicTime now, bool interval_ended);
+  // are made if an interval has ended. A channel of which a count has become
+  // less is another one of that name, and begins anew.
+  void Update(Breakers* breakers, MonotonicTime now, bool interval_ended);
+
+  // What is answered next is of another process: all of it begins anew.
+  void BeginAnew();
 
   // By channel and then method.
   const std::vector<std::shared_ptr<const FleetRow>>& rows() const {
@@ -48,7 +53,8 @@ class BreakerRows {
 
   const size_t points_;
   std::vector<std::shared_ptr<const FleetRow>> rows_;
-  std::vector<Beginning> beginnings_;  // Of each row.
+  // Of each row; unset if it is of no use for what is answered next.
+  std::vector<std::optional<Beginning>> beginnings_;
 };
 
 }  // namespace grpc_breaker::internal

@@ -21,8 +21,9 @@
 // up to a minute.
 //
 // A process that does not answer keeps what it had, marked as stale, and is
-// asked again. One that was restarted, or whose counts have become less for
-// another reason, begins anew: no rate is negative.
+// asked again. One that was restarted, which the token of its events tells,
+// begins anew; and so does a channel whose counts have become less, as it was
+// made anew: no rate is negative.
 //
 // Memory: per breaker its message and at most twice `points` of 64 bytes, in
 // the latest snapshot; `events` events; what a request to each process brings.

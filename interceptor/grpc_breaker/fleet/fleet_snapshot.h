@@ -34,7 +34,7 @@ struct FleetRow {
   admin::v1::Breaker breaker;
 
   // In the last interval; 0 in the first one, and in the first one after the
-  // process was restarted.
+  // process was restarted or the channel was made anew.
   FleetRates rates;
 
   // Also from before a restart of the process. Nothing is added for an interval
@@ -62,8 +62,8 @@ struct FleetProcessView {
   // How many intervals have ended with an answer. There are rates from 2 on.
   int64_t intervals = 0;
 
-  // How often it was seen to be another process, or one whose counts began
-  // anew.
+  // How often its admin service was seen to be another one, as that of a
+  // process which was restarted is.
   int64_t restarts = 0;
 
   // Events that it did not keep until they were asked for.

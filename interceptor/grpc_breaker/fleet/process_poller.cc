@@ -30,6 +30,11 @@ absl::Duration AgeOf(const admin::v1::Event& event) {
   return absl::Seconds(age.seconds()) + absl::Nanoseconds(age.nanos());
 }
 
+// Which admin service has given the token.
+std::string ServiceOf(const std::string& events_token) {
+  return events_token.substr(0, events_token.find('-'));
+}
+
 }  // namespace
 
 class ProcessPoller::Bell : public std::enable_shared_from_this<Bell> {
@@ -287,6 +292,13 @@ MonotonicTime ProcessPoller::Poll(bool interval_ended) {
   BreakerRows::Breakers breakers;
   grpc::Status status = AskForBreakers(&breakers);
   if (status.ok()) status = AskForEvents();
+  const std::string service = ServiceOf(events_token_);
+  const bool is_another = !rows_from_.empty() && service != rows_from_;
+  if (status.ok() && is_another) {
+    // Those may be the breakers of the one before.
+    breakers.Clear();
+    status = AskForBreakers(&breakers);
+  }
   const MonotonicTime now = environment_.Now();
   if (bell_->stopped()) return now;
   view_.status = std::move(status);
@@ -294,7 +306,12 @@ MonotonicTime ProcessPoller::Poll(bool interval_ended) {
     view_.answered = now;
     view_.failing_since.reset();
     if (interval_ended) ++view_.intervals;
-    if (rows_.Update(&breakers, now, interval_ended)) ++view_.restarts;
+    if (is_another) {
+      rows_.BeginAnew();
+      ++view_.restarts;
+    }
+    rows_from_ = service;
+    rows_.Update(&breakers, now, interval_ended);
     view_.rows = rows_.rows();
   } else if (!view_.failing_since) {
     view_.failing_since = now;

@@ -89,6 +89,7 @@ class ProcessPoller {
   BreakerRows rows_;
   FleetProcessView view_;
   std::string events_token_;
+  std::string rows_from_;  // The admin service; empty: not known.
   std::vector<FleetEvent> new_events_;
   MonotonicTime last_event_ = MonotonicTime::min();
   MonotonicTime watch_again_;
