@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
 #include <map>
 #include <string>
@@ -112,6 +113,25 @@ TEST(BreakerctlTargetsTest, SaysWhatIsWrong) {
   for (int i = 0; i < 1001; ++i) many += "unix:/" + std::to_string(i) + ",";
   EXPECT_EQ(message(many),
             "--address: must mean at most 1000 processes, got 1001");
+}
+
+TEST(BreakerctlTargetsTest, TooManyAreRefusedBeforeAnyIsLookedUp) {
+  std::string many;
+  for (int i = 0; i < 1001; ++i) many += std::to_string(i) + ".example:80,";
+  std::atomic<int> lookups = 0;
+  const auto resolve = [&](const std::string&, absl::Duration) {
+    ++lookups;
+    return std::vector<std::string>();
+  };
+  EXPECT_EQ(FindTargets(many, absl::Seconds(60), resolve).status().message(),
+            "--address: must mean at most 1000 processes, got 1001");
+  EXPECT_EQ(lookups, 0);
+
+  // One that is there again is no other one.
+  std::string same;
+  for (int i = 0; i < 1001; ++i) same += "one.example:80, ";
+  EXPECT_EQ(FindTargets(same, absl::Seconds(60), resolve)->all.size(), 1u);
+  EXPECT_EQ(lookups, 1);
 }
 
 TEST(BreakerctlTargetsTest, DoesNotWaitForEverForAName) {

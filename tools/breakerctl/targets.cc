@@ -11,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -86,6 +87,13 @@ std::vector<Target> Expand(const std::string& address, absl::Duration timeout,
   return {{address, ""}};
 }
 
+absl::Status CheckNumber(size_t processes) {
+  if (processes <= kMostTargets) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--address: must mean at most ", kMostTargets,
+                   " processes, got ", processes));
+}
+
 std::vector<std::string> Resolve(const std::string& host) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
@@ -138,14 +146,23 @@ absl::StatusOr<Targets> FindTargets(const std::string& address,
     addresses = absl::StrSplit(address, ',', absl::SkipWhitespace());
     targets.several = addresses.size() > 1;
   }
+  for (std::string& one : addresses) absl::StripAsciiWhitespace(&one);
+  absl::flat_hash_set<std::string> seen;
+  addresses.erase(std::remove_if(addresses.begin(), addresses.end(),
+                                 [&](const std::string& one) {
+                                   return !seen.insert(one).second;
+                                 }),
+                  addresses.end());
+  // Before there is a thread for each.
+  if (absl::Status status = CheckNumber(addresses.size()); !status.ok()) {
+    return status;
+  }
   // At the same time, since each may take its time.
   std::vector<std::future<std::vector<Target>>> expansions;
   for (const std::string& one : addresses) {
-    expansions.push_back(
-        std::async(std::launch::async, [&resolve, timeout, one] {
-          return Expand(std::string(absl::StripAsciiWhitespace(one)), timeout,
-                        resolve);
-        }));
+    expansions.push_back(std::async(
+        std::launch::async,
+        [&resolve, timeout, one] { return Expand(one, timeout, resolve); }));
   }
   for (auto& expansion : expansions) {
     for (Target& target : expansion.get()) {
@@ -158,10 +175,8 @@ absl::StatusOr<Targets> FindTargets(const std::string& address,
   if (targets.all.empty()) {
     return absl::InvalidArgumentError("--address: must not be empty");
   }
-  if (targets.all.size() > kMostTargets) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--address: must mean at most ", kMostTargets,
-                     " processes, got ", targets.all.size()));
+  if (absl::Status status = CheckNumber(targets.all.size()); !status.ok()) {
+    return status;
   }
   targets.several = targets.several || targets.all.size() > 1;
   return targets;

@@ -38,7 +38,7 @@ std::vector<std::string> ResolveHost(const std::string& host,
 // `address` is a target of gRPC; or several of them between commas; or "@FILE",
 // a file with one on each line, where what follows '#' does not count. A name
 // that stands for several addresses, and for nothing on this machine, means a
-// process at each of them.
+// process at each of them. At most 1000 processes.
 absl::StatusOr<Targets> FindTargets(const std::string& address,
                                     absl::Duration timeout,
                                     const Resolver& resolve = ResolveHost);
