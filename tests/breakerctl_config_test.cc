@@ -282,6 +282,20 @@ TEST_F(BreakerctlConfigTest, InitNeedsAProcessOrAServiceConfig) {
             ExitCode::kUsageError);
 }
 
+TEST_F(BreakerctlConfigTest, InitIsOfOneProcess) {
+  const auto channel = MakeChannel("a");
+  const Result several =
+      Run({"config", "init", "--address=unix:/nowhere/a,unix:/nowhere/b"});
+  EXPECT_EQ(several.code, ExitCode::kUsageError);
+  EXPECT_THAT(several.errors,
+              HasSubstr("--address: must mean one process, got 2;"));
+  const std::string file = Write("addresses", server_->address() + "\n");
+  const Result one =
+      Run({"config", "init", "--timeout=60s", "--address=@" + file});
+  EXPECT_EQ(one.code, ExitCode::kDone) << one.errors;
+  EXPECT_THAT(one.output, StartsWith("# What holds in channel a of unix:"));
+}
+
 // The schema is in the repository, where editors find it.
 TEST_F(BreakerctlConfigTest, TheSchemaThatIsShippedIsThatOfTheMessages) {
   std::ifstream file(GRPC_BREAKER_SOURCE_DIR

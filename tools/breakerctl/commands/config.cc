@@ -1,5 +1,6 @@
 // breakerctl config: files that say what the policies of a process are to be.
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <utility>
@@ -243,7 +244,13 @@ ExitCode Init(const InitFlags& flags) {
         "config init: neither --address, $BREAKERCTL_ADDRESS nor "
         "--service-config is set");
   }
-  const Client client(flags.connection);
+  const absl::StatusOr<Processes> processes = Processes::Find(flags.connection);
+  if (!processes.ok()) return FailUsage(processes.status().message());
+  if (const size_t found = processes->clients().size(); found > 1) {
+    return FailUsage(
+        absl::StrCat("--address: must mean one process, got ", found));
+  }
+  const Client& client = *processes->clients()[0];
   admin::v1::Channel channel;
   const grpc::Status status = client.GetChannel(flags.channel, &channel);
   if (!status.ok()) return Fail(status, client.address());
