@@ -15,7 +15,6 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/base/thread_annotations.h"
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -200,11 +199,8 @@ Errand::Result MakeChange(const Processes& processes, const TopRequest& request,
       changed += answer.response.count();
       continue;
     }
-    absl::StrAppend(
-        &failures, failures.empty() ? "" : "; ", answer.address, ": ",
-        absl::StatusCodeToString(
-            static_cast<absl::StatusCode>(answer.status.error_code())),
-        ": ", answer.status.error_message());
+    absl::StrAppend(&failures, failures.empty() ? "" : "; ", answer.address,
+                    ": ", Describe(answer.status));
   }
   const std::string message =
       failures.empty()
