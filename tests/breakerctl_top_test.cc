@@ -10,6 +10,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "grpc_breaker/admin_authorizer.h"
 #include "grpc_breaker/admin_server.h"
@@ -151,6 +152,31 @@ TEST_F(BreakerctlTopTest, OpensABreakerForAReason) {
   top->Type("xdone\ry");
   EXPECT_TRUE(top->Shows("CLOSED"));
   EXPECT_EQ(StateOf(method_), BreakerState::kClosed);
+}
+
+TEST_F(BreakerctlTopTest, ChangesThatWaitForAnotherAreAllMade) {
+  channel_->FindOrCreate("/pkg.Shop/Get");
+  channel_->FindOrCreate("/pkg.Shop/Put");
+  absl::Notification go_on;
+  AdminServerOptions options;
+  options.authorizer = [&](const AdminRequest&) {
+    go_on.WaitForNotification();
+    return AdminDecision::Allow("bob");
+  };
+  server_ = Serve(absl::StrCat("unix:", path_, "/slow"), std::move(options));
+  const auto top = Top({"--allow-changes"});
+  EXPECT_TRUE(top->Shows("3 CLOSED"));
+  for (const std::string reason : {"one", "two", "three"}) {
+    top->Type("o");
+    EXPECT_TRUE(top->Shows("why?"));
+    top->Type(reason + "\r");
+    EXPECT_TRUE(top->Shows(absl::StrCat("(", reason, ")?")));
+    top->Type("y");
+    EXPECT_TRUE(top->Shows("sort")) << "nothing is asked any more";
+    top->Type("\x1bOB");  // Down
+  }
+  go_on.Notify();
+  EXPECT_TRUE(top->Shows("3 FORCED_OPEN"));
 }
 
 TEST_F(BreakerctlTopTest, WhatIsNotAllowedIsSaid) {

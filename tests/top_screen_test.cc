@@ -548,6 +548,23 @@ TEST_F(TopScreenTest, WhatIsSaidStaysUntilTheNextKey) {
   EXPECT_THAT(LastLine(), StartsWith("by trouble"));
 }
 
+TEST_F(TopScreenTest, NothingThatIsSaidGoesUnseen) {
+  options_.allow_changes = true;
+  SetProcesses({{Breaker("a", "/m", kClosed)}});
+  Press({Text("o"), Text("r")});
+  Screen().Say("p1: no", /*is_error=*/true);
+  EXPECT_EQ(LastLine(), "open /m of a: why? r_");
+  Press({{Key::kEnter, ""}, Text("y")});
+  EXPECT_EQ(LastLine(), "p1: no") << "while something else was asked";
+  Screen().Say("1 breaker changed", /*is_error=*/false);
+  EXPECT_EQ(LastLine(), "p1: no; 1 breaker changed");
+  EXPECT_EQ(Screen().Draw(80, 10).back()[0].color, Color::kRed);
+  Press({{Key::kUp, ""}});
+  Screen().Say("1 breaker changed", /*is_error=*/false);
+  EXPECT_EQ(LastLine(), "1 breaker changed");
+  EXPECT_NE(Screen().Draw(80, 10).back()[0].color, Color::kRed);
+}
+
 TEST_F(TopScreenTest, HelpAndTheEnd) {
   SetProcesses({{Breaker("a", "/m", kClosed)}});
   EXPECT_EQ(Press({Text("?")}).kind, TopRequest::kNone);

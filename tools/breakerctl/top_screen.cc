@@ -96,8 +96,13 @@ void TopScreen::SetDetails(const TopTarget& target,
 }
 
 void TopScreen::Say(std::string message, bool is_error) {
-  message_ = std::move(message);
-  message_is_error_ = is_error;
+  if (message_.empty()) {
+    message_ = std::move(message);
+    message_is_error_ = is_error;
+    return;
+  }
+  absl::StrAppend(&message_, "; ", message);
+  message_is_error_ = message_is_error_ || is_error;
 }
 
 TopTarget TopScreen::TargetOf(const TopRow& row) {
@@ -156,7 +161,8 @@ TopLook TopScreen::Look() const {
 }
 
 TopRequest TopScreen::Press(const Key& key) {
-  message_.clear();
+  // What has come while something is asked has not been seen yet.
+  if (prompt_ == Prompt::kNone) message_.clear();
   TopRequest request;
   if (prompt_ != Prompt::kNone) {
     PressInPrompt(key, &request);

@@ -86,7 +86,8 @@ class TopScreen {
   std::optional<TopTarget> wanted_details() const { return details_of_; }
   void SetDetails(const TopTarget& target, std::vector<std::string> lines);
 
-  // Shows it until the next key is pressed.
+  // Shows it, behind what is shown already, until the next key is pressed;
+  // while something is asked, as soon as that is answered.
   void Say(std::string message, bool is_error);
 
   // Exactly `height` lines, of `width` columns at most.

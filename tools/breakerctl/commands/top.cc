@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -243,7 +244,7 @@ int ShowUntilTheEnd(const Processes& processes, Fleet& fleet,
                     const TopFlags& flags, Terminal& terminal) {
   TopScreen screen(OptionsOf(processes, flags));
   Errand errand(processes);
-  std::optional<TopRequest> waiting;
+  std::deque<TopRequest> waiting;  // In the order in which they were made.
   std::optional<TopTarget> details;
   std::shared_ptr<const FleetSnapshot> seen;
   std::pair<size_t, size_t> seen_size;
@@ -267,11 +268,11 @@ int ShowUntilTheEnd(const Processes& processes, Fleet& fleet,
     }
     const std::optional<TopTarget> wanted = screen.wanted_details();
     if (!errand.under_way()) {
-      if (waiting) {
-        errand.Start([&processes, &flags, request = *waiting] {
+      if (!waiting.empty()) {
+        errand.Start([&processes, &flags, request = waiting.front()] {
           return MakeChange(processes, request, flags);
         });
-        waiting.reset();
+        waiting.pop_front();
       } else if (wanted && (is_new || !(wanted == details))) {
         errand.Start([&processes, target = *wanted,
                       width = static_cast<int>(terminal.width())] {
@@ -288,7 +289,7 @@ int ShowUntilTheEnd(const Processes& processes, Fleet& fleet,
     next_frame = now;
     const TopRequest request = screen.Press(*key);
     if (request.kind == TopRequest::kQuit) return 0;
-    if (request.kind != TopRequest::kNone) waiting = request;
+    if (request.kind != TopRequest::kNone) waiting.push_back(request);
   }
   return terminal.signal();
 }
