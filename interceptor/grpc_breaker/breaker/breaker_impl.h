@@ -181,7 +181,7 @@ class alignas(64) BreakerImpl final : public CircuitBreaker {
   Window window_;
   ProbeGate gate_;
   Bulkhead bulkhead_;
-  CallTotals totals_;
+  PermitCounters totals_;
   TransitionCounts transitions_;  // Added to under the mutex.
   ManualControl manual_;
 

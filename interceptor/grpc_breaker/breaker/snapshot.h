@@ -23,7 +23,7 @@
 namespace grpc_breaker::internal {
 
 // What no part of a breaker counts by itself, since construction.
-struct CallTotals {
+struct PermitCounters {
   std::atomic<uint64_t> probe_successes{0};
   std::atomic<uint64_t> failures{0};
   std::atomic<uint64_t> ignored{0};
@@ -39,7 +39,7 @@ struct SnapshotParts {
   const ProbeGate& gate;
   const Bulkhead& bulkhead;
   const FailureRun& run;
-  const CallTotals& totals;
+  const PermitCounters& totals;
   const EventQueue* events;  // May be null.
   std::optional<ManualState> manual;
   int64_t manual_ends_ns;
