@@ -169,7 +169,7 @@ BreakerSnapshot BreakerImpl::SnapshotLocked(int64_t now_ns) const {
        events_.get(), manual_.Get(now_ns), manual_.ends_ns(),
        state_ends_ns_.load(std::memory_order_relaxed),
        ramp_began_ns_.load(std::memory_order_relaxed), since_, since_wall_,
-       counts_at_change_, log_.transitions()},
+       counts_at_change_, transitions_.Total()},
       now_ns);
 }
 

@@ -79,6 +79,21 @@ class TransitionCounts {
     return values;
   }
 
+  uint64_t Total() const {
+    uint64_t total = 0;
+    for (const Counter& counter : own_) {
+      total += counter.load(std::memory_order_relaxed);
+    }
+    if (const Table* const table = by_hand_.load(std::memory_order_acquire)) {
+      for (const auto& row : *table) {
+        for (const Counter& counter : row) {
+          total += counter.load(std::memory_order_relaxed);
+        }
+      }
+    }
+    return total;
+  }
+
  private:
   using Counter = std::atomic<uint64_t>;
   using Table = std::array<std::array<Counter, kBreakerStates>, kBreakerStates>;

@@ -50,7 +50,6 @@ void TransitionLog::Add(BreakerState from, BreakerState to, const Cause& cause,
     entries_[total_ % kTransitions] = std::move(entry);
   }
   ++total_;
-  if (from != to) ++transitions_;
 }
 
 std::vector<BreakerTransition> TransitionLog::Get(

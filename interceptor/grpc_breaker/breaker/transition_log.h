@@ -41,9 +41,6 @@ class TransitionLog {
   void Add(BreakerState from, BreakerState to, const Cause& cause,
            const WindowCounts& counts, MonotonicTime at, absl::Time wall_time);
 
-  // Changes of state since construction.
-  uint64_t transitions() const { return transitions_; }
-
   // The oldest first.
   std::vector<BreakerTransition> Get(const std::string& breaker) const;
   // Only if there is one.
@@ -52,7 +49,6 @@ class TransitionLog {
  private:
   std::vector<Entry> entries_;  // Entry number n is at n % kTransitions.
   uint64_t total_ = 0;
-  uint64_t transitions_ = 0;
 };
 
 }  // namespace grpc_breaker::internal
