@@ -136,6 +136,28 @@ TEST(LatencyDistributionTest, SumsAddUp) {
   EXPECT_EQ(both.CountUpTo(absl::Milliseconds(2)), 1u);
 }
 
+TEST(LatencyDistributionTest, SumsOfManyLongStreamsDoNotOverflow) {
+  LatencyHistogram histogram;
+  constexpr int kStreams = 5000;
+  constexpr absl::Duration kMonth = absl::Hours(24 * 30);
+  for (int i = 0; i < kStreams; ++i) {
+    histogram.Record(kMonth, At(absl::Seconds(1)));
+  }
+  LatencyDistribution total = Total(histogram);
+  EXPECT_EQ(total.sum(), kStreams * kMonth);
+  total += Total(histogram);
+  EXPECT_EQ(total.sum(), 2 * kStreams * kMonth);
+}
+
+TEST(LatencyDistributionTest, SumsAreRightToAMicrosecondForEachLongDuration) {
+  LatencyHistogram histogram;
+  histogram.Record(absl::Milliseconds(10), At(absl::Seconds(1)));
+  histogram.Record(absl::Nanoseconds(9'999'999), At(absl::Seconds(1)));
+  EXPECT_EQ(Total(histogram).sum(), absl::Nanoseconds(19'999'999));
+  histogram.Record(absl::Nanoseconds(10'000'999), At(absl::Seconds(1)));
+  EXPECT_EQ(Total(histogram).sum(), absl::Nanoseconds(29'999'999));
+}
+
 TEST(LatencyHistogramTest, DurationsWithoutSenseAreCountedAllTheSame) {
   LatencyHistogram histogram;
   for (const absl::Duration took :

@@ -43,8 +43,9 @@ class GRPC_BREAKER_EXPORT LatencyDistribution {
   static constexpr size_t kBuckets = 32 * kDecades;
 
   uint64_t count() const;
-  // Exact, whatever the buckets.
-  absl::Duration sum() const { return absl::Nanoseconds(sum_ns_); }
+  // Whatever the buckets: to a nanosecond for each duration of up to 10 ms, to
+  // a microsecond, rounded down, for each longer one.
+  absl::Duration sum() const { return sum_; }
 
   // Of those counted, the part `quantile`, in [0, 1], took no longer. Nothing
   // if there were none.
@@ -61,7 +62,7 @@ class GRPC_BREAKER_EXPORT LatencyDistribution {
   friend class internal::LatencyHistogram;
 
   std::array<uint64_t, kBuckets> counts_{};
-  int64_t sum_ns_ = 0;
+  absl::Duration sum_;
 };
 
 // Since the method was called for the first time. Counts that belong together

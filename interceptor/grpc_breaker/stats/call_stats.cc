@@ -47,7 +47,7 @@ uint64_t LatencyDistribution::CountUpTo(absl::Duration bound) const {
 LatencyDistribution& LatencyDistribution::operator+=(
     const LatencyDistribution& other) {
   for (size_t i = 0; i < kBuckets; ++i) counts_[i] += other.counts_[i];
-  sum_ns_ += other.sum_ns_;
+  sum_ += other.sum_;
   return *this;
 }
 

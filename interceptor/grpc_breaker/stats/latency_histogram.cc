@@ -14,6 +14,12 @@ constexpr int64_t kSlotNs = LatencyHistogram::kSlotNs;
 // So that sums do not overflow.
 constexpr absl::Duration kLongest = absl::Hours(24 * 30);
 
+// Sums of longer durations than 10 ms are in microseconds, others in
+// nanoseconds: of those there would be too many within days, where thousands of
+// streams are open at once.
+constexpr size_t kFirstInMicroseconds = 9;
+static_assert(kSegmentTable[kFirstInMicroseconds].begin_ns == 10'000'000);
+
 int64_t SlotAt(MonotonicTime time) {
   return time.time_since_epoch().count() / kSlotNs;
 }
@@ -54,7 +60,8 @@ void LatencyHistogram::Record(absl::Duration took, MonotonicTime now) {
     segment = &MakeSegment(bucket.segment);
   }
   segment->counts[bucket.index].fetch_add(1, std::memory_order_relaxed);
-  segment->sum_ns.fetch_add(ns, std::memory_order_relaxed);
+  segment->sum.fetch_add(bucket.segment < kFirstInMicroseconds ? ns : ns / 1000,
+                         std::memory_order_relaxed);
 }
 
 void LatencyHistogram::BeginSlot(int64_t slot) {
@@ -109,7 +116,9 @@ void LatencyHistogram::AddTotalTo(LatencyDistribution* distribution) const {
       distribution->counts_[kSegmentTable[s].first + i] +=
           segment->counts[i].load(std::memory_order_relaxed);
     }
-    distribution->sum_ns_ += segment->sum_ns.load(std::memory_order_relaxed);
+    const int64_t sum = segment->sum.load(std::memory_order_relaxed);
+    distribution->sum_ += s < kFirstInMicroseconds ? absl::Nanoseconds(sum)
+                                                   : absl::Microseconds(sum);
   }
 }
 

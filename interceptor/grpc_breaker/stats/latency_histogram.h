@@ -64,7 +64,7 @@ class GRPC_BREAKER_EXPORT LatencyHistogram {
 
   struct Segment {
     Counts counts{};
-    std::atomic<int64_t> sum_ns{0};
+    std::atomic<int64_t> sum{0};  // See kFirstInMicroseconds.
     std::array<Copy, kSlots> copies{};
   };
 
