@@ -217,6 +217,37 @@ TEST_F(EventQueueTest, WhereOnlyChangesOfStateWaitTheOldestIsDropped) {
   EXPECT_EQ(queue_->dropped(), EventQueue::kMostWaiting + 2);
 }
 
+TEST_F(EventQueueTest, TheNoticeStandsWhereTheFirstDroppedEventWouldHave) {
+  KeepBusy();
+  queue_->Push(Slow());
+  for (size_t i = 2; i < EventQueue::kMostWaiting; ++i) {
+    queue_->Push(Transition("between"));
+  }
+  queue_->Push(Transition("last"));  // In place of the slow call.
+  environment_.RunAll();
+  ASSERT_THAT(recorder_.events, SizeIs(2 + EventQueue::kMostWaiting));
+  EXPECT_EQ(recorder_.events[1], "second");
+  EXPECT_EQ(recorder_.events[2], "1 dropped");
+  EXPECT_EQ(recorder_.events[3], "between");
+  EXPECT_EQ(recorder_.events.back(), "last");
+}
+
+TEST_F(EventQueueTest, AnEarlierEventThatIsDroppedLaterMovesTheNotice) {
+  KeepBusy();
+  queue_->Push(Slow());
+  for (size_t i = 2; i < EventQueue::kMostWaiting; ++i) {
+    queue_->Push(Transition("between"));
+  }
+  queue_->Push(Slow());              // Is dropped itself, ...
+  queue_->Push(Transition("last"));  // ... and then the other one for this.
+  environment_.RunAll();
+  ASSERT_THAT(recorder_.events, SizeIs(2 + EventQueue::kMostWaiting));
+  EXPECT_EQ(recorder_.events[1], "second");
+  EXPECT_EQ(recorder_.events[2], "2 dropped");
+  EXPECT_EQ(recorder_.events[3], "between");
+  EXPECT_EQ(recorder_.events.back(), "last");
+}
+
 TEST_F(EventQueueTest, TheRejectionsOfADroppedEventAreToldByTheNext) {
   KeepBusy();
   for (size_t i = 1; i < EventQueue::kMostWaiting; ++i) {

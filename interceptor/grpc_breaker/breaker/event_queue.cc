@@ -37,7 +37,7 @@ void EventQueue::Push(Event event) {
 
 bool EventQueue::MakeRoomFor(Event& event) {
   if (!std::holds_alternative<BreakerTransition>(event)) {
-    Drop(event);
+    Drop(event, events_.end());
     return false;
   }
   auto victim =
@@ -51,19 +51,26 @@ bool EventQueue::MakeRoomFor(Event& event) {
           return std::holds_alternative<BreakerTransition>(entry.event);
         });
   }
-  Drop(victim->event);
+  Drop(victim->event, victim);
   events_.erase(victim);
   return true;
 }
 
-void EventQueue::Drop(Event& event) {
+void EventQueue::Drop(Event& event, Entries::iterator place) {
   dropped_.fetch_add(1, std::memory_order_relaxed);
   if (const auto* rejections = std::get_if<BreakerRejections>(&event)) {
     unreported_rejections_ += rejections->rejections;
   }
   if (notice_ == nullptr) {
-    events_.push_back({BreakerEventsDropped(), std::this_thread::get_id()});
-    notice_ = &std::get<BreakerEventsDropped>(events_.back().event);
+    const auto made = events_.insert(
+        place, {BreakerEventsDropped(), std::this_thread::get_id()});
+    notice_ = &std::get<BreakerEventsDropped>(made->event);
+  } else {
+    const auto later =
+        std::find_if(place, events_.end(), [](const Entry& entry) {
+          return std::holds_alternative<BreakerEventsDropped>(entry.event);
+        });
+    if (later != events_.end()) events_.splice(place, events_, later);
   }
   BreakerEventsDropped& notice = *notice_;
   ++notice.dropped;

@@ -90,7 +90,9 @@ class GRPC_BREAKER_EXPORT EventQueue
 
   // False if it is `event` that was dropped.
   bool MakeRoomFor(Event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Drop(Event& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // `place`: where it is, or would have been.
+  void Drop(Event& event, Entries::iterator place)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   BreakerListener& listener_;
   Environment& environment_;
