@@ -90,6 +90,14 @@ TEST_P(HistoryTest, FailureThatNoRetryMendsSaysSo) {
   EXPECT_EQ(Told(), "NOT_FOUND;0 NOT_RETRYABLE");
 }
 
+TEST_P(HistoryTest, CallThatComesTooLateHadNoAttempt) {
+  Start([](grpc::ClientContext* context) {
+    context->set_deadline(std::chrono::system_clock::now() -
+                          std::chrono::seconds(1));
+  });
+  EXPECT_EQ(Told(), " DEADLINE");
+}
+
 ATTEMPTS_TEST_P(HistoryTest, CallThatMayNotBeRepeatedSaysSo) {
   policy().idempotency = Idempotency::kAsDeclared;
   Fail(1);
@@ -275,9 +283,9 @@ class OneAttemptTest : public E2eTest,
   }
 
   // Of a stream.
-  CallResult CallIt() {
+  CallResult CallIt(const Configure& configure = nullptr) {
     if (channel_ == nullptr) channel_ = MakeChannel();
-    const auto stream = StartStream(GetParam(), channel_);
+    const auto stream = StartStream(GetParam(), channel_, configure);
     return RunStream(*stream, GetParam().kind, {"a"}).call;
   }
 
@@ -322,6 +330,22 @@ TEST_P(OneAttemptTest, RefusedStreamHadNone) {
   EXPECT_EQ(HistoryText(CallHistoryOf(result.status)), " BREAKER_OPEN");
   EXPECT_EQ(ValueOf(result.trailing_metadata, kAttemptsKey), "0");
   EXPECT_TRUE(IsBreakerRejection(result.status));
+  EXPECT_THAT(attempts_, IsEmpty());
+}
+
+TEST_P(OneAttemptTest, StreamThatComesTooLateHadNone) {
+  Slot<FailedCall> failed;
+  policy().on_final_failure = [&](const FailedCall& call) { failed.Put(call); };
+
+  const CallResult result = CallIt([](grpc::ClientContext* context) {
+    context->set_deadline(std::chrono::system_clock::now() -
+                          std::chrono::seconds(1));
+  });
+
+  EXPECT_EQ(result.status.error_code(), StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_EQ(HistoryText(CallHistoryOf(result.status)), " DEADLINE");
+  EXPECT_EQ(ValueOf(result.trailing_metadata, kAttemptsKey), "0");
+  EXPECT_EQ(HistoryText(failed.Take("the hook").history), " DEADLINE");
   EXPECT_THAT(attempts_, IsEmpty());
 }
 

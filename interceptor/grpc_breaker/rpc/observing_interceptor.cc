@@ -179,8 +179,10 @@ void ObservingInterceptor::OnStatus(Batch* batch) {
     return;
   }
   if (status.ok()) return;
-  const CallHistory history{{{status.error_code(), absl::ZeroDuration()}},
-                            stopped};
+  CallHistory history{{}, stopped};
+  if (Admitted(phase)) {
+    history.attempts.push_back({status.error_code(), absl::ZeroDuration()});
+  }
   if (!cancelled) NotifyFinalFailure(status, history);
   // Where the application is going to see an OK without a reply, it has no more
   // to read.
