@@ -6,10 +6,10 @@
 //
 // Every call of the method counts when it ends, whatever its kind; health
 // checks and reflection, which pass by (Registry::Exempts), do not. A call
-// takes from its first operation until its status is there; so does a stream,
-// which may be hours. A stream whose application lets go of it without asking
-// for its status has ended with CANCELLED then; a corked one that ends before
-// its first message does not count at all.
+// takes from its first operation until its status is there, a fallback
+// included; so does a stream, which may be hours. A stream whose application
+// lets go of it without asking for its status has ended with CANCELLED then; a
+// corked one that ends before its first message does not count at all.
 //
 // Thread-compatible: values.
 
@@ -123,8 +123,8 @@ struct GRPC_BREAKER_EXPORT RecentCalls {
   // fallback made of them.
   uint64_t rejected = 0;
 
-  // How long they took, but for the rejected ones, which take no time. Unset if
-  // there were none.
+  // How long they took, without the rejected ones, which say nothing of the
+  // server. Unset if there were none.
   std::optional<absl::Duration> p50;
   std::optional<absl::Duration> p95;
   std::optional<absl::Duration> p99;

@@ -7,6 +7,7 @@
 #include <string>
 #include <thread>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -132,6 +133,15 @@ class UnaryStatsTest : public CallStatsFixture,
       return status;
     };
     return answer;
+  }
+  Fallback AnswersAfter(absl::Duration time) {
+    Fallback fallback = Fallback::Reply(Reply());
+    fallback.function = [this, time, answer = std::move(fallback.function)](
+                            const FailedCall& call) {
+      env_.Advance(time);
+      return answer(call);
+    };
+    return fallback;
   }
 };
 
@@ -271,6 +281,25 @@ ATTEMPTS_TEST_P(UnaryStatsTest, CallTakesItsAttemptsAndBackoffs) {
   CallIt();
   EXPECT_EQ(SumOf(Totals(kUnary).attempts), absl::Seconds(7));
   EXPECT_EQ(SumOf(Totals(kUnary).calls), absl::Seconds(3 + 10 + 4));
+}
+
+ATTEMPTS_TEST_P(UnaryStatsTest, CallTakesItsFallbackAsWell) {
+  policy().retry.max_retries = 0;
+  policy().fallback = AnswersAfter(absl::Seconds(5));
+  server_.Push(
+      Takes(absl::Seconds(3), grpc::Status(StatusCode::UNAVAILABLE, "slow")));
+  EXPECT_TRUE(CallIt().status.ok());
+  EXPECT_EQ(SumOf(Totals(kUnary).attempts), absl::Seconds(3));
+  EXPECT_EQ(SumOf(Totals(kUnary).calls), absl::Seconds(3 + 5));
+}
+
+ATTEMPTS_TEST_P(UnaryStatsTest, CallTakesTheFallbackForAReplyThatDoesNotParse) {
+  if (IsGeneric(GetParam().flavour)) GTEST_SKIP() << "parses nothing";
+  policy().fallback = AnswersAfter(absl::Seconds(5));
+  RawServer server([](RawCall call) { call.SendReply("\xff\xff\xff"); });
+  const auto channel = MakeChannelTo(server.target());
+  EXPECT_TRUE(Call(GetParam().flavour, channel, "hello").status.ok());
+  EXPECT_EQ(SumOf(Totals(kUnary).calls), absl::Seconds(5));
 }
 
 TEST_P(UnaryStatsTest, LastMinuteIsThatOfTheCalls) {

@@ -399,6 +399,7 @@ UnaryResult UnaryCall::RefuseReply() {
   info_.recorder.EndAttempt(info_.name, last_.times, result.status,
                             verdict.error);
   OnFinalFailure(&result);
+  ended_ = environment_.Now();
   return result;
 }
 
@@ -493,7 +494,6 @@ void UnaryCall::GiveUp(StopReason stopped, grpc::Status status) {
 
 void UnaryCall::Finish(StopReason stopped, grpc::Status status) {
   StopWaiting();
-  ended_ = environment_.Now();
   DropLosers(stopped == StopReason::kSucceeded);
   UnaryResult result;
   result.status = std::move(status);
@@ -510,6 +510,7 @@ void UnaryCall::Finish(StopReason stopped, grpc::Status status) {
   } else if (stopped != StopReason::kCancelled) {
     OnFinalFailure(&result);
   }
+  ended_ = environment_.Now();
   std::vector<Waiter> waiters;
   {
     MutexLock lock(mutex_);

@@ -223,7 +223,8 @@ class UnaryCall final : public std::enable_shared_from_this<UnaryCall> {
   Trial last_;
   grpc::Status last_status_;
   LastFailure last_failure_;
-  // When it began, and when Finish was called.
+  // When it began, and when its result was there, the fallback's if there is
+  // one.
   MonotonicTime began_;
   MonotonicTime ended_;
   std::optional<Rejection> rejection_;
