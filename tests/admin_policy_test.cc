@@ -506,7 +506,10 @@ TEST_F(AdminPolicyTest, AnUpdateOutlivesNoChannel) {
                         policy { retry { max_retries: 7 } })")
                   .ok());
   EXPECT_EQ(environment_.pending_timers(), 1);
+  const std::weak_ptr<Registry> weak = channel;
   channel.reset();
+  EXPECT_TRUE(weak.expired());
+  environment_.Advance(absl::Seconds(9));
   EXPECT_EQ(environment_.pending_timers(), 0);
 }
 

@@ -83,6 +83,45 @@ class CountingEnvironment : public DelegatingEnvironment {
   std::atomic<int> wall_clock_reads_{0};
 };
 
+// Counts how often it is used while it must not be.
+//
+// Thread-safe, but for Forbid().
+class ForbiddenEnvironment : public DelegatingEnvironment {
+ public:
+  MonotonicTime Now() override { return Check(), DelegatingEnvironment::Now(); }
+  absl::Time WallNow() override {
+    return Check(), DelegatingEnvironment::WallNow();
+  }
+  double Uniform() override {
+    return Check(), DelegatingEnvironment::Uniform();
+  }
+  TimerId RunAt(MonotonicTime when,
+                absl::AnyInvocable<void() &&> function) override {
+    return Check(), DelegatingEnvironment::RunAt(when, std::move(function));
+  }
+  bool Cancel(TimerId timer) override {
+    return Check(), DelegatingEnvironment::Cancel(timer);
+  }
+  void Run(absl::AnyInvocable<void() &&> function) override {
+    Check();
+    DelegatingEnvironment::Run(std::move(function));
+  }
+  void Sleep(absl::Duration duration) override {
+    Check();
+    DelegatingEnvironment::Sleep(duration);
+  }
+
+  void Forbid(bool forbidden) { forbidden_ = forbidden; }
+  int forbidden_uses() const { return uses_; }
+
+ private:
+  void Check() {
+    if (forbidden_) ++uses_;
+  }
+  bool forbidden_ = false;
+  std::atomic<int> uses_{0};
+};
+
 }  // namespace grpc_breaker
 
 #endif  // GRPC_BREAKER_TESTS_ENVIRONMENTS_H_

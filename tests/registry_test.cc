@@ -16,6 +16,7 @@
 #include "gmock/gmock.h"
 #include "grpc_breaker/testing/manual_environment.h"
 #include "gtest/gtest.h"
+#include "tests/environments.h"
 
 namespace grpc_breaker {
 namespace {
@@ -730,6 +731,36 @@ TEST_F(RegistryTest, MethodsLiveWhileACallHoldsTheRegistry) {
   permit.Record(Outcome::kFailure, environment_.Now());
   EXPECT_EQ(method.breaker().Snapshot(environment_.Now()).state,
             BreakerState::kOpen);
+}
+
+// As a hedge that lost, or whoever collects metrics, may hold it last.
+TEST(RegistryLifetimeTest, DoesNotUseAnEnvironmentThatItOutlives) {
+  ForbiddenEnvironment environment;
+  Directory directory;
+  Options options;
+  options.environment = &environment;
+  options.directory = &directory;
+  options.retry_budget.max_tokens = 10;
+  auto registry = *Registry::Create(std::move(options));
+  Method& method = registry->FindOrCreate("/pkg.S/M");
+  PolicyUpdate update;
+  update.change = [](Policy* policy) {
+    policy->retry.max_retries = 7;
+    return absl::OkStatus();
+  };
+  update.time_to_live = absl::Seconds(9);
+  ASSERT_TRUE(registry->UpdatePolicy("/pkg.S/M", update).ok());
+  ASSERT_TRUE(
+      method.breaker()
+          .SetManualState({BreakerState::kForcedOpen, "", "", absl::Seconds(9)})
+          .ok());
+
+  environment.Forbid(true);
+  registry.reset();
+  EXPECT_EQ(environment.forbidden_uses(), 0);
+  // What it has left there does nothing.
+  environment.Advance(absl::Seconds(9));
+  EXPECT_EQ(environment.forbidden_uses(), 0);
 }
 
 TEST(OptionsTest, NameTheDefaultDirectoryAndEnvironment) {

@@ -16,8 +16,10 @@
 // Nothing is recorded for them: they are what breakers and methods count
 // anyway. Collecting them takes no lock that a call takes while all is well,
 // and runs no code of the application's, its environment included, but for the
-// status() of a policy source that it has made itself. The series of a channel
-// end with it; one of the same name begins anew, at 0.
+// status() of a policy source that it has made itself, and what the end of a
+// channel brings about where that ends meanwhile: its listeners are destroyed,
+// and those of its directory told. The series of a channel end with it; one of
+// the same name begins anew, at 0.
 //
 // Lifetime: the directory outlives the collector. An exposer holds it weakly,
 // so keep the pointer.

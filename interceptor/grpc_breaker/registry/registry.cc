@@ -98,15 +98,9 @@ absl::StatusOr<std::shared_ptr<Registry>> Registry::Create(Options options) {
   return registry;
 }
 
+// Leaves the timers of updates, which do nothing then: the environment may be
+// gone.
 Registry::~Registry() {
-  {
-    internal::MutexLock lock(update_mutex_);
-    for (const auto& [method, of_method] : updates_) {
-      for (const HeldUpdate& update : of_method) {
-        environment_.Cancel(update.timer);
-      }
-    }
-  }
   if (directory_ != nullptr) {
     directory_->Notify([this](DirectoryListener& listener) {
       listener.OnRegistryRemoved(*this);
