@@ -111,6 +111,12 @@ class FleetTest : public ::testing::Test {
   std::vector<std::string> targets_;  // Of Prometheus.
 };
 
+std::string ReadFile(const std::string& path) {
+  std::stringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
 double Number(const Value& breaker, const std::string& field) {
   return breaker.struct_value().fields().at(field).number_value();
 }
@@ -178,37 +184,48 @@ TEST_F(FleetTest, PageHasTheBreakersOfAllProcesses) {
 #endif
 
 // By the rules and the configuration of examples/prometheus/.
-TEST_F(FleetTest, PrometheusAboveAnotherAnswersForAllProcesses) {
+TEST_F(FleetTest, PrometheusAboveOthersAnswersForAllProcesses) {
   if (!IsInstalled("prometheus")) GTEST_SKIP() << "prometheus is not installed";
   const std::string examples = GRPC_BREAKER_SOURCE_DIR "/examples/prometheus/";
-  const RealPrometheus below(absl::StrCat(
-      "rule_files: ['", examples, "fleet_rules.yml']\n",
-      "scrape_configs:\n- job_name: clients\n  static_configs: [{targets: [",
-      absl::StrJoin(targets_, ", "), "]}]\n"));
-  std::stringstream federation;
-  federation << std::ifstream(examples + "federation.yml").rdbuf();
-  const std::string text = federation.str();
+  const std::string name = "{prometheus: a}";
+  ASSERT_THAT(ReadFile(examples + "prometheus.yml"),
+              HasSubstr("\n  external_labels: " + name + "\n"));
+  const auto half = targets_.begin() + kProcesses / 2;
+  const auto scrape = [&](const std::vector<std::string>& targets) {
+    return absl::StrCat(
+        "rule_files: ['", examples, "fleet_rules.yml']\n",
+        "scrape_configs:\n- job_name: clients\n  static_configs: [{targets: [",
+        absl::StrJoin(targets, ", "), "]}]\n");
+  };
+  const RealPrometheus a(scrape({targets_.begin(), half}), name);
+  const RealPrometheus b(scrape({half, targets_.end()}),
+                         absl::StrReplaceAll(name, {{"a}", "b}"}}));
+  const std::string text = ReadFile(examples + "federation.yml");
   const size_t start = text.find("scrape_configs:");
   ASSERT_NE(start, std::string::npos);
-  const std::string target = "127.0.0.1:9090";
+  const std::string target = "\"127.0.0.1:9090\"";
   ASSERT_THAT(text, HasSubstr(target));
   const RealPrometheus above(absl::StrReplaceAll(
       text.substr(start),
-      {{target, absl::StrCat("127.0.0.1:", below.port())}}));
+      {{target, absl::StrCat("\"127.0.0.1:", a.port(),
+                             "\", \"127.0.0.1:", b.port(), "\"")}}));
 
   const std::string states = "job_channel_method_state:grpc_breaker_state:sum";
+  const auto sum = [&](const std::string& matchers) {
+    return absl::StrCat("sum without (prometheus) (", states, matchers, ")");
+  };
   const auto value = [](int number) {
     return absl::StrCat("\"", number, "\"");
   };
-  above.Expect(states + "{job='clients',state='open'}", value(kOpen));
-  above.Expect(states + "{job='clients',state='closed'}",
+  above.Expect(sum("{job='clients',state='open'}"), value(kOpen));
+  above.Expect(sum("{job='clients',state='closed'}"),
                value(kProcesses - kOpen));
   above.Expect("count({__name__=~'grpc_.*'}) or vector(0)", value(0));
 
   // What changes below is seen above.
   server_.Push(2, Answer::Error(StatusCode::UNAVAILABLE));
   for (int call = 0; call < 3; ++call) Call(kProcesses - 1);
-  above.Expect(states + "{job='clients',state='open'}", value(kOpen + 1));
+  above.Expect(sum("{job='clients',state='open'}"), value(kOpen + 1));
   above.Expect(
       "job_channel_method_reason:grpc_breaker_rejections:rate5m{job='clients',"
       "reason='open'} > 0",

@@ -41,13 +41,16 @@ inline void ExpectOfPrometheus(int port, const std::string& query,
 // second where its configuration says nothing else.
 class RealPrometheus {
  public:
-  // `configuration` follows the global one.
-  explicit RealPrometheus(const std::string& configuration) {
+  // `configuration` follows the global one, of which `labels` are the
+  // external_labels, as YAML.
+  explicit RealPrometheus(const std::string& configuration,
+                          const std::string& labels = "{}") {
     folder_ = ::testing::TempDir() + "/prometheus.XXXXXX";
     EXPECT_NE(mkdtemp(folder_.data()), nullptr);
     std::ofstream(folder_ + "/prometheus.yml")
         << "global: {scrape_interval: 250ms, scrape_timeout: 250ms, "
-           "evaluation_interval: 250ms}\n"
+           "evaluation_interval: 250ms, external_labels: "
+        << labels << "}\n"
         << configuration;
     program_ = std::make_unique<ChildProgram>(
         std::vector<std::string>{
