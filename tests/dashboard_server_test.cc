@@ -561,8 +561,29 @@ class DashboardChangesTest : public DashboardServerTest {
     options_.listeners.push_back(auditor_);
   }
 
+  // The page is that of another process, which has the same breakers.
+  void ShowOther(AdminAuthorizer decides) {
+    AdminServerOptions admin;
+    admin.directory = &directory_;
+    admin.authorizer = std::move(decides);
+    auto other = AdminServer::Start("127.0.0.1:0", admin);
+    ASSERT_TRUE(other.ok()) << other.status();
+    other_ = *std::move(other);
+    options_.processes = {
+        {"other",
+         grpc::CreateChannel(other_->address(),
+                             grpc::InsecureChannelCredentials()),
+         nullptr}};
+  }
+  static json OtherBody() {
+    json body = ChangeBody();
+    body["process"] = "other";
+    return body;
+  }
+
   BreakerState state() const { return method_->breaker().Snapshot().state; }
 
+  std::unique_ptr<AdminServer> other_;
   const std::shared_ptr<Auditor> auditor_ = std::make_shared<Auditor>();
   std::shared_ptr<Registry> prices_;
   Method* method_ = nullptr;
@@ -622,23 +643,13 @@ TEST_F(DashboardChangesTest, AuthorizerDecidesAndKnowsWhoAsks) {
 }
 
 TEST_F(DashboardChangesTest, OfOtherProcessesTheirOwnServicesDecide) {
-  AdminServerOptions admin;
-  admin.directory = &directory_;
-  admin.authorizer = [](const AdminRequest& request) {
+  ShowOther([](const AdminRequest& request) {
     return request.actor == "carol" ? AdminDecision::Allow()
                                     : AdminDecision::Deny("ask carol");
-  };
-  const auto other = AdminServer::Start("127.0.0.1:0", admin);
-  ASSERT_TRUE(other.ok());
-  options_.processes = {
-      {"other",
-       grpc::CreateChannel((*other)->address(),
-                           grpc::InsecureChannelCredentials()),
-       nullptr}};
+  });
   options_.authorizer = nullptr;
   Serve();
-  json body = ChangeBody();
-  body["process"] = "other";
+  json body = OtherBody();
   ExpectRefusal(Change(body), 403, "", "ask carol");
   body["actor"] = "carol";
   EXPECT_EQ(Change(body)->status, 200);
@@ -653,6 +664,26 @@ TEST_F(DashboardChangesTest, OfOtherProcessesTheirOwnServicesDecide) {
   ExpectRefusal(Change(body), 403, "", "say please");
   body["reason"] = "please";
   EXPECT_EQ(Change(body)->status, 200);
+}
+
+// Without a channel it would be all of them, and the authorizer, which is shown
+// what will be changed, would be shown nothing.
+TEST_F(DashboardChangesTest, ChangeMustNameItsChannel) {
+  ShowOther(AllowAll);
+  options_.authorizer = [](const AdminRequest& request) {
+    for (const AdminRequest::Breaker& breaker : request.breakers) {
+      if (breaker.channel == "prices") return AdminDecision::Deny("ask ops");
+    }
+    return AdminDecision::Allow();
+  };
+  Serve();
+  json body = OtherBody();
+  ExpectRefusal(Change(body), 403, "", "ask ops");
+  body["channel"] = "";
+  ExpectRefusal(Change(body), 400, "channel", "must be there");
+  body.erase("channel");
+  ExpectRefusal(Change(body), 400, "channel", "must be there");
+  EXPECT_EQ(state(), BreakerState::kClosed);
 }
 
 TEST_F(DashboardChangesTest, ChangeMustComeFromThePageItself) {

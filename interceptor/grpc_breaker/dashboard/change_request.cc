@@ -110,7 +110,7 @@ bool ParseChange(absl::string_view body, ChangeRequest* request,
   for (const auto& [name, value] : json.items()) {
     if (!ParseField(name, value, request, refusal)) return false;
   }
-  for (const std::string name : {"process", "method", kAction}) {
+  for (const std::string name : {"process", "channel", "method", kAction}) {
     const auto found = json.find(name);
     if (found != json.end() && !found->get_ref<const std::string&>().empty()) {
       continue;

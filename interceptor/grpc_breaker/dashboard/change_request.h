@@ -32,8 +32,9 @@ struct ChangeRequest {
 //    "method": "/demo.Prices/GetPrice", "action": "open",
 //    "reason": "bad deploy", "actor": "bob", "ttl_seconds": 600}
 //
-// of which process, method and action must be there. False: `*refusal` says
-// what is wrong; no other fields, no other types.
+// of which process, channel, method and action must be there: so it is one
+// breaker. False: `*refusal` says what is wrong; no other fields, no other
+// types.
 bool ParseChange(absl::string_view body, ChangeRequest* request,
                  Refusal* refusal);
 

@@ -454,9 +454,7 @@ class Server : public DashboardServer {
     question.reason = change.reason;
     question.method = change.method;
     question.channel = change.channel;
-    if (!change.channel.empty()) {
-      question.breakers.push_back({change.channel, change.method});
-    }
+    question.breakers.push_back({change.channel, change.method});
     caller.Describe(&question);
     return question;
   }
