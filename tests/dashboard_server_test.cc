@@ -232,6 +232,31 @@ TEST_F(DashboardServerTest, ViewIsFilteredAsTheOptionsSay) {
   EXPECT_EQ(view["rows"][0]["method"], "/shop.Cart/Add");
 }
 
+TEST_F(DashboardServerTest, DetailsAreThoseOfWhatTheFilterChooses) {
+  const auto prices = MakeChannel("prices");
+  const auto stock = MakeChannel("stock");
+  for (const auto& channel : {prices, stock}) {
+    channel->FindOrCreate(kMethod);
+    channel->FindOrCreate("/shop.Cart/Add");
+  }
+  options_.filter.set_method_prefix("/shop.Cart/");
+  options_.filter.set_channel("prices");
+  // Which states the page shows says nothing of the details.
+  options_.filter.add_states(admin::v1::STATE_OPEN);
+  Serve();
+  const auto path = [](const std::string& channel, const std::string& method) {
+    return absl::StrCat("/api/breaker?process=this%20process&channel=", channel,
+                        "&method=", method);
+  };
+  EXPECT_EQ(GetJson(path("prices", "/shop.Cart/Add"))["channel"], "prices");
+  ExpectRefusal(Get(path("prices", kMethod)), 404, "method",
+                "this page does not have it");
+  for (const std::string channel : {"stock", ""}) {
+    ExpectRefusal(Get(path(channel, "/shop.Cart/Add")), 404, "channel",
+                  "this page does not have it");
+  }
+}
+
 TEST_F(DashboardServerTest, NextViewHasWhatIsNew) {
   auto prices = MakeChannel("prices");
   Method& method = prices->FindOrCreate(kMethod);
@@ -664,6 +689,24 @@ TEST_F(DashboardChangesTest, OfOtherProcessesTheirOwnServicesDecide) {
   ExpectRefusal(Change(body), 403, "", "say please");
   body["reason"] = "please";
   EXPECT_EQ(Change(body)->status, 200);
+}
+
+TEST_F(DashboardChangesTest, OnlyWhatTheFilterChoosesIsChanged) {
+  options_.filter.set_method_prefix("/shop.Cart/");
+  Serve();
+  ExpectRefusal(Change(ChangeBody()), 404, "method",
+                "this page does not have it");
+  options_.filter.clear_method_prefix();
+  options_.filter.set_channel("stock");
+  Serve();
+  ExpectRefusal(Change(ChangeBody()), 404, "channel",
+                "this page does not have it");
+  EXPECT_EQ(state(), BreakerState::kClosed);
+  options_.filter.set_channel("prices");
+  options_.filter.add_states(admin::v1::STATE_OPEN);
+  Serve();
+  EXPECT_EQ(Change(ChangeBody())->status, 200);
+  EXPECT_EQ(state(), BreakerState::kForcedOpen);
 }
 
 // Without a channel it would be all of them, and the authorizer, which is shown

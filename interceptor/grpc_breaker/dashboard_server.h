@@ -86,7 +86,8 @@ struct DashboardOptions : AdminServiceOptions {
   // one.
   bool allow_changes = false;
 
-  // Which breakers and changes of state the page has at all.
+  // Which breakers and changes of state the page has at all; of others it gets
+  // no details, and changes none. States choose what is shown, nothing else.
   admin::v1::BreakerFilter filter;
 
   // How long an answer of a process may take, from 1ms to 24h.

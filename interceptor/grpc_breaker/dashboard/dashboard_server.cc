@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -403,12 +404,15 @@ class Server : public DashboardServer {
     if (method.empty()) {
       return Answer(Refuse(400, "method", method, "must be there"), response);
     }
+    const std::string channel = request.get_param_value("channel");
+    if (const auto refusal = CheckFilter(channel, method)) {
+      return Answer(*refusal, response);
+    }
     const ProcessCalls* const process =
         FindProcess(request.get_param_value("process"), response);
     if (process == nullptr) return;
     admin::v1::Breaker breaker;
-    const grpc::Status status = process->GetBreaker(
-        request.get_param_value("channel"), method, &breaker);
+    const grpc::Status status = process->GetBreaker(channel, method, &breaker);
     if (!status.ok()) return Answer(Refuse(status), response);
     std::string json;
     if (!google::protobuf::util::MessageToJsonString(breaker, &json).ok()) {
@@ -424,6 +428,9 @@ class Server : public DashboardServer {
     Refusal refusal;
     if (!internal::ParseChange(request.body, &change, &refusal)) {
       return Answer(refusal, response);
+    }
+    if (const auto left_out = CheckFilter(change.channel, change.method)) {
+      return Answer(*left_out, response);
     }
     const ProcessCalls* const process = FindProcess(change.process, response);
     if (process == nullptr) return;
@@ -457,6 +464,20 @@ class Server : public DashboardServer {
     question.breakers.push_back({change.channel, change.method});
     caller.Describe(&question);
     return question;
+  }
+
+  // Whether the page has the breaker at all, in whatever state, which may be
+  // another one by now.
+  std::optional<Refusal> CheckFilter(const std::string& channel,
+                                     const std::string& method) const {
+    const admin::v1::BreakerFilter& filter = options_.filter;
+    if (!filter.channel().empty() && channel != filter.channel()) {
+      return Refuse(404, "channel", channel, "this page does not have it");
+    }
+    if (!absl::StartsWith(method, filter.method_prefix())) {
+      return Refuse(404, "method", method, "this page does not have it");
+    }
+    return std::nullopt;
   }
 
   static Refusal TooMany() {
