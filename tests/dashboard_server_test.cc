@@ -20,10 +20,12 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "grpc_breaker/admin_server.h"
+#include "grpc_breaker/mutex_lock.h"
 #include "grpc_breaker/registry.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
@@ -35,6 +37,7 @@ namespace {
 
 using nlohmann::json;
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 using ::testing::Not;
@@ -572,6 +575,52 @@ TEST_F(DashboardServerTest, WhoLooksIsAskedOfTheAuthorizerIfItGuardsReads) {
   Serve();
   ExpectRefusal(Get("/api/view"), 403, "", "not you");
   EXPECT_EQ(Get("/api/view", {{"X-User", "alice"}})->status, 200);
+}
+
+TEST_F(DashboardServerTest, WhoLooksIsAskedOfByWhatIsLookedAt) {
+  const auto prices = MakeChannel("prices");
+  prices->FindOrCreate(kMethod);
+  options_.filter.set_method_prefix("/shop.");
+  options_.filter.set_channel("prices");
+  options_.authorize_reads = true;
+  absl::Mutex mutex;
+  std::vector<std::string> asked;
+  std::string denied;
+  options_.authorizer = [&](const AdminRequest& request) {
+    internal::MutexLock lock(mutex);
+    asked.push_back(absl::StrCat(request.rpc, " ", request.channel, " ",
+                                 request.method_prefix, request.method));
+    return request.rpc == denied ? AdminDecision::Deny("not that")
+                                 : AdminDecision::Allow();
+  };
+  Serve();
+  const auto asked_for = [&](const std::string& path) {
+    EXPECT_EQ(Get(path)->status, 200) << path;
+    internal::MutexLock lock(mutex);
+    return std::exchange(asked, {});
+  };
+  const auto deny = [&](const std::string& rpc) {
+    internal::MutexLock lock(mutex);
+    denied = rpc;
+  };
+  const std::string details = absl::StrCat(
+      "/api/breaker?process=this%20process&channel=prices&method=", kMethod);
+  EXPECT_THAT(asked_for("/"), ElementsAre("ListBreakers prices /shop."));
+  EXPECT_THAT(asked_for("/api/view"), ElementsAre("ListBreakers prices /shop.",
+                                                  "ListEvents prices /shop."));
+  EXPECT_THAT(asked_for(details),
+              ElementsAre(absl::StrCat("GetBreaker prices ", kMethod)));
+  // It sees no more than by the admin service itself.
+  deny("GetBreaker");
+  ExpectRefusal(Get(details), 403, "", "not that");
+  EXPECT_EQ(Get("/api/view")->status, 200);
+  deny("ListEvents");
+  ExpectRefusal(Get("/api/view"), 403, "", "not that");
+  EXPECT_EQ(Get(details)->status, 200);
+  deny("ListBreakers");
+  ExpectRefusal(Get("/api/view"), 403, "", "not that");
+  ExpectRefusal(Get("/"), 403, "", "not that");
+  ExpectRefusal(Get("/nothing"), 403, "", "not that");
 }
 
 // ---- Changes ---------------------------------------------------------------

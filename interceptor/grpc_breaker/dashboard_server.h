@@ -67,7 +67,10 @@ struct DashboardProcess {
 // The authorizer is asked about what comes by HTTP: AdminRequest::peer is the
 // browser's or the proxy's address, and `metadata` has the headers of its
 // request, their names in small letters. So AllowBearerTokens() works where
-// something in front of this server sends the header "authorization".
+// something in front of this server sends the header "authorization". With
+// `authorize_reads` it is asked for what the request would be by gRPC:
+// "ListBreakers" of all that `filter` chooses for the page, that and
+// "ListEvents" for what it shows, "GetBreaker" of one for details.
 struct DashboardOptions : AdminServiceOptions {
   // A numeric loopback address with a port, of which 0 chooses a free one; with
   // `host_names` any numeric address.

@@ -312,11 +312,30 @@ class Server : public DashboardServer {
     }
     if (!guard_.guards_reads()) return std::nullopt;
     const HttpCaller caller(request);
-    AdminRequest question;
-    question.rpc = "ListBreakers";
-    caller.Describe(&question);
-    const grpc::Status status = guard_.Check(question).status;
-    return status.ok() ? std::nullopt : std::optional(Refuse(status));
+    for (AdminRequest& question : ReadsOf(request)) {
+      caller.Describe(&question);
+      const grpc::Status status = guard_.Check(question).status;
+      if (!status.ok()) return Refuse(status);
+    }
+    return std::nullopt;
+  }
+
+  // What the admin service would be asked for, to be told as much.
+  std::vector<AdminRequest> ReadsOf(const httplib::Request& request) const {
+    AdminRequest read;
+    if (request.path == "/api/breaker") {
+      read.rpc = "GetBreaker";
+      read.method = request.get_param_value("method");
+      read.channel = request.get_param_value("channel");
+      return {read};
+    }
+    read.rpc = "ListBreakers";
+    read.method_prefix = options_.filter.method_prefix();
+    read.channel = options_.filter.channel();
+    if (request.path != "/api/view") return {read};
+    AdminRequest events = read;
+    events.rpc = "ListEvents";
+    return {read, events};
   }
 
   // Of what nothing else was said about: a page that there is not, a body that
