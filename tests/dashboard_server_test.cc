@@ -20,6 +20,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
@@ -397,6 +398,47 @@ TEST_F(DashboardServerTest, EndsWhileRequestsWait) {
   server_.reset();
   for (std::thread& tab : tabs) tab.join();
   EXPECT_EQ(ended, 8);
+}
+
+TEST_F(DashboardServerTest, EndsWhileProcessesAreAsked) {
+  MakeChannel("prices")->FindOrCreate(kMethod);
+  absl::BlockingCounter asked(2);
+  absl::Notification answers;
+  AdminServerOptions admin;
+  admin.directory = &directory_;
+  admin.authorize_reads = true;
+  admin.authorizer = [&](const AdminRequest& request) {
+    if (request.rpc == "GetBreaker" || request.rpc == "ForceOpen") {
+      asked.DecrementCount();
+      answers.WaitForNotification();
+    }
+    return AdminDecision::Allow();
+  };
+  const auto slow = AdminServer::Start("127.0.0.1:0", admin);
+  ASSERT_TRUE(slow.ok());
+  options_.processes = {
+      {"slow",
+       grpc::CreateChannel((*slow)->address(),
+                           grpc::InsecureChannelCredentials()),
+       nullptr}};
+  options_.allow_changes = true;
+  options_.timeout = absl::Seconds(60);
+  Serve();
+  json body = ChangeBody();
+  body["process"] = "slow";
+  // By the end, not by the timeout.
+  std::thread looks([&] {
+    ExpectRefusal(
+        Get(absl::StrCat("/api/breaker?process=slow&channel=prices&method=",
+                         kMethod)),
+        502, "", "");
+  });
+  std::thread changes([&] { ExpectRefusal(Change(body), 502, "", ""); });
+  asked.Wait();
+  server_.reset();
+  looks.join();
+  changes.join();
+  answers.Notify();
 }
 
 TEST_F(DashboardServerTest, ShowsOtherProcessesAndWhichDoNotAnswer) {

@@ -159,6 +159,7 @@ class Server : public DashboardServer {
 
   ~Server() override {
     ending_.store(true, std::memory_order_relaxed);
+    for (const auto& process : calls_) process->Cancel();
     if (listener_.joinable()) {
       http_->stop();
       listener_.join();

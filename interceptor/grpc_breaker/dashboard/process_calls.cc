@@ -36,7 +36,8 @@ ProcessCalls::ProcessCalls(const DashboardProcess& process, OwnProcess* own,
 grpc::Status ProcessCalls::GetBreaker(const std::string& channel,
                                       const std::string& method,
                                       admin::v1::Breaker* breaker) const {
-  grpc::ClientContext context;
+  CallsUnderWay::Call call(calls_);
+  grpc::ClientContext& context = call.context();
   if (grpc::Status status = Prepare(context); !status.ok()) return status;
   admin::v1::GetBreakerRequest request;
   request.set_channel(channel);
@@ -47,7 +48,8 @@ grpc::Status ProcessCalls::GetBreaker(const std::string& channel,
 grpc::Status ProcessCalls::Change(const ChangeRequest& request,
                                   std::shared_ptr<const HttpCaller> caller,
                                   admin::v1::ChangeResponse* response) const {
-  grpc::ClientContext context;
+  CallsUnderWay::Call call(calls_);
+  grpc::ClientContext& context = call.context();
   if (grpc::Status status = Prepare(context); !status.ok()) return status;
   std::optional<OwnProcess::FromCaller> from;
   if (own_ != nullptr) from.emplace(*own_, std::move(caller), context);

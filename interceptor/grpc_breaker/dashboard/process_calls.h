@@ -3,7 +3,7 @@
 
 // What the page asks of one process itself, beside what is followed of all.
 //
-// Thread-safe.
+// Thread-safe. No lock is held over an RPC or while `prepare` runs.
 
 #include <functional>
 #include <memory>
@@ -15,6 +15,7 @@
 #include "grpc_breaker/dashboard/http_caller.h"
 #include "grpc_breaker/dashboard/own_process.h"
 #include "grpc_breaker/dashboard_server.h"
+#include "grpc_breaker/fleet/calls_under_way.h"
 #include "grpcpp/support/status.h"
 
 namespace grpc_breaker::internal {
@@ -38,6 +39,9 @@ class ProcessCalls {
                       std::shared_ptr<const HttpCaller> caller,
                       admin::v1::ChangeResponse* response) const;
 
+  // Ends what is under way, and what begins later, by CANCELLED.
+  void Cancel() { calls_.Cancel(); }
+
  private:
   grpc::Status Prepare(grpc::ClientContext& context) const;
 
@@ -46,6 +50,7 @@ class ProcessCalls {
   OwnProcess* const own_;
   const absl::Duration timeout_;
   const std::unique_ptr<admin::v1::CircuitBreakerAdmin::Stub> stub_;
+  mutable CallsUnderWay calls_;
 };
 
 }  // namespace grpc_breaker::internal
