@@ -127,14 +127,22 @@ TEST_F(BreakerctlDashboardTest, ChangesNothingUnlessItIsToldTo) {
 TEST_F(BreakerctlDashboardTest, WhatItCannotListenOnIsAWrongCommandLine) {
   const Result open = Run({"dashboard", "--listen=0.0.0.0:0"});
   EXPECT_EQ(open.code, 2);
-  EXPECT_THAT(open.errors,
-              AllOf(HasSubstr("address: must be a numeric loopback"),
-                    HasSubstr("got \"0.0.0.0:0\"")));
+  EXPECT_THAT(open.errors, AllOf(HasSubstr("must be a numeric loopback"),
+                                 HasSubstr("got \"0.0.0.0:0\"")));
   const auto process = Start({}, server_->address());
   const Result taken =
       Run({"dashboard", "--listen", url_.substr(7, url_.size() - 8)});
   EXPECT_EQ(taken.code, 1);
-  EXPECT_THAT(taken.errors, HasSubstr("cannot listen on 127.0.0.1:"));
+  EXPECT_THAT(taken.errors, HasSubstr("--listen: cannot listen on 127.0.0.1:"));
+}
+
+TEST_F(BreakerctlDashboardTest, WhatIsWrongIsSaidByTheNamesOfItsFlags) {
+  EXPECT_THAT(Run({"dashboard", "--listen=0.0.0.0:0"}).errors,
+              AllOf(HasSubstr(": --listen: must be a numeric loopback"),
+                    HasSubstr("; with --host-name it may be any")));
+  EXPECT_THAT(Run({"dashboard", "--host-name=host_names/"}).errors,
+              AllOf(HasSubstr(": --host-name: must be names as browsers say"),
+                    HasSubstr("got \"host_names/\"")));
 }
 
 TEST_F(BreakerctlDashboardTest, HostNamesAreGivenBetweenCommas) {

@@ -13,8 +13,13 @@
 #ifdef BREAKERCTL_DASHBOARD
 #include <signal.h>
 
+#include <algorithm>
+#include <cstddef>
+
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/string_view.h"
 #include "grpc_breaker/dashboard_server.h"
 #include "tools/breakerctl/processes.h"
 #endif
@@ -43,6 +48,17 @@ sigset_t BlockEndings() {
   return signals;
 }
 
+// What is wrong with the options, or cannot be, by the names of the flags; what
+// was given stays as it is.
+std::string ByFlags(absl::string_view message) {
+  const size_t given = std::min(message.find("got \""), message.size());
+  return absl::StrCat(absl::StrReplaceAll(message.substr(0, given),
+                                          {{"address: ", "--listen: "},
+                                           {"host_names", "--host-name"},
+                                           {"timeout: ", "--timeout: "}}),
+                      message.substr(given));
+}
+
 ExitCode Dashboard(const DashboardFlags& flags) {
   const sigset_t endings = BlockEndings();
   const absl::StatusOr<Processes> processes = Processes::Find(flags.connection);
@@ -62,9 +78,10 @@ ExitCode Dashboard(const DashboardFlags& flags) {
   }
   const auto server = DashboardServer::Start(options);
   if (!server.ok()) {
+    const std::string message = ByFlags(server.status().message());
     return absl::IsInvalidArgument(server.status())
-               ? FailUsage(server.status().message())
-               : Fail(ExitCode::kFailed, server.status().message());
+               ? FailUsage(message)
+               : Fail(ExitCode::kFailed, message);
   }
   const ExitCode code = Print(absl::StrCat((*server)->url(), "\n"));
   if (code != ExitCode::kDone) return code;
