@@ -794,15 +794,16 @@ function updateChips(counts) {
 function updateProcesses() {
   const select = $('process');
   const names = processes.map(process => process.name);
+  // Before the first answer nobody knows which there are.
+  if (names.length > 0 && !names.includes(chosen.process)) chosen.process = '';
   setHidden($('process-field'), names.length < 2 && !chosen.process);
   setHidden($('group-field'), names.length < 2 && !chosen.group);
   const key = JSON.stringify(names);
   if (select.shown !== key) {
     select.shown = key;
     select.replaceChildren(h('option', {value: ''}, 'All ' + names.length), ...names.map(name => h('option', {value: name}, name)));
-    if (chosen.process && !names.includes(chosen.process)) chosen.process = '';
-    select.value = chosen.process;
   }
+  if (select.value !== chosen.process) select.value = chosen.process;
   const failing = processes.filter(process => process.failing !== null);
   setHidden($('stale'), failing.length === 0);
   if (failing.length === 0) return;
@@ -1251,7 +1252,7 @@ function listen() {
       focusOn(current);
     }
   });
-  addEventListener('hashchange', () => { readAddress(); listDirty = timelineDirty = true; schedule(); });
+  addEventListener('hashchange', () => { readAddress(); updateProcesses(); listDirty = timelineDirty = true; schedule(); });
   document.addEventListener('visibilitychange', () => { if (!document.hidden && wake !== null) wake(); });
 }
 
