@@ -728,9 +728,11 @@ function render() {
 
 function updateList() {
   const all = candidates();
+  // What is old says nothing of now.
+  const fresh = all.filter(item => !item.stale);
   const counts = {};
-  for (const item of all) counts[item.state] = (counts[item.state] || 0) + 1;
-  updateChips(counts, all.length);
+  for (const item of fresh) counts[item.state] = (counts[item.state] || 0) + 1;
+  updateChips(counts);
   const items = sorted(chosen.states.size === 0 ? all : all.filter(item => chosen.states.has(item.state)));
   const top = items.reduce((most, item) => Math.max(most, item.calls), 0);
   // By steps, so that all circles do not change with the busiest one.
@@ -754,7 +756,7 @@ function updateList() {
         : 'No breakers yet: each appears when its method is called for the first time.');
     setHidden($('clear'), whole === 0);
   }
-  const totals = all.reduce((sum, item) => {
+  const totals = fresh.reduce((sum, item) => {
     sum.calls += item.calls;
     sum.rejections += item.rejections;
     sum.recent += item.recent.calls;
