@@ -22,6 +22,7 @@ const NAMES = `${CARDS}.map(card => card.querySelector('h3').textContent)`;
 const namesAre = names => `JSON.stringify(${NAMES}) === ${JSON.stringify(JSON.stringify(names))}`;
 const stateOf = name => `${CARDS}.find(card => card.querySelector('h3').textContent === '${name}')?.dataset.state`;
 const focused = `document.activeElement.textContent`;
+const set = (id, value, event) => `(node => { node.value = ${JSON.stringify(value)}; node.dispatchEvent(new Event('${event}')); })(document.getElementById('${id}'))`;
 const SETTLED = `new Promise(resolve => requestAnimationFrame(() => requestAnimationFrame(resolve)))`;
 
 async function openPage(browser, options, hash = '') {
@@ -113,8 +114,13 @@ const SCENES = {
     assert.equal(await page.evaluate(`document.title`), '(1 open) Circuit breakers');
     await page.until(`document.querySelector('.event .what')?.textContent.includes('CLOSED → OPEN: 1 consecutive failure')`, 'the timeline');
 
-    await page.evaluate(`(() => { const sort = document.getElementById('sort'); sort.value = 'name'; sort.dispatchEvent(new Event('change')); })()`);
-    await page.until(namesAre(['Charlie', 'Alpha', 'Bravo']), 'by name, with services');
+    // Also those that are left out where the order is chosen.
+    await page.evaluate(set('text', 'charlie', 'input'));
+    await page.until(namesAre(['Charlie']), 'the filter');
+    await page.evaluate(set('sort', 'name', 'change'));
+    await page.evaluate(set('text', '', 'input'));
+    await page.until(`${CARDS}.length === 3`, 'all of them');
+    assert.deepEqual(await page.evaluate(NAMES), ['Charlie', 'Alpha', 'Bravo'], 'by name, with services');
 
     // By keys alone.
     await page.press('/');

@@ -369,9 +369,12 @@ function reRank(items) {
     ranked = now();
   }
   for (const item of items) {
-    if (!all && item.rankedAs === item.state) continue;
+    // Those that were not among the items before may have the rank of another
+    // order.
+    const as = key + item.state;
+    if (!all && item.rankedAs === as) continue;
     item.rank = SORTS[chosen.sort](item);
-    item.rankedAs = item.state;
+    item.rankedAs = as;
   }
 }
 function sorted(items) {
