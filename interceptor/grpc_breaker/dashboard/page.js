@@ -175,8 +175,9 @@ class Row extends Item {
     this.members = [this];
     this.points = [];
   }
+  // Whether its state is another one than before.
   take(data, base) {
-    const opened = this.data !== undefined && this.state !== data.state;
+    const changed = this.data !== undefined && this.state !== data.state;
     this.data = data;
     this.state = data.state;
     this.since = base - data.in_state_ms;
@@ -193,7 +194,7 @@ class Row extends Item {
     while (old < this.points.length && this.points[old].time < oldest) ++old;
     if (old > 0) this.points.splice(0, old);
     this.dirty = true;
-    return opened;
+    return changed;
   }
 }
 
@@ -241,7 +242,7 @@ function forget(row) {
   if (group.card !== null) forgetCard(group);
 }
 
-// Takes an answer of the server.
+// Takes an answer of the server; the rows that have changed their state.
 function take(view) {
   const base = now();
   const restarted = view.full;
@@ -252,7 +253,7 @@ function take(view) {
     answered: process.answered,
   }));
   const seen = new Set();
-  const opened = [];
+  const changed = [];
   const touched = new Set();
   for (const data of view.rows) {
     const key = keyOf(data.process, data.channel, data.method);
@@ -262,7 +263,7 @@ function take(view) {
       rows.set(key, row = new Row(data));
       groupOf(row).members.push(row);
     }
-    if (row.take(data, base)) opened.push(row);
+    if (row.take(data, base)) changed.push(row);
     touched.add(groupOf(row));
     seen.add(key);
   }
@@ -279,7 +280,7 @@ function take(view) {
   takeEvents(view.events, base, restarted);
   epoch = view.epoch;
   version = view.version;
-  return opened;
+  return changed;
 }
 
 function takeEvents(added, base, restarted) {
