@@ -28,8 +28,15 @@
 // environments of the channels that are shown. What is asked for a process
 // keeps its channel.
 //
+// Each process is asked every second, and whenever something changes there,
+// also while nobody looks at the page, so that who comes sees the last two
+// minutes. Memory: for each breaker of each process up to 19 KB of history,
+// which are 150 points, and its message, also those of the last 32 views that
+// pages got; the latest 1000 events.
+//
 // Thread-safe. No lock is held while the authorizer, a listener or `prepare`
-// runs. Some 20 threads, which mostly wait.
+// runs. 17 threads for HTTP and one for each process, which mostly wait, and
+// those of gRPC.
 
 #include <functional>
 #include <memory>
