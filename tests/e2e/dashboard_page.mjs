@@ -161,6 +161,35 @@ const SCENES = {
     expectQuiet(page);
   },
 
+  // Alpha, Bravo and Charlie are in process one; Delta, which is open, in two.
+  async processes(browser) {
+    const countIs = text => `document.getElementById('count').textContent === '${text}'`;
+    const process = `document.getElementById('process').value`;
+    const openOnes = `document.querySelector('.chip[data-state="OPEN"] b').textContent`;
+    const failed = `document.getElementById('total-failed').textContent`;
+    const page = await openPage(browser, {}, '#process=two');
+    await page.until(countIs('1 of 4'), 'the process that the address says');
+    assert.deepEqual(await page.evaluate(NAMES), ['Delta']);
+    assert.equal(await page.evaluate(process), 'two');
+    assert.equal(await page.evaluate(`location.hash`), '#process=two');
+    await page.evaluate(`location.hash = 'process=one'`);
+    await page.until(countIs('3 of 4'), 'the process that it says later');
+    assert.equal(await page.evaluate(process), 'one');
+    await page.evaluate(`location.hash = 'process=three'`);
+    await page.until(countIs('4'), 'all, where there is no such process');
+    assert.equal(await page.evaluate(process), '');
+
+    assert.equal(await page.evaluate(`document.title`), '(1 open) Circuit breakers');
+    assert.equal(await page.evaluate(openOnes), '1');
+    assert.equal(await page.evaluate(failed), '0');
+    await please('stop two');
+    await page.until(`document.title === 'Circuit breakers'`, 'none to be known as open');
+    assert.equal(await page.evaluate(openOnes), '0');
+    assert.equal(await page.evaluate(failed), '–');
+    assert.equal(await page.evaluate(stateOf('Delta')), 'OPEN', 'what was known is still shown');
+    expectQuiet(page);
+  },
+
   // Charlie opened before the server began to keep events.
   async before(browser) {
     const page = await openPage(browser);

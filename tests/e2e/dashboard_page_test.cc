@@ -2,9 +2,11 @@
 // installed: dashboard_page.mjs is what is done there.
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -13,9 +15,11 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "grpc_breaker/admin_server.h"
 #include "grpc_breaker/dashboard_server.h"
 #include "grpc_breaker/registry.h"
 #include "grpc_breaker/stats/call_records.h"
+#include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 #include "tests/e2e/child.h"
 #include "tests/fragile_channel.h"
@@ -61,6 +65,20 @@ class DashboardPageTest : public ::testing::Test {
     options_.address = server_->address();
   }
 
+  // The page is also that of another process with what is in the directory.
+  void ShowProcess(const std::string& name, Directory* directory) {
+    AdminServerOptions admin;
+    admin.directory = directory;
+    auto process = AdminServer::Start("127.0.0.1:0", admin);
+    ASSERT_TRUE(process.ok()) << process.status();
+    options_.processes.push_back(
+        {name,
+         grpc::CreateChannel((*process)->address(),
+                             grpc::InsecureChannelCredentials()),
+         nullptr});
+    processes_[name] = *std::move(process);
+  }
+
   // Does what the page's side asks for.
   void Do(absl::string_view what) {
     if (what == "open Charlie") {
@@ -69,6 +87,8 @@ class DashboardPageTest : public ::testing::Test {
       Open(shop_->FindOrCreate(NameOf(what)));
     } else if (what == "stop") {
       server_.reset();
+    } else if (absl::ConsumePrefix(&what, "stop ")) {
+      processes_.erase(std::string(what));
     } else if (what == "start") {
       Serve();
     } else if (what == "refuse") {
@@ -100,9 +120,11 @@ class DashboardPageTest : public ::testing::Test {
   }
 
   Directory directory_;
+  Directory other_directory_;
   DashboardOptions options_;
   std::shared_ptr<Registry> shop_;
   std::shared_ptr<Registry> pay_;
+  std::map<std::string, std::unique_ptr<AdminServer>> processes_;
   std::atomic<bool> allows_{true};
   std::unique_ptr<DashboardServer> server_;
 };
@@ -110,6 +132,18 @@ class DashboardPageTest : public ::testing::Test {
 TEST_F(DashboardPageTest, ShowsFiltersAndSortsAndIsUsedByKeysAlone) {
   MakeBreakers();
   Play("use");
+}
+
+TEST_F(DashboardPageTest, ChoosesByProcessAndCountsThoseThatAnswer) {
+  MakeBreakers();
+  const auto other = MakeFragileChannel("shop", &other_directory_);
+  Method& delta = other->FindOrCreate(NameOf("Delta"));
+  Open(delta);
+  delta.records().AddSuccessAtOnce(absl::Milliseconds(1),
+                                   Environment::Default().Now());
+  ASSERT_NO_FATAL_FAILURE(ShowProcess("one", &directory_));
+  ASSERT_NO_FATAL_FAILURE(ShowProcess("two", &other_directory_));
+  Play("processes");
 }
 
 TEST_F(DashboardPageTest, CauseIsKnownOfWhatWasBeforeTheServer) {
