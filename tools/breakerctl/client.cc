@@ -52,26 +52,6 @@ Client::Client(const ConnectionFlags& flags)
                                          ArgumentsFor(flags))),
       stub_(CircuitBreakerAdmin::NewStub(channel_)) {}
 
-Client::Cancellable::Cancellable(const Client& client,
-                                 grpc::ClientContext& context)
-    : client_(client), context_(context) {
-  internal::MutexLock lock(client_.mutex_);
-  client_.under_way_.insert(&context_);
-  if (client_.cancelled_) context_.TryCancel();
-}
-
-Client::Cancellable::~Cancellable() {
-  internal::MutexLock lock(client_.mutex_);
-  client_.under_way_.erase(&context_);
-}
-
-void Client::Cancel() {
-  // Under the lock, which keeps the contexts.
-  internal::MutexLock lock(mutex_);
-  cancelled_ = true;
-  for (grpc::ClientContext* context : under_way_) context->TryCancel();
-}
-
 grpc::Status Client::List(const admin::v1::BreakerFilter& filter,
                           admin::v1::ListBreakersResponse* all) const {
   admin::v1::ListBreakersRequest request;

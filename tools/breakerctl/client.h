@@ -5,15 +5,13 @@
 
 #include <chrono>
 #include <memory>
-#include <set>
 #include <string>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "grpc_breaker/admin/v1/admin.grpc.pb.h"
-#include "grpc_breaker/mutex_lock.h"
+#include "grpc_breaker/fleet/calls_under_way.h"
 #include "grpcpp/grpcpp.h"
 #include "tools/breakerctl/output.h"
 
@@ -50,7 +48,7 @@ class Client {
   grpc::Status Authorize(grpc::ClientContext& context) const;
 
   // Ends what Call() waits for, and what it would wait for later, by CANCELLED.
-  void Cancel() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Cancel() { calls_.Cancel(); }
 
   // An RPC of the service that has one request and one answer.
   template <typename Request, typename Response>
@@ -63,10 +61,10 @@ class Client {
   template <typename Request, typename Response>
   grpc::Status Call(Rpc<Request, Response> rpc, const Request& request,
                     Response* response) const {
-    grpc::ClientContext context;
+    internal::CallsUnderWay::Call call(calls_);
+    grpc::ClientContext& context = call.context();
     if (grpc::Status status = Authorize(context); !status.ok()) return status;
     context.set_deadline(Deadline());
-    const Cancellable cancellable(*this, context);
     return (stub_.get()->*rpc)(&context, request, response);
   }
 
@@ -107,19 +105,6 @@ class Client {
                      absl::FunctionRef<bool(const Event&)> on_event) const;
 
  private:
-  // While it lives, Cancel() reaches the call.
-  class Cancellable {
-   public:
-    Cancellable(const Client& client, grpc::ClientContext& context);
-    ~Cancellable();
-    Cancellable(const Cancellable&) = delete;
-    Cancellable& operator=(const Cancellable&) = delete;
-
-   private:
-    const Client& client_;
-    grpc::ClientContext& context_;
-  };
-
   std::chrono::system_clock::time_point Deadline() const;
 
   const std::string address_;
@@ -128,10 +113,7 @@ class Client {
   const bool is_private_;  // Nobody can read what travels there.
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<admin::v1::CircuitBreakerAdmin::Stub> stub_;
-
-  mutable internal::Mutex mutex_;
-  mutable std::set<grpc::ClientContext*> under_way_ ABSL_GUARDED_BY(mutex_);
-  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
+  mutable internal::CallsUnderWay calls_;
 };
 
 // The exit status for an RPC that ended so, and what to say of it.
