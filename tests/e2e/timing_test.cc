@@ -197,7 +197,7 @@ ATTEMPTS_TEST_F(TimingTest, AttemptTimeoutThatTheServerTellsOfIsRetried) {
   auto call = StartCall(Flavour::kQueue, MakeChannel(), "hello");
   gate->WaitForArrivals(1);
 
-  env_.Advance(absl::Minutes(10) - absl::Milliseconds(1));
+  env_.Advance(absl::Minutes(10) - absl::Milliseconds(10));
   gate->Open();
   FinishBackoff();
 
@@ -234,7 +234,7 @@ TEST_F(TimingTest, LimitOfTheServerShortlyBeforeThatOfTheAttemptIsNotRetried) {
   auto call = StartCall(Flavour::kQueue, MakeChannel(), "hello");
   gate->WaitForArrivals(1);
 
-  env_.Advance(absl::Minutes(10) - absl::Milliseconds(2));
+  env_.Advance(absl::Minutes(10) - absl::Milliseconds(11));
   gate->Open();
 
   EXPECT_EQ(call->Wait().status.error_message(), "my own limit");

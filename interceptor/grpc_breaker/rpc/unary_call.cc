@@ -1,5 +1,6 @@
 #include "grpc_breaker/rpc/unary_call.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -17,8 +18,18 @@
 namespace grpc_breaker::internal {
 namespace {
 
-// gRPC counts deadlines in whole milliseconds, from each process's own first.
+// How much earlier a server may see an attempt's deadline: gRPC counts it in
+// whole milliseconds, from each process's own first, and by a clock that it
+// reads once for all that it does at a time, which may be long where the
+// machine is busy.
 constexpr std::chrono::milliseconds kDeadlineResolution{1};
+constexpr std::chrono::milliseconds kMostDeadlineSkew{10};
+
+std::chrono::nanoseconds DeadlineSkew(absl::Duration timeout) {
+  return std::clamp<std::chrono::nanoseconds>(
+      absl::ToChronoNanoseconds(timeout / 10), kDeadlineResolution,
+      kMostDeadlineSkew);
+}
 
 thread_local const AttemptScope* innermost_scope = nullptr;
 
@@ -274,7 +285,9 @@ bool UnaryCall::EndedByItsTimeout(const Trial& trial) const {
   const MonotonicTime ended = trial.times.ended;
   if (trial.deadline == deadline_ || ended >= deadline_) return false;
   Attempt& attempt = *trial.attempt;
-  return ended >= trial.deadline - kDeadlineResolution ||
+  // Another deadline than the call's comes of this time-out.
+  return ended >=
+             trial.deadline - DeadlineSkew(*info_.policy().attempt_timeout) ||
          OriginOf(attempt.status(), *attempt.mutable_context())
                  .server_answered != true;
 }
