@@ -46,7 +46,8 @@ class FleetTest : public ::testing::Test {
   static constexpr int kSucceeded = 3;
 
   FleetTest() {
-    folder_ = ::testing::TempDir() + "/fleet.XXXXXX";
+    // Not in TempDir(), whose path may be longer than that of a socket.
+    folder_ = "/tmp/fleet.XXXXXX";
     EXPECT_NE(mkdtemp(folder_.data()), nullptr);
     std::ofstream list(List());
     for (int i = 0; i < kProcesses; ++i) {
@@ -186,7 +187,10 @@ TEST_F(FleetTest, PageHasTheBreakersOfAllProcesses) {
 // By the rules and the configuration of examples/prometheus/.
 TEST_F(FleetTest, PrometheusAboveOthersAnswersForAllProcesses) {
   if (!IsInstalled("prometheus")) GTEST_SKIP() << "prometheus is not installed";
-  const std::string examples = GRPC_BREAKER_SOURCE_DIR "/examples/prometheus/";
+  // Prometheus takes a path to begin where its configuration is.
+  const std::string examples =
+      std::filesystem::absolute(GRPC_BREAKER_SOURCE_DIR "/examples/prometheus/")
+          .string();
   const std::string name = "{prometheus: a}";
   ASSERT_THAT(ReadFile(examples + "prometheus.yml"),
               HasSubstr("\n  external_labels: " + name + "\n"));
