@@ -368,6 +368,9 @@ TEST(ConfigFileTest, AWrongNameIsToldWithTheNearestOne) {
   EXPECT_THAT(
       TextError("default_policy { classification { category: TRANSIEN } }"),
       EndsWith("The nearest is ERROR_CATEGORY_TRANSIENT."));
+  // The first of these is not called UNSPECIFIED.
+  EXPECT_THAT(TextError("default_policy { classification { code: ABORT } }"),
+              EndsWith("The nearest is STATUS_CODE_ABORTED."));
 }
 
 TEST(ConfigFileTest, MoreMethodsThanMaxMethodsIsAnErrorOnItsLine) {

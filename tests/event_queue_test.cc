@@ -84,6 +84,26 @@ class EventQueueTest : public ::testing::Test {
     ASSERT_EQ(environment_.size(), 1u);
   }
 
+  // As many events as can wait: "second", a slow call and changes of state.
+  void FillBehindASlowCall() {
+    KeepBusy();
+    queue_->Push(Slow());
+    for (size_t i = 2; i < EventQueue::kMostWaiting; ++i) {
+      queue_->Push(Transition("between"));
+    }
+  }
+
+  // Has the events told that FillBehindASlowCall() and a change "last" have
+  // left, with the notice in the place of the slow call.
+  void ExpectNoticeInThePlaceOfTheSlowCall(const std::string& notice) {
+    environment_.RunAll();
+    ASSERT_THAT(recorder_.events, SizeIs(2 + EventQueue::kMostWaiting));
+    EXPECT_EQ(recorder_.events[1], "second");
+    EXPECT_EQ(recorder_.events[2], notice);
+    EXPECT_EQ(recorder_.events[3], "between");
+    EXPECT_EQ(recorder_.events.back(), "last");
+  }
+
   QueuedEnvironment environment_;
   Recorder recorder_;
   std::shared_ptr<EventQueue> queue_ =
@@ -218,34 +238,16 @@ TEST_F(EventQueueTest, WhereOnlyChangesOfStateWaitTheOldestIsDropped) {
 }
 
 TEST_F(EventQueueTest, TheNoticeStandsWhereTheFirstDroppedEventWouldHave) {
-  KeepBusy();
-  queue_->Push(Slow());
-  for (size_t i = 2; i < EventQueue::kMostWaiting; ++i) {
-    queue_->Push(Transition("between"));
-  }
+  FillBehindASlowCall();
   queue_->Push(Transition("last"));  // In place of the slow call.
-  environment_.RunAll();
-  ASSERT_THAT(recorder_.events, SizeIs(2 + EventQueue::kMostWaiting));
-  EXPECT_EQ(recorder_.events[1], "second");
-  EXPECT_EQ(recorder_.events[2], "1 dropped");
-  EXPECT_EQ(recorder_.events[3], "between");
-  EXPECT_EQ(recorder_.events.back(), "last");
+  ExpectNoticeInThePlaceOfTheSlowCall("1 dropped");
 }
 
 TEST_F(EventQueueTest, AnEarlierEventThatIsDroppedLaterMovesTheNotice) {
-  KeepBusy();
-  queue_->Push(Slow());
-  for (size_t i = 2; i < EventQueue::kMostWaiting; ++i) {
-    queue_->Push(Transition("between"));
-  }
+  FillBehindASlowCall();
   queue_->Push(Slow());              // Is dropped itself, ...
   queue_->Push(Transition("last"));  // ... and then the other one for this.
-  environment_.RunAll();
-  ASSERT_THAT(recorder_.events, SizeIs(2 + EventQueue::kMostWaiting));
-  EXPECT_EQ(recorder_.events[1], "second");
-  EXPECT_EQ(recorder_.events[2], "2 dropped");
-  EXPECT_EQ(recorder_.events[3], "between");
-  EXPECT_EQ(recorder_.events.back(), "last");
+  ExpectNoticeInThePlaceOfTheSlowCall("2 dropped");
 }
 
 TEST_F(EventQueueTest, TheRejectionsOfADroppedEventAreToldByTheNext) {

@@ -319,6 +319,13 @@ class FleetTest : public AdminFixture {
       return snapshot.processes[0]->intervals >= number;
     });
   }
+  // In the next interval, of the first row.
+  void ExpectRateAfterARestart(int64_t number, double calls) {
+    clock_.Advance(options_.interval);
+    const Snapshot snapshot = AwaitAnswer(number);
+    EXPECT_EQ(snapshot->processes[0]->restarts, 1);
+    EXPECT_EQ(snapshot->processes[0]->rows[0]->rates.calls, calls);
+  }
 
   ManualEnvironment clock_;
   FleetOptions options_;
@@ -489,16 +496,11 @@ TEST_F(FleetTest, ARestartGivesNoNegativeRates) {
   AwaitAnswer(1);
   admin.SetBreakers({Named("m", 5)});
   admin.SetEvents({Happened("of after", absl::ZeroDuration())}, "after");
-  clock_.Advance(options_.interval);
-  Snapshot snapshot = AwaitAnswer(2);
-  EXPECT_EQ(snapshot->processes[0]->restarts, 1);
-  EXPECT_EQ(snapshot->processes[0]->rows[0]->rates.calls, 0);
-  EXPECT_THAT(CausesOf(*snapshot), ElementsAre("of before", "of after"));
+  ExpectRateAfterARestart(2, 0);
+  EXPECT_THAT(CausesOf(*fleet_->snapshot()),
+              ElementsAre("of before", "of after"));
   admin.SetBreakers({Named("m", 9)});
-  clock_.Advance(options_.interval);
-  snapshot = AwaitAnswer(3);
-  EXPECT_EQ(snapshot->processes[0]->restarts, 1);
-  EXPECT_EQ(snapshot->processes[0]->rows[0]->rates.calls, 4);
+  ExpectRateAfterARestart(3, 4);
 }
 
 TEST_F(FleetTest, ARestartIsToldByItsEventsWhateverTheCounts) {
@@ -509,16 +511,10 @@ TEST_F(FleetTest, ARestartIsToldByItsEventsWhateverTheCounts) {
   AwaitAnswer(1);
   admin.SetBreakers({Named("m", 1000)});
   admin.SetEvents({}, "after-7");
-  clock_.Advance(options_.interval);
-  Snapshot snapshot = AwaitAnswer(2);
-  EXPECT_EQ(snapshot->processes[0]->restarts, 1);
-  EXPECT_EQ(snapshot->processes[0]->rows[0]->rates.calls, 0);
+  ExpectRateAfterARestart(2, 0);
   admin.SetBreakers({Named("m", 1004)});
   admin.SetEvents({}, "after-8");
-  clock_.Advance(options_.interval);
-  snapshot = AwaitAnswer(3);
-  EXPECT_EQ(snapshot->processes[0]->restarts, 1);
-  EXPECT_EQ(snapshot->processes[0]->rows[0]->rates.calls, 4);
+  ExpectRateAfterARestart(3, 4);
 }
 
 TEST_F(FleetTest, ARestartAmidAnAnswerMixesNothing) {
@@ -528,15 +524,9 @@ TEST_F(FleetTest, ARestartAmidAnAnswerMixesNothing) {
   Start(admin);
   AwaitAnswer(1);
   admin.RestartAfterTheNextList({Named("m", 1000)}, "after-7");
-  clock_.Advance(options_.interval);
-  Snapshot snapshot = AwaitAnswer(2);
-  EXPECT_EQ(snapshot->processes[0]->restarts, 1);
-  EXPECT_EQ(snapshot->processes[0]->rows[0]->rates.calls, 0);
+  ExpectRateAfterARestart(2, 0);
   admin.SetBreakers({Named("m", 1004)});
-  clock_.Advance(options_.interval);
-  snapshot = AwaitAnswer(3);
-  EXPECT_EQ(snapshot->processes[0]->restarts, 1);
-  EXPECT_EQ(snapshot->processes[0]->rows[0]->rates.calls, 4);
+  ExpectRateAfterARestart(3, 4);
 }
 
 TEST_F(FleetTest, BreakersThatAreGoneLeave) {

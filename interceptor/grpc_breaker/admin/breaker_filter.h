@@ -17,11 +17,12 @@
 #include "absl/strings/string_view.h"
 #include "grpc_breaker/admin/v1/admin.pb.h"
 #include "grpc_breaker/admin/violations.h"
+#include "grpc_breaker/export.h"
 #include "grpc_breaker/registry.h"
 
 namespace grpc_breaker::internal {
 
-class BreakerFilter {
+class GRPC_BREAKER_EXPORT BreakerFilter {
  public:
   BreakerFilter(std::string channel, std::string method_prefix)
       : channel_(std::move(channel)),

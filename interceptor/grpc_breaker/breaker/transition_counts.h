@@ -81,15 +81,8 @@ class TransitionCounts {
 
   uint64_t Total() const {
     uint64_t total = 0;
-    for (const Counter& counter : own_) {
-      total += counter.load(std::memory_order_relaxed);
-    }
-    if (const Table* const table = by_hand_.load(std::memory_order_acquire)) {
-      for (const auto& row : *table) {
-        for (const Counter& counter : row) {
-          total += counter.load(std::memory_order_relaxed);
-        }
-      }
+    for (const auto& from : Get()) {
+      for (const uint64_t count : from) total += count;
     }
     return total;
   }

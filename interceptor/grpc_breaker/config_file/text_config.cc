@@ -10,13 +10,13 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/message.h"
 #include "google/protobuf/reflection.h"
 #include "google/protobuf/text_format.h"
 #include "grpc_breaker/base/nearest_name.h"
+#include "grpc_breaker/config/value_text.h"
 
 namespace grpc_breaker::internal {
 namespace {
@@ -66,8 +66,7 @@ std::string NearestValue(absl::string_view message) {
     names.emplace_back(type->value(i)->name());
   }
   // JSON and YAML do without what they all begin with.
-  const absl::string_view prefix =
-      absl::StripSuffix(names.front(), "UNSPECIFIED");
+  const std::string prefix = PrefixOf(*type);
   return NearestOf(absl::StartsWith(quoted[1], prefix)
                        ? quoted[1]
                        : absl::StrCat(prefix, quoted[1]),

@@ -15,7 +15,6 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -25,6 +24,7 @@
 #include "absl/time/time.h"
 #include "google/protobuf/util/json_util.h"
 #include "grpc_breaker/admin/admin_guard.h"
+#include "grpc_breaker/admin/breaker_filter.h"
 #include "grpc_breaker/admin/reach.h"
 #include "grpc_breaker/base/nearest_name.h"
 #include "grpc_breaker/dashboard/change_request.h"
@@ -490,11 +490,12 @@ class Server : public DashboardServer {
   // another one by now.
   std::optional<Refusal> CheckFilter(const std::string& channel,
                                      const std::string& method) const {
-    const admin::v1::BreakerFilter& filter = options_.filter;
-    if (!filter.channel().empty() && channel != filter.channel()) {
+    const internal::BreakerFilter filter(options_.filter.channel(),
+                                         options_.filter.method_prefix());
+    if (!filter.MatchesChannel(channel)) {
       return Refuse(404, "channel", channel, "this page does not have it");
     }
-    if (!absl::StartsWith(method, filter.method_prefix())) {
+    if (!filter.MatchesMethod(method)) {
       return Refuse(404, "method", method, "this page does not have it");
     }
     return std::nullopt;
