@@ -259,8 +259,8 @@ class ChaosTest : public ::testing::Test {
         activities_.Begin(caller, absl::StrCat(ToString(flavour), " ", how),
                           /*is_stream=*/false);
         RunACall(dice, flavour, std::move(channel), text, cancel, configure);
-        if (!own) ++unary_calls_;
       }
+      if (!own) ++calls_;
       activities_.End(caller);
       ++ended_;
     }
@@ -308,8 +308,7 @@ class ChaosTest : public ::testing::Test {
       EXPECT_EQ(reply, expected) << ToString(flavour);
     }
     if (!result.call.status.ok()) {
-      ExpectPossible(result.call.status, cancel, ToString(flavour),
-                     flavour.corked);
+      ExpectPossible(result.call.status, cancel, ToString(flavour));
     } else if (flavour.kind == StreamKind::kClient) {
       EXPECT_EQ(result.call.text, text + text + text) << ToString(flavour);
     } else {
@@ -319,7 +318,7 @@ class ChaosTest : public ::testing::Test {
 
   // Whether backend or library can have said so.
   static void ExpectPossible(const grpc::Status& status, bool cancelled,
-                             const std::string& who, bool corked = false) {
+                             const std::string& who) {
     const auto history = CallHistoryOf(status);
     const std::string text = absl::StrCat(
         who, " ended with ", status.error_code(), ": ", status.error_message(),
@@ -332,7 +331,7 @@ class ChaosTest : public ::testing::Test {
     EXPECT_THAT(possible, testing::Contains(status.error_code())) << text;
     if (kBare) return;
     if (!history.has_value()) {
-      EXPECT_TRUE(cancelled || corked) << "no history: " << text;
+      EXPECT_TRUE(cancelled) << "no history: " << text;
       return;
     }
     EXPECT_EQ(history->stopped == StopReason::kBreakerOpen,
@@ -380,14 +379,13 @@ class ChaosTest : public ::testing::Test {
     return true;
   }
 
-  // Of the shared channels. Corked streams that end before their first message
-  // do not count.
+  // Of the shared channels.
   void ExpectEachCallWasCountedOnce() {
-    uint64_t unary_calls = 0;
+    uint64_t counted = 0;
     for (const std::shared_ptr<Registry>& registry : directory_.Registries()) {
       for (const Method* method : registry->Methods()) {
         const uint64_t calls = method->call_counts().calls;
-        if (method->name() == kUnary) unary_calls += calls;
+        counted += calls;
         const CallTotals totals = method->call_totals();
         EXPECT_EQ(
             absl::c_accumulate(totals.stopped_at_once, uint64_t{0}) +
@@ -408,8 +406,7 @@ class ChaosTest : public ::testing::Test {
             << method->name();
       }
     }
-    EXPECT_TRUE(unary_calls == unary_calls_ || kBare)
-        << unary_calls << " of " << unary_calls_;
+    EXPECT_TRUE(counted == calls_ || kBare) << counted << " of " << calls_;
   }
 
   Directory directory_;
@@ -424,7 +421,7 @@ class ChaosTest : public ::testing::Test {
   std::vector<Channel> channels_;
   std::atomic<bool> stop_{false};
   std::atomic<int64_t> ended_{0};
-  std::atomic<uint64_t> unary_calls_{0};  // On shared channels.
+  std::atomic<uint64_t> calls_{0};  // On shared channels.
   Activities activities_;
   std::map<const Method*, BreakerSnapshot> seen_;
   int64_t looks_while_open_ = 0;
@@ -482,7 +479,7 @@ TEST_F(ChaosTest, WhateverHappensEachCallEndsAndNothingIsLost) {
   for (const Channel& channel : channels_) {
     WaitUntil(
         [&] {
-          ++unary_calls_;
+          ++calls_;
           return Call(Flavour::kSync, channel, "hello").text == "hello";
         },
         "a breaker to close again");

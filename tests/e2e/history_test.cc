@@ -283,10 +283,13 @@ class OneAttemptTest : public E2eTest,
   }
 
   // Of a stream.
-  CallResult CallIt(const Configure& configure = nullptr) {
+  std::unique_ptr<Stream> StartIt(const Configure& configure = nullptr) {
     if (channel_ == nullptr) channel_ = MakeChannel();
-    const auto stream = StartStream(GetParam(), channel_, configure);
-    return RunStream(*stream, GetParam().kind, {"a"}).call;
+    return StartStream(GetParam(), channel_, configure);
+  }
+  CallResult CallIt() { return RunIt(*StartIt()); }
+  static CallResult RunIt(Stream& stream) {
+    return RunStream(stream, GetParam().kind, {"a"}).call;
   }
 
   std::vector<std::string> attempts_;
@@ -334,19 +337,37 @@ TEST_P(OneAttemptTest, RefusedStreamHadNone) {
 }
 
 TEST_P(OneAttemptTest, StreamThatComesTooLateHadNone) {
-  Slot<FailedCall> failed;
-  policy().on_final_failure = [&](const FailedCall& call) { failed.Put(call); };
+  for (const bool retried : {false, true}) {
+    SCOPED_TRACE(retried);
+    Slot<FailedCall> failed;
+    policy().stream_retry.enabled = retried;
+    policy().on_final_failure = [&](const FailedCall& call) {
+      failed.Put(call);
+    };
+    channel_ = MakeChannel();
+    const auto stream = StartIt([](grpc::ClientContext* context) {
+      context->set_deadline(std::chrono::system_clock::now() -
+                            std::chrono::seconds(1));
+    });
+    std::string told;
+    const auto wait = [&] {
+      told = HistoryText(failed.Take("the hook").history);
+    };
+    // The core ends such a stream before it begins.
+    const bool ends_early =
+        GetParam().corked && GetParam().api == StreamApi::kReactor;
 
-  const CallResult result = CallIt([](grpc::ClientContext* context) {
-    context->set_deadline(std::chrono::system_clock::now() -
-                          std::chrono::seconds(1));
-  });
+    if (ends_early) wait();
+    const CallResult result = RunIt(*stream);
+    if (!ends_early) wait();
 
-  EXPECT_EQ(result.status.error_code(), StatusCode::DEADLINE_EXCEEDED);
-  EXPECT_EQ(HistoryText(CallHistoryOf(result.status)), " DEADLINE");
-  EXPECT_EQ(ValueOf(result.trailing_metadata, kAttemptsKey), "0");
-  EXPECT_EQ(HistoryText(failed.Take("the hook").history), " DEADLINE");
-  EXPECT_THAT(attempts_, IsEmpty());
+    EXPECT_EQ(result.status.error_code(), StatusCode::DEADLINE_EXCEEDED);
+    EXPECT_EQ(HistoryText(CallHistoryOf(result.status)), " DEADLINE");
+    EXPECT_EQ(ValueOf(result.trailing_metadata, kAttemptsKey), "0");
+    EXPECT_EQ(told, " DEADLINE");
+    EXPECT_FALSE(failed.has_value());
+    EXPECT_THAT(attempts_, IsEmpty());
+  }
 }
 
 }  // namespace

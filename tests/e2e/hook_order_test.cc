@@ -2,6 +2,7 @@
 // interceptor gets batches from the test instead of from gRPC. Its attempts go
 // to a real server all the same.
 
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -9,13 +10,17 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
+#include "grpc_breaker/call_history.h"
 #include "grpc_breaker/call_stats.h"
+#include "grpc_breaker/environment.h"
 #include "grpc_breaker/grpc_status.h"
+#include "grpc_breaker/trailing_metadata.h"
 #include "grpcpp/support/client_interceptor.h"
 #include "tests/e2e/fake_batch.h"
 #include "tests/e2e/fixture.h"
@@ -26,6 +31,8 @@ namespace {
 
 using ::grpc::StatusCode;
 using ::grpc::experimental::Interceptor;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 constexpr char kStreamMethod[] = "/grpc_breaker.e2e.TestService/Bidi";
 
@@ -461,15 +468,114 @@ TEST_F(StreamHookOrderTest, StatusIsRecordedOnceAndLateEventsChangeNothing) {
   EXPECT_EQ(Breaker(kStreamMethod).counts.failures, 1);
 }
 
-TEST_F(StreamHookOrderTest, StatusWithoutAStartIsNotCounted) {
+// ---- Corked streams that end before they begin
+
+// Something happens as the time is asked for.
+class EventfulEnvironment final : public Environment {
+ public:
+  explicit EventfulEnvironment(Environment& environment)
+      : environment_(environment) {}
+
+  MonotonicTime Now() override {
+    if (const auto event = std::exchange(on_now, nullptr)) event();
+    return environment_.Now();
+  }
+  absl::Time WallNow() override { return environment_.WallNow(); }
+  double Uniform() override { return environment_.Uniform(); }
+  TimerId RunAt(MonotonicTime when,
+                absl::AnyInvocable<void() &&> function) override {
+    return environment_.RunAt(when, std::move(function));
+  }
+  bool Cancel(TimerId timer) override { return environment_.Cancel(timer); }
+  void Run(absl::AnyInvocable<void() &&> function) override {
+    environment_.Run(std::move(function));
+  }
+  void Sleep(absl::Duration duration) override { environment_.Sleep(duration); }
+
+  std::function<void()> on_now;  // The next time.
+
+ private:
+  Environment& environment_;
+};
+
+class EarlyEndTest : public StreamHookOrderTest {
+ protected:
+  EarlyEndTest() {
+    options_.environment = &eventful_;
+    policy().on_final_failure = [this](const FailedCall& call) {
+      told_.push_back(HistoryText(call.history));
+    };
+  }
+
+  // What the core says of a stream that it was not asked to begin.
+  void EndByDeadline(PreparedCall& call) {
+    status_.status =
+        grpc::Status(StatusCode::DEADLINE_EXCEEDED, "Deadline Exceeded");
+    call.interceptor->Intercept(&status_);
+  }
+
+  void ExpectEndedByDeadlineOnce() {
+    EXPECT_EQ(status_.proceeds, 1);
+    EXPECT_EQ(status_.status.error_code(), StatusCode::DEADLINE_EXCEEDED);
+    EXPECT_EQ(HistoryText(CallHistoryOf(status_.status)), " DEADLINE");
+    EXPECT_EQ(status_.trailing.count(kAttemptsKey), 1u);
+    EXPECT_THAT(told_, ElementsAre(" DEADLINE"));
+    EXPECT_EQ(CallsOf(kStreamMethod), "1 DEADLINE_EXCEEDED, 0 attempts");
+  }
+
+  EventfulEnvironment eventful_{env_};
+  FakeBatch start_ =
+      Batch({Hook::PRE_SEND_INITIAL_METADATA, Hook::PRE_SEND_MESSAGE});
+  FakeBatch status_ = Batch({Hook::POST_RECV_STATUS});
+  std::vector<std::string> told_;
+};
+
+TEST_F(EarlyEndTest, TellsOfNoAttempt) {
   const auto call = Prepare(/*stream=*/true);
-  FakeBatch status = Batch({Hook::POST_RECV_STATUS});
-  status.status = grpc::Status(StatusCode::CANCELLED, "before its start");
 
-  call->interceptor->Intercept(&status);
+  EndByDeadline(*call);
+  call->interceptor->Intercept(&start_);
 
-  EXPECT_EQ(status.proceeds, 1);
+  ExpectEndedByDeadlineOnce();
+  EXPECT_EQ(start_.proceeds, 1);
+  EXPECT_EQ(start_.hijacks, 0);
+  EXPECT_EQ(Breaker(kStreamMethod).permits.issued, 0u);
+}
+
+TEST_F(EarlyEndTest, OfACancelledStreamIsNoFailureForTheHook) {
+  const auto call = Prepare(/*stream=*/true);
+  Cancel(*call->interceptor);
+  status_.status = grpc::Status(StatusCode::CANCELLED, "by the caller");
+
+  call->interceptor->Intercept(&status_);
+
+  EXPECT_EQ(HistoryText(CallHistoryOf(status_.status)), " CANCELLED");
+  EXPECT_EQ(CallsOf(kStreamMethod), "1 CANCELLED, 0 attempts");
   EXPECT_EQ(Breaker(kStreamMethod).counts.calls(), 0);
+  EXPECT_THAT(told_, IsEmpty());
+}
+
+TEST_F(EarlyEndTest, WhileTheBreakerIsAskedGivesItsPermitBack) {
+  const auto call = Prepare(/*stream=*/true);
+  eventful_.on_now = [&] { EndByDeadline(*call); };
+
+  call->interceptor->Intercept(&start_);
+
+  ExpectEndedByDeadlineOnce();
+  EXPECT_EQ(start_.proceeds, 1);
+  EXPECT_EQ(Breaker(kStreamMethod).permits.issued, 1u);
+  EXPECT_EQ(Breaker(kStreamMethod).permits.returned, 1u);
+}
+
+TEST_F(EarlyEndTest, WhileTheBreakerRefusesIsAllThatIsTold) {
+  const auto call = PrepareRejected();
+  eventful_.on_now = [&] { EndByDeadline(*call); };
+
+  call->interceptor->Intercept(&start_);
+
+  ExpectEndedByDeadlineOnce();
+  EXPECT_EQ(start_.proceeds, 1);
+  EXPECT_EQ(start_.hijacks, 0);
 }
 
 TEST_F(StreamHookOrderTest, InterceptorMayBeDestroyedInsideItsLastProceed) {

@@ -13,6 +13,18 @@ namespace grpc_breaker::internal {
 
 using Type = CallInfo::RpcInfo::Type;
 
+namespace {
+
+// Of a call that was cancelled or too late before it began.
+StopReason StoppedWithoutAttempt(const grpc::Status& status) {
+  if (status.ok()) return StopReason::kSucceeded;  // Another interceptor's.
+  return status.error_code() == grpc::StatusCode::CANCELLED
+             ? StopReason::kCancelled
+             : StopReason::kDeadline;
+}
+
+}  // namespace
+
 ObservingInterceptor::~ObservingInterceptor() {
   if (permit_.admitted()) call_.recorder.EndAbandoned(1, started_, started_);
 }
@@ -37,7 +49,7 @@ void ObservingInterceptor::Intercept(Batch* batch) {
 void ObservingInterceptor::Refuse(CircuitBreaker::Permit permit, bool corked,
                                   Batch* batch) {
   permit_ = std::move(permit);
-  if (corked) phase_.store(Phase::kCorked, std::memory_order_relaxed);
+  if (corked) NoteCorked();
   Reject(batch);
 }
 
@@ -49,6 +61,22 @@ bool ObservingInterceptor::server_streams() const {
 bool ObservingInterceptor::client_streams() const {
   return call_.type == Type::CLIENT_STREAMING ||
          call_.type == Type::BIDI_STREAMING;
+}
+
+void ObservingInterceptor::NoteCorked() {
+  Phase idle = Phase::kIdle;
+  phase_.compare_exchange_strong(idle, Phase::kCorked,
+                                 std::memory_order_relaxed);
+}
+
+// Returns the phase before, and changes nothing if the call has begun, or has
+// ended before it did.
+ObservingInterceptor::Phase ObservingInterceptor::BeginAs(Phase next) {
+  Phase before = phase_.load(std::memory_order_relaxed);
+  while (!Begun(before) && !phase_.compare_exchange_weak(
+                               before, next, std::memory_order_acq_rel)) {
+  }
+  return before;
 }
 
 // A hook may ask for it at the end.
@@ -63,13 +91,16 @@ bool ObservingInterceptor::Admit() {
   started_ = call_.environment().Now();
   if (Deadline::Of(call_.context).passed()) {
     // It can only fail, through no fault of the server.
-    phase_.store(Phase::kUncounted, std::memory_order_release);
+    BeginAs(Phase::kUncounted);
     return true;
   }
   permit_ = call_.method().breaker().TryAcquire(started_);
   if (!permit_.admitted()) return false;
   StartTimeout();
-  phase_.store(Phase::kAdmitted, std::memory_order_release);
+  if (Begun(BeginAs(Phase::kAdmitted))) {
+    timeout_.reset();
+    permit_ = {};
+  }
   return true;
 }
 
@@ -86,19 +117,27 @@ void ObservingInterceptor::Reject(Batch* batch) {
   const MonotonicTime now = call_.environment().Now();
   call_.method().records().AddRejection(rejection.reason);
   const CallHistory history{{}, StopReason::kBreakerOpen};
-  status_ = MakeRejectionStatus(call_.name, rejection);
-  call_.recorder.EndCall({status_, history.stopped, /*attempts=*/0, now, now});
-  NotifyFinalFailure(status_, history);
-  AddHistory(history, &status_);
-  trailers_.AddHistory(history);
-  trailers_.AddRejection(rejection);
+  const grpc::Status status = MakeRejectionStatus(call_.name, rejection);
+  Phase before;
+  {
+    MutexLock lock(mutex_);
+    before = phase_.load(std::memory_order_relaxed);
+    if (!Begun(before)) {
+      status_ = status;
+      AddHistory(history, &status_);
+      trailers_.AddHistory(history);
+      trailers_.AddRejection(rejection);
+      before = BeginAs(Phase::kRejected);
+    }
+  }
+  // It has ended already, and its batches find that out by themselves.
+  if (Begun(before)) return batch->Proceed();
+  call_.recorder.EndCall({status, history.stopped, /*attempts=*/0, now, now});
+  NotifyFinalFailure(status, history);
   FailSend(batch);
   // A corked stream's receive operations have reached the core, and would wait
   // there for ever.
-  if (phase_.exchange(Phase::kRejected, std::memory_order_acq_rel) ==
-      Phase::kCorked) {
-    call_.context.TryCancel();
-  }
+  if (before == Phase::kCorked) call_.context.TryCancel();
   // Enters Intercept again, with the receive operations of this batch.
   batch->Hijack();
 }
@@ -135,9 +174,7 @@ void ObservingInterceptor::FillRejection(Batch* batch) {
 }
 
 void ObservingInterceptor::Observe(Batch* batch) {
-  Phase idle = Phase::kIdle;
-  phase_.compare_exchange_strong(idle, Phase::kCorked,
-                                 std::memory_order_relaxed);
+  NoteCorked();
   if (server_streams()) ObserveResponse(batch);
   if (Has(batch, HookPoint::POST_RECV_STATUS)) OnStatus(batch);
 }
@@ -162,28 +199,40 @@ void ObservingInterceptor::ObserveResponse(Batch* batch) {
   }
 }
 
+// The core ends a corked stream before it begins if that is cancelled, or its
+// deadline passes.
+bool ObservingInterceptor::EndsBeforeItBegan() {
+  if (Begun(phase_.load(std::memory_order_relaxed))) return false;
+  MutexLock lock(mutex_);
+  return !Begun(BeginAs(Phase::kUncounted));
+}
+
 void ObservingInterceptor::OnStatus(Batch* batch) {
+  const bool unbegun = EndsBeforeItBegan();
   const Phase phase = phase_.load(std::memory_order_acquire);
+  if (Rejected(phase)) return FillRejection(batch);  // Just now.
   grpc::Status status = TakeStatus(batch);
-  const bool cancelled = cancelled_.load(std::memory_order_relaxed) &&
-                         status.error_code() == grpc::StatusCode::CANCELLED;
-  StopReason stopped = StopReason::kDeadline;
+  ErrorOrigin origin;
+  origin.cancelled_by_caller =
+      cancelled_.load(std::memory_order_relaxed) &&
+      status.error_code() == grpc::StatusCode::CANCELLED;
+  StopReason stopped;
   if (Admitted(phase)) {
     timeout_.reset();
-    stopped = Record(status, cancelled, batch);
-  } else if (phase == Phase::kUncounted) {
-    call_.recorder.EndCall(
-        {status, stopped, /*attempts=*/0, started_, call_.environment().Now()});
+    stopped = Record(status, origin, batch);
   } else {
-    // A corked stream was cancelled before, or just while, it starts.
-    return;
+    stopped = StoppedWithoutAttempt(status);
+    const MonotonicTime now = call_.environment().Now();
+    call_.recorder.EndCall(
+        {status, stopped, /*attempts=*/0, unbegun ? now : started_, now},
+        {status.error_code(), ClassifyError(status, origin).category});
   }
   if (status.ok()) return;
   CallHistory history{{}, stopped};
   if (Admitted(phase)) {
     history.attempts.push_back({status.error_code(), absl::ZeroDuration()});
   }
-  if (!cancelled) NotifyFinalFailure(status, history);
+  if (!origin.cancelled_by_caller) NotifyFinalFailure(status, history);
   // Where the application is going to see an OK without a reply, it has no more
   // to read.
   if (batch->GetRecvStatus()->ok()) return;
@@ -194,11 +243,10 @@ void ObservingInterceptor::OnStatus(Batch* batch) {
 
 // A status that tells of the server may say OK; `status` then becomes what
 // gRPC's synchronous stubs make of it. Returns why it stopped, if it failed.
-StopReason ObservingInterceptor::Record(grpc::Status& status, bool cancelled,
-                                        Batch* batch) {
+StopReason ObservingInterceptor::Record(grpc::Status& status,
+                                        ErrorOrigin origin, Batch* batch) {
   const MonotonicTime now = call_.environment().Now();
-  ErrorOrigin origin;
-  origin.cancelled_by_caller = cancelled;
+  const bool cancelled = origin.cancelled_by_caller;
   origin.bad_reply = LacksReply(batch);
   if (origin.bad_reply) status = NoMessageReturned();
   CircuitBreaker::Permit permit;

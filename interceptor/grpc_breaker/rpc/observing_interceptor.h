@@ -44,12 +44,15 @@ class ObservingInterceptor final : public grpc::experimental::Interceptor {
   enum class Phase : uint8_t {
     kIdle,
     kCorked,     // Operations reach the core before initial metadata do.
-    kUncounted,  // Its deadline had passed before it began.
+    kUncounted,  // Its deadline had passed, or it ended, before it began.
     kAdmitted,
     kAnswered,  // Admitted, and a message of a stream has come.
     kRejected,
     kRejectionTold,
   };
+  static bool Begun(Phase phase) {
+    return phase != Phase::kIdle && phase != Phase::kCorked;
+  }
   static bool Admitted(Phase phase) {
     return phase == Phase::kAdmitted || phase == Phase::kAnswered;
   }
@@ -60,19 +63,25 @@ class ObservingInterceptor final : public grpc::experimental::Interceptor {
   bool server_streams() const;
   bool client_streams() const;
 
+  // Operations reach the core before initial metadata do.
+  void NoteCorked();
+  Phase BeginAs(Phase next);
+
   void KeepRequest(Batch* batch);
   bool Admit();
   void StartTimeout();
 
-  void Reject(Batch* batch);
+  void Reject(Batch* batch) ABSL_LOCKS_EXCLUDED(mutex_);
   void FailSend(Batch* batch);
   void FailOperations(Batch* batch);
   void FillRejection(Batch* batch);
 
   void Observe(Batch* batch);
   void ObserveResponse(Batch* batch) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool EndsBeforeItBegan() ABSL_LOCKS_EXCLUDED(mutex_);
   void OnStatus(Batch* batch) ABSL_LOCKS_EXCLUDED(mutex_);
-  StopReason Record(grpc::Status& status, bool cancelled, Batch* batch);
+  StopReason Record(grpc::Status& status, ErrorOrigin origin, Batch* batch)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   std::optional<MonotonicTime> AnsweredAt() const;
   void NotifyFinalFailure(const grpc::Status& status,
                           const CallHistory& history) const;
@@ -92,7 +101,7 @@ class ObservingInterceptor final : public grpc::experimental::Interceptor {
   Mutex mutex_;
   std::optional<MonotonicTime> metadata_at_;
 
-  // Set before phase_ says kRejected.
+  // Set before phase_ says kRejected, unless it has said kUncounted.
   grpc::Status status_;
   // Of a call that has failed.
   AddedTrailers trailers_;

@@ -50,8 +50,14 @@ void StreamInterceptor::Cancel() {
 }
 
 ObservingInterceptor& StreamInterceptor::GoNative() {
-  native_ = std::make_unique<ObservingInterceptor>(info());
-  mode_.store(Mode::kNative, std::memory_order_release);
+  {
+    // A corked stream may end while it is refused.
+    MutexLock lock(mutex_);
+    if (native_ == nullptr) {
+      native_ = std::make_unique<ObservingInterceptor>(info());
+      mode_.store(Mode::kNative, std::memory_order_release);
+    }
+  }
   // A cancellation before this is seen here, and one after it sees native_.
   if (call_->cancelled()) native_->OnCancel();
   return *native_;
@@ -287,7 +293,10 @@ StreamInterceptor::Operations::iterator StreamInterceptor::Find(
 
 void StreamInterceptor::OnRun(Operation& operation) {
   Batch* const batch = operation.batch.batch();
-  if (operation.ends && EndsBeforeItBegan()) return Tell(operation);
+  if (operation.ends && EndsBeforeItBegan()) {
+    Take(operation);
+    return GoNative().Intercept(batch);
+  }
   if (operation.ends) {
     NormalizeReceived(batch->GetRecvStatus());
     return OnEnd(operation, *batch->GetRecvStatus(), LacksReply(batch));
@@ -295,8 +304,8 @@ void StreamInterceptor::OnRun(Operation& operation) {
   Succeeded(operation) ? Tell(operation) : OnFailed(operation);
 }
 
-// A corked stream that was cancelled before it sent anything, which counts as
-// nothing.
+// A corked stream that is cancelled, or whose deadline passes, before it sends
+// anything.
 bool StreamInterceptor::EndsBeforeItBegan() {
   MutexLock lock(mutex_);
   if (phase_ != Phase::kIdle) return false;

@@ -65,7 +65,8 @@ class StreamInterceptor final : public grpc::experimental::Interceptor {
     kRetried,
     // Committed to its first attempt: batches pass.
     kSettled,
-    // Refused by the breaker, or none of gRPC's own: see native_.
+    // Refused by the breaker, ended before it began, or with batches that are
+    // none of gRPC's own: see native_.
     kNative,
   };
   enum class Phase : uint8_t { kIdle, kOpen, kWaiting, kReplaying, kEnded };
@@ -115,7 +116,7 @@ class StreamInterceptor final : public grpc::experimental::Interceptor {
 
   void Cancel();
   // From now on.
-  ObservingInterceptor& GoNative();
+  ObservingInterceptor& GoNative() ABSL_LOCKS_EXCLUDED(mutex_);
   void Refuse(CircuitBreaker::Permit permit, Batch* batch);
   void Pass(Batch* batch);
 
