@@ -21,7 +21,6 @@ constexpr size_t kMostReasonBytes = 256;
 // So that there is room for the mark behind it.
 constexpr size_t kMostActorBytes = 128;
 constexpr absl::string_view kClaimed = " (claimed)";
-constexpr int kMostShown = 1000;
 // Of a text from outside that is told to listeners.
 constexpr size_t kMostTextBytes = 256;
 
@@ -109,7 +108,8 @@ decltype(Command::run) ForEachBreaker(ChangeBreaker change, bool dry_run,
           dry_run ? breaker.method->breaker().Snapshot(now)
                   : change(breaker.method->breaker(), actor, now);
       if (!after.ok()) return ToGrpcStatus(after.status());
-      if (done.changed++ < kMostShown) {
+      ++done.changed;
+      if (static_cast<size_t>(response->breakers_size()) < kMostChangedShown) {
         *response->add_breakers() = ToMessage(
             *breaker.registry, *breaker.method, *after, now, error_messages);
       }

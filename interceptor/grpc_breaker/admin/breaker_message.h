@@ -5,12 +5,17 @@
 //
 // Thread-safe: pure functions, over values that may change meanwhile.
 
+#include <cstddef>
+
 #include "absl/time/time.h"
 #include "grpc_breaker/admin/v1/admin.pb.h"
 #include "grpc_breaker/breaker_events.h"
 #include "grpc_breaker/registry.h"
 
 namespace grpc_breaker::internal {
+
+// An answer to a change shows no more breakers, or policies, than this.
+constexpr size_t kMostChangedShown = 1000;
 
 // Never negative, whoever read the clock first.
 absl::Duration Elapsed(MonotonicTime since, MonotonicTime now);

@@ -13,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "google/protobuf/util/field_mask_util.h"
+#include "grpc_breaker/admin/breaker_message.h"
 #include "grpc_breaker/base/utf8.h"
 #include "grpc_breaker/breaker/trip_rules.h"
 #include "grpc_breaker/config/policy_changes.h"
@@ -24,8 +25,6 @@ namespace grpc_breaker::internal {
 namespace {
 
 using google::protobuf::util::FieldMaskUtil;
-
-constexpr size_t kMostShown = 1000;
 
 // What the mask leaves of a policy: a masked field begins as it is by default.
 config::v1::Policy Masked(const config::v1::Policy& policy,
@@ -142,7 +141,7 @@ grpc::Status UpdatePolicies(const std::vector<FoundBreaker>& found,
     const absl::StatusOr<UpdatedPolicy> updated =
         breaker.registry->UpdatePolicy(breaker.method->name(), update);
     if (!updated.ok()) return ToRpcStatus(updated.status(), breaker);
-    if (would_have_opened.size() == kMostShown) continue;
+    if (would_have_opened.size() == kMostChangedShown) continue;
     would_have_opened.push_back(
         WouldHaveOpened(breaker, updated->after->breaker));
     if (dry_run) {
@@ -161,7 +160,7 @@ grpc::Status UpdatePolicies(const std::vector<FoundBreaker>& found,
         absl::StrCat("policy updated", by_whom_and_why),
         breaker.registry->environment().Now());
     response->set_count(response->count() + 1);
-    if (i < kMostShown) {
+    if (i < kMostChangedShown) {
       *response->add_policies() =
           Shown(breaker, *updated, std::move(would_have_opened[i]));
     }
