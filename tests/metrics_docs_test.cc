@@ -193,7 +193,7 @@ TEST(AlertsTest, EachHasATestThatSeesItFire) {
                             "\n        exp_alerts:\n          - exp_labels:")))
         << line;
   }
-  EXPECT_EQ(alerts, 9);
+  EXPECT_EQ(alerts, 10);
 }
 
 // A field of an object of JSON; null if there is none.
@@ -347,7 +347,7 @@ TEST_F(PromtoolTest, AlertsAreRules) {
                             SourcePath("examples/prometheus/prometheus.yml"));
   EXPECT_EQ(result.code, 0) << result.output;
   EXPECT_THAT(result.output,
-              testing::AllOf(testing::HasSubstr("9 rules found"),
+              testing::AllOf(testing::HasSubstr("10 rules found"),
                              testing::HasSubstr("6 rules found")));
 }
 

@@ -150,7 +150,8 @@ FleetGroup WithoutStale(const FleetGroup& group,
 // Three digits, or all before the point.
 std::string PerSecond(double rate) {
   if (rate >= 100'000) return absl::StrFormat("%.0fk", rate / 1000);
-  return absl::StrFormat(rate < 99.95 ? "%.1f" : "%.0f", rate);
+  return rate < 99.95 ? absl::StrFormat("%.1f", rate)
+                      : absl::StrFormat("%.0f", rate);
 }
 
 std::string Latency(const std::optional<google::protobuf::Duration>& latency) {
