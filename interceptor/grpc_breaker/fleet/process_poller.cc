@@ -69,31 +69,23 @@ class ProcessPoller::Bell : public std::enable_shared_from_this<Bell> {
     woken_ = false;
   }
 
-  // What is under way is cancelled, and what begins later at once.
+  // A watch is cancelled, and none begins later.
   void Stop() ABSL_LOCKS_EXCLUDED(mutex_) {
-    std::vector<Context> under_way;
+    Context watch;
     {
       MutexLock lock(mutex_);
       stopped_ = woken_ = true;
-      under_way = {call_, watch_};
+      watch = watch_;
     }
-    for (const Context& context : under_way) {
-      if (context != nullptr) context->TryCancel();
-    }
+    if (watch != nullptr) watch->TryCancel();
   }
   bool stopped() const ABSL_LOCKS_EXCLUDED(mutex_) {
     MutexLock lock(mutex_);
     return stopped_;
   }
 
-  // One call at a time. False if it is not to begin any more.
-  bool BeginCall(Context context) ABSL_LOCKS_EXCLUDED(mutex_) {
-    MutexLock lock(mutex_);
-    call_ = std::move(context);
-    return !stopped_;
-  }
-
-  // Likewise for watches, of which it is known whether the last one spoke.
+  // One watch at a time, of which it is known whether the last one spoke. False
+  // if it is not to begin any more.
   //
   // The context keeps the channel, whose last owner must not be a thread of
   // gRPC's, which some versions would have wait for itself: so it is let go of
@@ -149,7 +141,6 @@ class ProcessPoller::Bell : public std::enable_shared_from_this<Bell> {
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;
   bool rung_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
-  Context call_ ABSL_GUARDED_BY(mutex_);
   Context watch_ ABSL_GUARDED_BY(mutex_);
   bool watch_has_spoken_ ABSL_GUARDED_BY(mutex_) = false;
   bool watch_has_ended_ ABSL_GUARDED_BY(mutex_) = false;
@@ -224,7 +215,10 @@ ProcessPoller::~ProcessPoller() {
   bell_->AwaitEndOfWatch();
 }
 
-void ProcessPoller::Stop() { bell_->Stop(); }
+void ProcessPoller::Stop() {
+  bell_->Stop();
+  calls_.Cancel();
+}
 
 void ProcessPoller::Ring() { bell_->Ring(); }
 
@@ -363,14 +357,12 @@ grpc::Status ProcessPoller::AskForEvents() {
 template <typename Request, typename Response>
 grpc::Status ProcessPoller::Call(Rpc<Request, Response> rpc,
                                  const Request& request, Response* response) {
-  const auto context = std::make_shared<grpc::ClientContext>();
-  if (grpc::Status status = Prepare(*context); !status.ok()) return status;
-  context->set_deadline(std::chrono::system_clock::now() +
-                        absl::ToChronoNanoseconds(options_.timeout));
-  if (!bell_->BeginCall(context)) return grpc::Status::CANCELLED;
-  grpc::Status status = (stub_.get()->*rpc)(context.get(), request, response);
-  bell_->BeginCall(nullptr);
-  return status;
+  CallsUnderWay::Call call(calls_);
+  grpc::ClientContext& context = call.context();
+  if (grpc::Status status = Prepare(context); !status.ok()) return status;
+  context.set_deadline(std::chrono::system_clock::now() +
+                       absl::ToChronoNanoseconds(options_.timeout));
+  return (stub_.get()->*rpc)(&context, request, response);
 }
 
 grpc::Status ProcessPoller::Prepare(grpc::ClientContext& context) const {

@@ -18,6 +18,7 @@
 #include "grpc_breaker/admin/v1/admin.grpc.pb.h"
 #include "grpc_breaker/environment.h"
 #include "grpc_breaker/fleet/breaker_rows.h"
+#include "grpc_breaker/fleet/calls_under_way.h"
 #include "grpc_breaker/fleet/fleet.h"
 #include "grpc_breaker/fleet/fleet_snapshot.h"
 #include "grpcpp/grpcpp.h"
@@ -84,6 +85,7 @@ class ProcessPoller {
   const Publish publish_;
   const std::unique_ptr<Stub> stub_;
   const std::shared_ptr<Bell> bell_;
+  CallsUnderWay calls_;
 
   // The thread's alone.
   BreakerRows rows_;
