@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "absl/strings/cord.h"
+#include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "grpc_breaker/grpc_status.h"
 #include "grpc_breaker/registry/status_details.h"
@@ -46,7 +48,7 @@ TEST(CallHistoryTest, StandsBesideTheDetailsOfTheServer) {
   EXPECT_EQ(ClassifyError(status).retry_delay, absl::Seconds(7));
   EXPECT_EQ(ToAbslStatus(status).GetPayload(
                 "type.googleapis.com/google.rpc.RetryInfo"),
-            absl::Cord(info.SerializeAsString()));
+            absl::Cord(absl::string_view(info.SerializeAsString())));
   EXPECT_THAT(CallHistoryOf(status), Optional(TwoAttempts()));
 }
 

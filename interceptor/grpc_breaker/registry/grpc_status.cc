@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "grpc_breaker/registry/status_details.h"
 #include "grpc_breaker/registry/wire_status.h"
+#include "grpc_breaker/status/rejection_payload.h"
 #include "grpc_breaker/v1/rpc_details.pb.h"
 
 namespace grpc_breaker {
@@ -65,8 +66,7 @@ absl::Status ToAbslStatus(const grpc::Status& status) {
   }
   if (const auto rejection = RejectionDetailOf(status);
       rejection.has_value() && rejection->made_here) {
-    result.SetPayload(kRejectionRetryAfterPayload,
-                      absl::Cord(absl::FormatDuration(rejection->retry_after)));
+    internal::SetRetryAfter(rejection->retry_after, &result);
   }
   return result;
 }

@@ -2,6 +2,7 @@
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "grpc_breaker/status/rejection_payload.h"
 
 namespace grpc_breaker {
 
@@ -22,8 +23,7 @@ absl::Status RejectionStatus(absl::string_view breaker,
   absl::Status status =
       absl::UnavailableError(RejectionMessage(breaker, rejection));
   status.SetPayload(kBreakerRejectionTypeUrl, absl::Cord());
-  status.SetPayload(kRejectionRetryAfterPayload,
-                    absl::Cord(absl::FormatDuration(rejection.retry_after)));
+  internal::SetRetryAfter(rejection.retry_after, &status);
   return status;
 }
 
