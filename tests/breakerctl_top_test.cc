@@ -179,6 +179,34 @@ TEST_F(BreakerctlTopTest, ChangesThatWaitForAnotherAreAllMade) {
   EXPECT_TRUE(top->Shows("3 FORCED_OPEN"));
 }
 
+TEST_F(BreakerctlTopTest, WhoLeavesBeforeChangesAreMadeIsAsked) {
+  absl::Notification go_on;
+  AdminServerOptions options;
+  options.authorizer = [&](const AdminRequest&) {
+    go_on.WaitForNotification();
+    return AdminDecision::Allow("bob");
+  };
+  server_ = Serve(absl::StrCat("unix:", path_, "/slow"), std::move(options));
+  const auto top = Top({"--allow-changes"});
+  const auto another = Top({"--allow-changes"});
+  for (OnTerminal* who : {top.get(), another.get()}) {
+    EXPECT_TRUE(who->Shows("/pkg.Shop/Buy"));
+    who->Type("o");
+    EXPECT_TRUE(who->Shows("why?"));
+    who->Type("maintenance\ry");
+    EXPECT_TRUE(who->Shows("sort"));
+    who->Type("q");
+    EXPECT_TRUE(who->Shows("1 change not made yet"));
+  }
+  another->Type("q");
+  EXPECT_EQ(another->Wait(), 0);
+  go_on.Notify();
+  EXPECT_TRUE(top->Shows("FORCED_OPEN"));
+  EXPECT_TRUE(top->Shows("1 breaker changed"));
+  top->Type("q");
+  EXPECT_EQ(top->Wait(), 0);
+}
+
 TEST_F(BreakerctlTopTest, WhatIsNotAllowedIsSaid) {
   const auto top = Top({"--allow-changes"});
   EXPECT_TRUE(top->Shows("/pkg.Shop/Buy"));

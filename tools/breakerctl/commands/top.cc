@@ -245,6 +245,8 @@ int ShowUntilTheEnd(const Processes& processes, Fleet& fleet,
   TopScreen screen(OptionsOf(processes, flags));
   Errand errand(processes);
   std::deque<TopRequest> waiting;  // In the order in which they were made.
+  bool changing = false;           // What is under way is one of them.
+  bool leaving = false;            // Pressed to quit, while there are some.
   std::optional<TopTarget> details;
   std::shared_ptr<const FleetSnapshot> seen;
   std::pair<size_t, size_t> seen_size;
@@ -273,12 +275,14 @@ int ShowUntilTheEnd(const Processes& processes, Fleet& fleet,
           return MakeChange(processes, request, flags);
         });
         waiting.pop_front();
+        changing = true;
       } else if (wanted && (is_new || !(wanted == details))) {
         errand.Start([&processes, target = *wanted,
                       width = static_cast<int>(terminal.width())] {
           return AskForDetails(processes, target, width);
         });
         details = wanted;
+        changing = false;
       }
     }
     if (is_changed) {
@@ -288,8 +292,17 @@ int ShowUntilTheEnd(const Processes& processes, Fleet& fleet,
     if (!key) continue;
     next_frame = now;
     const TopRequest request = screen.Press(*key);
-    if (request.kind == TopRequest::kQuit) return 0;
-    if (request.kind != TopRequest::kNone) waiting.push_back(request);
+    if (request.kind == TopRequest::kQuit) {
+      const size_t undone =
+          waiting.size() + (changing && errand.under_way() ? 1 : 0);
+      if (undone == 0 || leaving) return 0;
+      screen.Say(absl::StrCat(Count(undone, "change"),
+                              " not made yet: q again leaves without"),
+                 /*is_error=*/true);
+    } else if (request.kind != TopRequest::kNone) {
+      waiting.push_back(request);
+    }
+    leaving = request.kind == TopRequest::kQuit;
   }
   return terminal.signal();
 }
