@@ -578,6 +578,19 @@ TEST_F(EarlyEndTest, WhileTheBreakerRefusesIsAllThatIsTold) {
   EXPECT_EQ(start_.hijacks, 0);
 }
 
+TEST_F(EarlyEndTest, AfterTheBreakerHasRefusedTellsThat) {
+  std::unique_ptr<PreparedCall> call;
+  policy().on_final_failure = [&](const FailedCall&) { EndByDeadline(*call); };
+  call = PrepareRejected();
+
+  call->interceptor->Intercept(&start_);
+
+  EXPECT_TRUE(IsBreakerRejection(status_.status));
+  EXPECT_EQ(status_.trailing.count(kRejectedKey), 1u);
+  EXPECT_EQ(start_.hijacks, 1);
+  EXPECT_EQ(CallsOf(kStreamMethod), "1 UNAVAILABLE, 0 attempts");
+}
+
 TEST_F(StreamHookOrderTest, InterceptorMayBeDestroyedInsideItsLastProceed) {
   auto call = Prepare(/*stream=*/true);
   FakeBatch start = Batch({Hook::PRE_SEND_INITIAL_METADATA});

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "grpc_breaker/grpc_status.h"
@@ -409,6 +410,60 @@ TEST_F(StreamFixture, EagerReactorsAreRejectedCorkedOrNot) {
       EXPECT_THAT(result.replies, IsEmpty());
       EXPECT_FALSE(result.all_written);
     }
+  }
+}
+
+// Tells of the first batch that has passed ours.
+class BatchSeer final
+    : public grpc::experimental::ClientInterceptorFactoryInterface,
+      public grpc::experimental::Interceptor {
+ public:
+  explicit BatchSeer(absl::Notification* seen) : seen_(seen) {}
+
+  Interceptor* CreateClientInterceptor(
+      grpc::experimental::ClientRpcInfo* /*info*/) override {
+    return new BatchSeer(seen_);
+  }
+  void Intercept(grpc::experimental::InterceptorBatchMethods* batch) override {
+    if (!seen_->HasBeenNotified()) seen_->Notify();
+    batch->Proceed();
+  }
+
+ private:
+  absl::Notification* const seen_;
+};
+
+// Its read has reached the core, and would wait there for ever.
+TEST_F(StreamFixture, ReadThatComesWhileACorkedStreamIsRefusedEnds) {
+  for (const bool retried : {false, true}) {
+    absl::Notification refused;
+    absl::Notification passed;
+    policy().stream_retry.enabled = retried;
+    policy().on_final_failure = [&](const FailedCall& call) {
+      EXPECT_TRUE(call.rejected);
+      refused.Notify();
+      passed.WaitForNotification();
+    };
+    FactoryList after;
+    after.push_back(std::make_unique<BatchSeer>(&passed));
+    const auto channel = MakeChannelBetween({}, std::move(after));
+    ManualState open;
+    open.state = BreakerState::kForcedOpen;
+    ASSERT_TRUE(directory_.Registries()
+                    .at(0)
+                    ->FindOrCreate(MethodOf(StreamKind::kBidi))
+                    .breaker()
+                    .SetManualState(open)
+                    .ok());
+    const auto stream = StartStream(
+        {StreamKind::kBidi, StreamApi::kSync, /*corked=*/true}, channel);
+
+    std::thread writer([&] { EXPECT_FALSE(stream->Write("first")); });
+    refused.WaitForNotification();
+    EXPECT_EQ(stream->Read(), std::nullopt);
+    writer.join();
+
+    EXPECT_TRUE(IsBreakerRejection(stream->Finish().status));
   }
 }
 

@@ -118,26 +118,29 @@ void ObservingInterceptor::Reject(Batch* batch) {
   call_.method().records().AddRejection(rejection.reason);
   const CallHistory history{{}, StopReason::kBreakerOpen};
   const grpc::Status status = MakeRejectionStatus(call_.name, rejection);
-  Phase before;
+  bool ended;
   {
     MutexLock lock(mutex_);
-    before = phase_.load(std::memory_order_relaxed);
-    if (!Begun(before)) {
+    ended = Begun(phase_.load(std::memory_order_relaxed));
+    if (!ended) {
+      refused_ = true;
       status_ = status;
       AddHistory(history, &status_);
       trailers_.AddHistory(history);
       trailers_.AddRejection(rejection);
-      before = BeginAs(Phase::kRejected);
     }
   }
-  // It has ended already, and its batches find that out by themselves.
-  if (Begun(before)) return batch->Proceed();
+  // Its batches find that out by themselves.
+  if (ended) return batch->Proceed();
   call_.recorder.EndCall({status, history.stopped, /*attempts=*/0, now, now});
   NotifyFinalFailure(status, history);
   FailSend(batch);
   // A corked stream's receive operations have reached the core, and would wait
   // there for ever.
-  if (before == Phase::kCorked) call_.context.TryCancel();
+  if (phase_.exchange(Phase::kRejected, std::memory_order_acq_rel) ==
+      Phase::kCorked) {
+    call_.context.TryCancel();
+  }
   // Enters Intercept again, with the receive operations of this batch.
   batch->Hijack();
 }
@@ -201,16 +204,16 @@ void ObservingInterceptor::ObserveResponse(Batch* batch) {
 
 // The core ends a corked stream before it begins if that is cancelled, or its
 // deadline passes.
-bool ObservingInterceptor::EndsBeforeItBegan() {
-  if (Begun(phase_.load(std::memory_order_relaxed))) return false;
-  MutexLock lock(mutex_);
-  return !Begun(BeginAs(Phase::kUncounted));
-}
-
 void ObservingInterceptor::OnStatus(Batch* batch) {
-  const bool unbegun = EndsBeforeItBegan();
+  bool refused = false;
+  bool unbegun = false;
+  if (!Begun(phase_.load(std::memory_order_relaxed))) {
+    MutexLock lock(mutex_);
+    refused = refused_;
+    unbegun = !refused && !Begun(BeginAs(Phase::kUncounted));
+  }
   const Phase phase = phase_.load(std::memory_order_acquire);
-  if (Rejected(phase)) return FillRejection(batch);  // Just now.
+  if (refused || Rejected(phase)) return FillRejection(batch);
   grpc::Status status = TakeStatus(batch);
   ErrorOrigin origin;
   origin.cancelled_by_caller =

@@ -78,7 +78,6 @@ class ObservingInterceptor final : public grpc::experimental::Interceptor {
 
   void Observe(Batch* batch);
   void ObserveResponse(Batch* batch) ABSL_LOCKS_EXCLUDED(mutex_);
-  bool EndsBeforeItBegan() ABSL_LOCKS_EXCLUDED(mutex_);
   void OnStatus(Batch* batch) ABSL_LOCKS_EXCLUDED(mutex_);
   StopReason Record(grpc::Status& status, ErrorOrigin origin, Batch* batch)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -101,7 +100,9 @@ class ObservingInterceptor final : public grpc::experimental::Interceptor {
   Mutex mutex_;
   std::optional<MonotonicTime> metadata_at_;
 
-  // Set before phase_ says kRejected, unless it has said kUncounted.
+  // Before phase_ says kRejected: what ends the call meanwhile tells this
+  // status.
+  bool refused_ ABSL_GUARDED_BY(mutex_) = false;
   grpc::Status status_;
   // Of a call that has failed.
   AddedTrailers trailers_;
