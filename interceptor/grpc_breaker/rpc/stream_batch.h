@@ -92,7 +92,7 @@ class StreamBatch {
   bool* FindOk() const;
 
   Batch* batch_;
-  Methods* methods_ = nullptr;
+  [[maybe_unused]] Methods* methods_ = nullptr;
   Operations* operations_ = nullptr;
 };
 
