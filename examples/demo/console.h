@@ -20,15 +20,14 @@ class Console {
  public:
   Console();
 
-  void Say(absl::string_view text) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Say(absl::string_view text);
 
-  void TableHead() ABSL_LOCKS_EXCLUDED(mutex_);
+  void TableHead();
   // `answers` and `server_calls` are those of the last `tick`.
   void TableRow(absl::string_view phase, const Answers& answers,
                 int64_t server_calls, absl::Duration tick,
-                grpc_breaker::BreakerState state) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Transition(const grpc_breaker::BreakerTransition& transition)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+                grpc_breaker::BreakerState state);
+  void Transition(const grpc_breaker::BreakerTransition& transition);
 
  private:
   std::string Seconds() const;  // Since the start.

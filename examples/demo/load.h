@@ -39,11 +39,11 @@ class Load {
   ~Load();
 
   // Those since it was last asked.
-  Answers Take() ABSL_LOCKS_EXCLUDED(mutex_);
+  Answers Take();
 
  private:
   void Run(absl::Duration offset);
-  void Call(Prices::Stub& stub) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Call(Prices::Stub& stub);
 
   const std::shared_ptr<grpc::Channel> channel_;
   const absl::Duration period_;

@@ -36,22 +36,20 @@ class Server {
 
   // The next `times` calls, of whatever method, fail or are handled so.
   void FailNext(int times, const grpc::Status& status);
-  void HandleNext(int times, const Handler& handler)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  void HandleNext(int times, const Handler& handler);
 
   // Never answers: returns when the caller has given up.
   static grpc::Status Hang(grpc::ServerContext& context);
 
   // How many calls arrived, of one method ("Charge") or of all.
-  int calls(const std::string& method) const ABSL_LOCKS_EXCLUDED(mutex_);
-  int calls() const ABSL_LOCKS_EXCLUDED(mutex_);
+  int calls(const std::string& method) const;
+  int calls() const;
 
  private:
   class Inventory;
   class Payments;
 
-  grpc::Status Handle(const std::string& method, grpc::ServerContext& context)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  grpc::Status Handle(const std::string& method, grpc::ServerContext& context);
 
   mutable std::mutex mutex_;
   std::deque<Handler> next_;
