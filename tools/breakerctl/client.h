@@ -75,7 +75,7 @@ class Client {
     request.set_page_size(kPageSize);
     do {
       Response page;
-      const grpc::Status status = Call(rpc, request, &page);
+      grpc::Status status = Call(rpc, request, &page);
       if (!status.ok()) return status;
       request.set_page_token(page.next_page_token());
       page.clear_next_page_token();

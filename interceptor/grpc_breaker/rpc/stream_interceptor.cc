@@ -18,7 +18,7 @@ namespace {
 // While the only tag at hand is that of a read, nothing is read during the
 // replay. That more can be sent than the server reads before it has to wait for
 // its reader is sure up to the least windows of HTTP/2 (64 KiB), in halves.
-constexpr int64_t kMostUnread = 32 * 1024;
+constexpr int64_t kMostUnread = int64_t{32} * 1024;
 
 }  // namespace
 

@@ -293,8 +293,8 @@ int ShowUntilTheEnd(const Processes& processes, Fleet& fleet,
     next_frame = now;
     const TopRequest request = screen.Press(*key);
     if (request.kind == TopRequest::kQuit) {
-      const size_t undone =
-          waiting.size() + (changing && errand.under_way() ? 1 : 0);
+      const int64_t undone = static_cast<int64_t>(waiting.size()) +
+                             (changing && errand.under_way() ? 1 : 0);
       if (undone == 0 || leaving) return 0;
       screen.Say(absl::StrCat(Count(undone, "change"),
                               " not made yet: q again leaves without"),
