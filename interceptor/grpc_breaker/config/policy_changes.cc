@@ -36,6 +36,7 @@ std::string TextOf(const Message& message, const FieldDescriptor& field) {
   if (!field.is_repeated()) return element(-1);
   std::vector<std::string> elements;
   const int size = reflection->FieldSize(message, &field);
+  elements.reserve(static_cast<size_t>(size));
   for (int i = 0; i < size; ++i) elements.push_back(element(i));
   return absl::StrCat("[", absl::StrJoin(elements, ", "), "]");
 }

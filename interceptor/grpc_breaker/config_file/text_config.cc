@@ -62,6 +62,7 @@ std::string NearestValue(absl::string_view message) {
       EnumOfField(config::v1::Config::descriptor(), quoted[3], &seen);
   if (type == nullptr) return "";
   std::vector<std::string> names;
+  names.reserve(static_cast<size_t>(type->value_count()));
   for (int i = 0; i < type->value_count(); ++i) {
     names.emplace_back(type->value(i)->name());
   }
@@ -83,6 +84,7 @@ std::string NearestField(absl::string_view message) {
           quoted[1]);
   if (type == nullptr || type->FindFieldByName(quoted[3]) != nullptr) return "";
   std::vector<std::string> names;
+  names.reserve(static_cast<size_t>(type->field_count()));
   for (int i = 0; i < type->field_count(); ++i) {
     names.emplace_back(type->field(i)->name());
   }
@@ -95,6 +97,7 @@ class Errors final : public google::protobuf::io::ErrorCollector {
  public:
   explicit Errors(std::vector<FileError>* errors) : errors_(*errors) {}
 
+  // NOLINTBEGIN(modernize-use-override): which of them does is Protobuf's.
   void RecordError(int line, int /*column*/, absl::string_view message) {
     errors_.push_back(
         {line + 1, "",
@@ -103,6 +106,7 @@ class Errors final : public google::protobuf::io::ErrorCollector {
   void AddError(int line, int column, const std::string& message) {
     RecordError(line, column, message);
   }
+  // NOLINTEND(modernize-use-override)
 
  private:
   std::vector<FileError>& errors_;

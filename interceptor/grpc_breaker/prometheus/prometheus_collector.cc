@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -277,8 +278,7 @@ std::vector<absl::Duration> Milliseconds(
   std::vector<absl::Duration> bounds;
   for (const double bound : milliseconds) {
     // By whole microseconds, which are exact.
-    bounds.push_back(
-        absl::Microseconds(static_cast<int64_t>(bound * 1000 + 0.5)));
+    bounds.push_back(absl::Microseconds(std::llround(bound * 1000)));
   }
   return bounds;
 }

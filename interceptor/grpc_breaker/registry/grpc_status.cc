@@ -187,7 +187,7 @@ void NormalizeReceived(grpc::Status* status) {
   if (forwarded) details = parsed.SerializeAsString();
   *status =
       grpc::Status(known ? status->error_code() : grpc::StatusCode::UNKNOWN,
-                   status->error_message(), std::move(details));
+                   status->error_message(), details);
 }
 
 }  // namespace grpc_breaker::internal

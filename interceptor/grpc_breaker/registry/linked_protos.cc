@@ -24,6 +24,7 @@ std::optional<std::vector<std::string>> MethodsOf(absl::string_view service) {
           std::string(service));
   if (descriptor == nullptr) return std::nullopt;
   std::vector<std::string> names;
+  names.reserve(static_cast<size_t>(descriptor->method_count()));
   for (int i = 0; i < descriptor->method_count(); ++i) {
     names.emplace_back(descriptor->method(i)->name());
   }

@@ -23,7 +23,7 @@ class Watch final : public ParentWatch,
             gpr_inf_future(GPR_CLOCK_MONOTONIC), nullptr)) {
     grpc_metadata_array_init(&trailers_);
   }
-  ~Watch() {
+  ~Watch() override {
     grpc_metadata_array_destroy(&trailers_);
     grpc_slice_unref(message_);
     grpc_call_unref(call_);

@@ -19,6 +19,7 @@ namespace {
 const char* FindServiceConfig(const grpc::ChannelArguments& arguments) {
   const grpc_channel_args raw = arguments.c_channel_args();
   for (size_t i = 0; i < raw.num_args; ++i) {
+    // There are so many. NOLINTNEXTLINE(clang-analyzer-core.NullDereference)
     const grpc_arg& argument = raw.args[i];
     if (argument.type == GRPC_ARG_STRING &&
         absl::string_view(argument.key) == GRPC_ARG_SERVICE_CONFIG) {
@@ -33,6 +34,7 @@ const char* FindServiceConfig(const grpc::ChannelArguments& arguments) {
 grpc::ChannelArguments WithServiceConfig(
     const grpc::ChannelArguments& arguments, const std::string& json) {
   grpc::ChannelArguments copy;
+  // There is one. NOLINTNEXTLINE(clang-analyzer-core.NullDereference)
   const std::string own_agent = copy.c_channel_args().args[0].value.string;
   copy.SetServiceConfigJSON(json);
   const grpc_channel_args raw = arguments.c_channel_args();

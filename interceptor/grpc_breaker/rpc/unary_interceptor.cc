@@ -153,8 +153,7 @@ void UnaryInterceptor::Hijack(Batch* batch,
   // Enters Intercept again, with the receive operations of this batch.
   batch->Hijack();
   // May end the call, and with it this interceptor.
-  call.Start(std::move(channel), std::move(request), std::move(rejection),
-             waits);
+  call.Start(std::move(channel), std::move(request), rejection, waits);
 }
 
 UnaryCall& UnaryInterceptor::MakeCall() {
