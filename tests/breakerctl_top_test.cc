@@ -40,6 +40,15 @@ class BreakerctlTopTest : public BreakerctlFixture {
                                         std::move(environment));
   }
 
+  void AllowChangesAfter(const absl::Notification& go_on) {
+    AdminServerOptions options;
+    options.authorizer = [&](const AdminRequest&) {
+      go_on.WaitForNotification();
+      return AdminDecision::Allow("bob");
+    };
+    server_ = Serve(absl::StrCat("unix:", path_, "/slow"), std::move(options));
+  }
+
   static BreakerState StateOf(const Method& method) {
     return method.breaker().Snapshot(Environment::Default().Now()).state;
   }
@@ -158,12 +167,7 @@ TEST_F(BreakerctlTopTest, ChangesThatWaitForAnotherAreAllMade) {
   channel_->FindOrCreate("/pkg.Shop/Get");
   channel_->FindOrCreate("/pkg.Shop/Put");
   absl::Notification go_on;
-  AdminServerOptions options;
-  options.authorizer = [&](const AdminRequest&) {
-    go_on.WaitForNotification();
-    return AdminDecision::Allow("bob");
-  };
-  server_ = Serve(absl::StrCat("unix:", path_, "/slow"), std::move(options));
+  AllowChangesAfter(go_on);
   const auto top = Top({"--allow-changes"});
   EXPECT_TRUE(top->Shows("3 CLOSED"));
   for (const std::string reason : {"one", "two", "three"}) {
@@ -181,12 +185,7 @@ TEST_F(BreakerctlTopTest, ChangesThatWaitForAnotherAreAllMade) {
 
 TEST_F(BreakerctlTopTest, WhoLeavesBeforeChangesAreMadeIsAsked) {
   absl::Notification go_on;
-  AdminServerOptions options;
-  options.authorizer = [&](const AdminRequest&) {
-    go_on.WaitForNotification();
-    return AdminDecision::Allow("bob");
-  };
-  server_ = Serve(absl::StrCat("unix:", path_, "/slow"), std::move(options));
+  AllowChangesAfter(go_on);
   const auto top = Top({"--allow-changes"});
   const auto another = Top({"--allow-changes"});
   for (OnTerminal* who : {top.get(), another.get()}) {

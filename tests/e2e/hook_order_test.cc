@@ -10,7 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
@@ -25,6 +24,7 @@
 #include "tests/e2e/fake_batch.h"
 #include "tests/e2e/fixture.h"
 #include "tests/e2e/stream_flavours.h"
+#include "tests/environments.h"
 
 namespace grpc_breaker::e2e {
 namespace {
@@ -471,31 +471,14 @@ TEST_F(StreamHookOrderTest, StatusIsRecordedOnceAndLateEventsChangeNothing) {
 // ---- Corked streams that end before they begin
 
 // Something happens as the time is asked for.
-class EventfulEnvironment final : public Environment {
+class EventfulEnvironment final : public DelegatingEnvironment {
  public:
-  explicit EventfulEnvironment(Environment& environment)
-      : environment_(environment) {}
-
   MonotonicTime Now() override {
     if (const auto event = std::exchange(on_now, nullptr)) event();
-    return environment_.Now();
+    return DelegatingEnvironment::Now();
   }
-  absl::Time WallNow() override { return environment_.WallNow(); }
-  double Uniform() override { return environment_.Uniform(); }
-  TimerId RunAt(MonotonicTime when,
-                absl::AnyInvocable<void() &&> function) override {
-    return environment_.RunAt(when, std::move(function));
-  }
-  bool Cancel(TimerId timer) override { return environment_.Cancel(timer); }
-  void Run(absl::AnyInvocable<void() &&> function) override {
-    environment_.Run(std::move(function));
-  }
-  void Sleep(absl::Duration duration) override { environment_.Sleep(duration); }
 
   std::function<void()> on_now;  // The next time.
-
- private:
-  Environment& environment_;
 };
 
 class EarlyEndTest : public StreamHookOrderTest {
@@ -523,7 +506,7 @@ class EarlyEndTest : public StreamHookOrderTest {
     EXPECT_EQ(CallsOf(kStreamMethod), "1 DEADLINE_EXCEEDED, 0 attempts");
   }
 
-  EventfulEnvironment eventful_{env_};
+  EventfulEnvironment eventful_;
   FakeBatch start_ =
       Batch({Hook::PRE_SEND_INITIAL_METADATA, Hook::PRE_SEND_MESSAGE});
   FakeBatch status_ = Batch({Hook::POST_RECV_STATUS});
