@@ -12,12 +12,12 @@
 #include <utility>
 #include <vector>
 
-#include "absl/functional/any_invocable.h"
 #include "absl/synchronization/notification.h"
 #include "grpc_breaker/breaker/thread_slot.h"
 #include "grpc_breaker/circuit_breaker.h"
 #include "grpc_breaker/testing/manual_environment.h"
 #include "gtest/gtest.h"
+#include "tests/environments.h"
 
 namespace grpc_breaker {
 namespace {
@@ -394,25 +394,16 @@ TEST(CircuitBreakerThreadsTest, MayBeDestroyedWhateverTheEnvironmentIsDoing) {
 }
 
 // A manual clock that, on demand, holds up whoever reads it.
-class HaltingEnvironment final : public Environment {
+class HaltingEnvironment final : public DelegatingEnvironment {
  public:
   MonotonicTime Now() override {
     if (halts) {
       halted.Notify();
       go_on.WaitForNotification();
     }
-    return manual.Now();
+    return DelegatingEnvironment::Now();
   }
-  absl::Time WallNow() override { return manual.WallNow(); }
-  double Uniform() override { return manual.Uniform(); }
-  TimerId RunAt(MonotonicTime when,
-                absl::AnyInvocable<void() &&> function) override {
-    return manual.RunAt(when, std::move(function));
-  }
-  bool Cancel(TimerId timer) override { return manual.Cancel(timer); }
-  void Sleep(absl::Duration duration) override { manual.Sleep(duration); }
 
-  ManualEnvironment manual;
   std::atomic<bool> halts{false};
   absl::Notification halted;
   absl::Notification go_on;
@@ -427,7 +418,7 @@ TEST(CircuitBreakerThreadsTest, IsNotDestroyedUnderATimerThatIsAtWork) {
                       environment.Now())
                   .ok());
   environment.halts = true;
-  std::thread timer([&] { environment.manual.Advance(absl::Seconds(1)); });
+  std::thread timer([&] { environment.Advance(absl::Seconds(1)); });
   environment.halted.WaitForNotification();
   std::atomic<bool> destroyed{false};
   std::thread destroyer([&] {
