@@ -202,12 +202,12 @@ void ObservingInterceptor::ObserveResponse(Batch* batch) {
   }
 }
 
-// The core ends a corked stream before it begins if that is cancelled, or its
-// deadline passes.
 void ObservingInterceptor::OnStatus(Batch* batch) {
   bool refused = false;
   bool unbegun = false;
   if (!Begun(phase_.load(std::memory_order_relaxed))) {
+    // The core ends a corked stream before it begins if that is cancelled, or
+    // its deadline passes.
     MutexLock lock(mutex_);
     refused = refused_;
     unbegun = !refused && !Begun(BeginAs(Phase::kUncounted));
