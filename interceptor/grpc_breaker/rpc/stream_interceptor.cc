@@ -441,7 +441,8 @@ void StreamInterceptor::EndIfAllIsIn() {
   }
   Operation& operation = *ending.operation;
   StreamAttempt& attempt = *operation.attempt;
-  retries &= !HeadersCame(ending.status, attempt, application_asked);
+  // Of a call that has committed, another thread may just unpack the headers.
+  retries = retries && !HeadersCame(ending.status, attempt, application_asked);
   call_->EndAttempt(
       ending.status, attempt.trailers(), ending.lacks_reply, !retries,
       [this, &operation](std::shared_ptr<StreamAttempt> next) {
