@@ -91,7 +91,7 @@ void StreamAttempt::FinishMetadata() {
 void StreamAttempt::ReceiveEnd(bool metadata, bool reply, void* tag) {
   end_ops_.emplace();
   if (metadata) AskForMetadata(*end_ops_);
-  metadata_received_ |= metadata;
+  end_brings_metadata_ = metadata;
   if (reply) {
     end_ops_->RecvMessage(&reply_);
     end_ops_->AllowNoMessage();
@@ -103,6 +103,8 @@ void StreamAttempt::ReceiveEnd(bool metadata, bool reply, void* tag) {
 
 grpc::Status StreamAttempt::FinishEnd() {
   Finalize(*end_ops_);
+  // Another thread may just have received them otherwise.
+  if (end_brings_metadata_) metadata_received_ = true;
   NormalizeReceived(&status_);
   return status_;
 }

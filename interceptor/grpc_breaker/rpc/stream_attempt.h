@@ -116,6 +116,7 @@ class StreamAttempt {
   std::optional<EndOps> end_ops_;
   grpc::Status status_;
   grpc::ByteBuffer reply_;
+  bool end_brings_metadata_ = false;
   bool metadata_received_ = false;
 };
 
