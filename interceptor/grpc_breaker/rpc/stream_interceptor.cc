@@ -244,7 +244,11 @@ void StreamInterceptor::After(StreamBatch batch) {
                                                   : operation->attempt.get();
       sent = !operation->came_back && operation->step == Step::kRunning &&
              operation->OnlySends() && batch.ok();
-      if (sent) ran_on = Unregister(place).attempt;
+      if (sent) {
+        ran_on = Unregister(place).attempt;
+      } else if (!operation->came_back) {
+        NoteReturn(*operation);
+      }
     }
   }
   if (sent) {
@@ -254,13 +258,6 @@ void StreamInterceptor::After(StreamBatch batch) {
   if (operation == nullptr) {
     // Its call has settled meanwhile, or all that there is to tell is there.
     return ended ? batch.batch()->Proceed() : Pass(batch.batch());
-  }
-  if (!operation->came_back) {
-    operation->came_back = true;
-    operation->hooks = batch.hooks();
-    operation->reads =
-        !operation->ends && Has(batch.batch(), HookPoint::POST_RECV_MESSAGE);
-    operation->ok = operation->reads || operation->ends || batch.ok();
   }
   switch (operation->step) {
     case Step::kGetsMetadata:
@@ -281,6 +278,16 @@ void StreamInterceptor::After(StreamBatch batch) {
     case Step::kHeldAfter:
       return OnRun(*operation);
   }
+}
+
+// For the first time.
+void StreamInterceptor::NoteReturn(Operation& operation) {
+  const StreamBatch& batch = operation.batch;
+  operation.came_back = true;
+  operation.hooks = batch.hooks();
+  operation.reads =
+      !operation.ends && Has(batch.batch(), HookPoint::POST_RECV_MESSAGE);
+  operation.ok = operation.reads || operation.ends || batch.ok();
 }
 
 StreamInterceptor::Operations::iterator StreamInterceptor::Find(

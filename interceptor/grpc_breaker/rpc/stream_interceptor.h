@@ -141,6 +141,7 @@ class StreamInterceptor final : public grpc::experimental::Interceptor {
   void After(StreamBatch batch) ABSL_LOCKS_EXCLUDED(mutex_);
   Operations::iterator Find(const StreamBatch& batch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NoteReturn(Operation& operation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnRun(Operation& operation) ABSL_LOCKS_EXCLUDED(mutex_);
   bool EndsBeforeItBegan() ABSL_LOCKS_EXCLUDED(mutex_);
   bool Succeeded(Operation& operation) ABSL_LOCKS_EXCLUDED(mutex_);
