@@ -35,6 +35,7 @@ void ObservingInterceptor::Intercept(Batch* batch) {
   if (Rejected(phase)) {
     // First, because the batches of a hijacked CQ stream claim again and again
     // to send initial metadata.
+    EndCorked(batch);
     FailOperations(batch);
   } else if (Has(batch, HookPoint::PRE_SEND_INITIAL_METADATA) &&
              (phase == Phase::kIdle || phase == Phase::kCorked)) {
@@ -135,14 +136,21 @@ void ObservingInterceptor::Reject(Batch* batch) {
   call_.recorder.EndCall({status, history.stopped, /*attempts=*/0, now, now});
   NotifyFinalFailure(status, history);
   FailSend(batch);
-  // A corked stream's receive operations have reached the core, and would wait
-  // there for ever.
   if (phase_.exchange(Phase::kRejected, std::memory_order_acq_rel) ==
       Phase::kCorked) {
-    call_.context.TryCancel();
+    ends_corked_.store(batch, std::memory_order_relaxed);
   }
   // Enters Intercept again, with the receive operations of this batch.
   batch->Hijack();
+}
+
+// A corked stream's receive operations have reached the core, and would wait
+// there for ever. Not before gRPC has noted that the call is hijacked: they
+// come back on other threads, which ask for that.
+void ObservingInterceptor::EndCorked(Batch* batch) {
+  if (ends_corked_.load(std::memory_order_relaxed) != batch) return;
+  ends_corked_.store(nullptr, std::memory_order_relaxed);
+  call_.context.TryCancel();
 }
 
 // Not for calls with one request, whose send shares a batch with what delivers
@@ -160,7 +168,7 @@ void ObservingInterceptor::FailOperations(Batch* batch) {
   }
   // Without this a reader would see messages that nobody sent.
   if (Has(batch, HookPoint::PRE_RECV_MESSAGE)) batch->FailHijackedRecvMessage();
-  // POST: what the core says of a corked stream that Reject cancelled.
+  // POST: what the core says of a corked stream that EndCorked cancelled.
   if (Has(batch, HookPoint::PRE_RECV_STATUS) ||
       Has(batch, HookPoint::POST_RECV_STATUS)) {
     FillRejection(batch);

@@ -72,6 +72,7 @@ class ObservingInterceptor final : public grpc::experimental::Interceptor {
   void StartTimeout();
 
   void Reject(Batch* batch) ABSL_LOCKS_EXCLUDED(mutex_);
+  void EndCorked(Batch* batch);
   void FailSend(Batch* batch);
   void FailOperations(Batch* batch);
   void FillRejection(Batch* batch);
@@ -88,6 +89,8 @@ class ObservingInterceptor final : public grpc::experimental::Interceptor {
   const CallInfo call_;
   std::atomic<Phase> phase_{Phase::kIdle};
   std::atomic<bool> cancelled_{false};
+  // The batch by which a corked stream is hijacked.
+  std::atomic<Batch*> ends_corked_{nullptr};
 
   // Of a unary call with a hook. Set before phase_ is, as what follows.
   std::optional<grpc::ByteBuffer> request_;
