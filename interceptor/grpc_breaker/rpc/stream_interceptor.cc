@@ -339,6 +339,7 @@ bool StreamInterceptor::Succeeded(Operation& operation) {
 
 void StreamInterceptor::OnFailed(Operation& operation) {
   enum { kTell, kTellEnd, kHold, kPerform } next = kHold;
+  std::optional<Ending> ending;
   {
     MutexLock lock(mutex_);
     const bool stale = operation.attempt != attempt_;
@@ -365,7 +366,10 @@ void StreamInterceptor::OnFailed(Operation& operation) {
         AskWhy(operation);
       }
     }
-    if (next == kHold) operation.step = Step::kHeldAfter;
+    if (next == kHold) {
+      operation.step = Step::kHeldAfter;
+      ending = TakeEnding();
+    }
   }
   switch (next) {
     case kTell:
@@ -373,7 +377,8 @@ void StreamInterceptor::OnFailed(Operation& operation) {
     case kTellEnd:
       return TellEnd(operation);
     case kHold:
-      return EndIfAllIsIn();
+      if (ending.has_value()) EndAttempt(*std::move(ending));
+      return;
     case kPerform:
       return Perform(operation);
   }
@@ -421,38 +426,42 @@ void StreamInterceptor::OnMetadata(Operation& operation) {
 
 void StreamInterceptor::OnEnd(Operation& operation, grpc::Status status,
                               bool lacks_reply) {
+  std::optional<Ending> ending;
   {
     MutexLock lock(mutex_);
     operation.step = Step::kHeldAfter;
     if (phase_ == Phase::kOpen) phase_ = Phase::kWaiting;
     ending_ = Ending{&operation, std::move(status), lacks_reply};
+    ending = TakeEnding();
   }
-  EndIfAllIsIn();
+  if (ending.has_value()) EndAttempt(*std::move(ending));
 }
 
-void StreamInterceptor::EndIfAllIsIn() {
-  Ending ending;
-  bool retries;
-  bool application_asked;
-  {
-    MutexLock lock(mutex_);
-    if (!ending_.has_value()) return;
-    for (const Operation& operation : operations_) {
-      if (BringsAnswer(operation)) return;
-    }
-    ending = *std::exchange(ending_, std::nullopt);
-    retries = !committed_ && !(ending.operation->reads &&
-                               info().type == Type::BIDI_STREAMING &&
-                               sent_.bytes() > kMostUnread);
-    application_asked = metadata_asked_for_;
+// Null while something may come that the server had sent before. Asked in the
+// same breath as a batch is held: from then on another thread may end the call,
+// and with it this object.
+std::optional<StreamInterceptor::Ending> StreamInterceptor::TakeEnding() {
+  if (!ending_.has_value()) return std::nullopt;
+  for (const Operation& operation : operations_) {
+    if (BringsAnswer(operation)) return std::nullopt;
   }
+  std::optional<Ending> ending = std::exchange(ending_, std::nullopt);
+  ending->retries = !committed_ && !(ending->operation->reads &&
+                                     info().type == Type::BIDI_STREAMING &&
+                                     sent_.bytes() > kMostUnread);
+  ending->application_asked = metadata_asked_for_;
+  return ending;
+}
+
+void StreamInterceptor::EndAttempt(Ending ending) {
   Operation& operation = *ending.operation;
   StreamAttempt& attempt = *operation.attempt;
   // Of a call that has committed, another thread may just unpack the headers.
-  retries = retries && !HeadersCame(ending.status, attempt, application_asked);
+  const bool retries = ending.retries && !HeadersCame(ending.status, attempt,
+                                                      ending.application_asked);
   call_->EndAttempt(
-      ending.status, attempt.trailers(), ending.lacks_reply, !retries,
-      [this, &operation](std::shared_ptr<StreamAttempt> next) {
+      std::move(ending.status), attempt.trailers(), ending.lacks_reply,
+      !retries, [this, &operation](std::shared_ptr<StreamAttempt> next) {
         next != nullptr ? Replay(operation, std::move(next)) : End();
       });
 }
@@ -745,10 +754,10 @@ void StreamInterceptor::Tell(Operation& operation) {
 void StreamInterceptor::Tell(Operation& operation, bool ok) {
   StreamBatch batch = operation.batch;
   {
-    bool status_waits;
-    const Operation owned = Take(operation, &status_waits);
+    std::optional<Ending> ending;
+    const Operation owned = Take(operation, &ending);
     // While this batch is still held, and this object there.
-    if (status_waits) EndIfAllIsIn();
+    if (ending.has_value()) EndAttempt(*std::move(ending));
     FillMetadata(owned);
     if (!owned.reads && !owned.ends && batch.ok() != ok) batch.SetOk(ok);
     batch.RestoreHooks(owned.hooks);
@@ -756,11 +765,12 @@ void StreamInterceptor::Tell(Operation& operation, bool ok) {
   batch.batch()->Proceed();
 }
 
-StreamInterceptor::Operation StreamInterceptor::Take(Operation& operation,
-                                                     bool* status_waits) {
+StreamInterceptor::Operation StreamInterceptor::Take(
+    Operation& operation, std::optional<Ending>* ending) {
   MutexLock lock(mutex_);
-  if (status_waits != nullptr) *status_waits = ending_.has_value();
-  return Unregister(Find(operation.batch));
+  Operation taken = Unregister(Find(operation.batch));
+  if (ending != nullptr) *ending = TakeEnding();
+  return taken;
 }
 
 }  // namespace grpc_breaker::internal

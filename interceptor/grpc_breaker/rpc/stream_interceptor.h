@@ -106,6 +106,14 @@ class StreamInterceptor final : public grpc::experimental::Interceptor {
     // The status is received together with the initial metadata.
     bool with_metadata = false;
   };
+  // A status that waits for what the server had sent before.
+  struct Ending {
+    Operation* operation;
+    grpc::Status status;
+    bool lacks_reply;
+    bool retries = false;  // Unless headers came.
+    bool application_asked = false;
+  };
   using Step = Operation::Step;
   using Operations = std::list<Operation>;
 
@@ -152,7 +160,8 @@ class StreamInterceptor final : public grpc::experimental::Interceptor {
   void OnMetadata(Operation& operation) ABSL_LOCKS_EXCLUDED(mutex_);
   void OnEnd(Operation& operation, grpc::Status status, bool lacks_reply)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  void EndIfAllIsIn() ABSL_LOCKS_EXCLUDED(mutex_);
+  std::optional<Ending> TakeEnding() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EndAttempt(Ending ending) ABSL_LOCKS_EXCLUDED(mutex_);
   bool HeadersCame(const grpc::Status& status, StreamAttempt& attempt,
                    bool application_asked) const;
 
@@ -178,8 +187,8 @@ class StreamInterceptor final : public grpc::experimental::Interceptor {
   // What is told: as it came, or `ok`. It may be the end of this object.
   void Tell(Operation& operation) ABSL_LOCKS_EXCLUDED(mutex_);
   void Tell(Operation& operation, bool ok) ABSL_LOCKS_EXCLUDED(mutex_);
-  // `status_waits`: whether one does for what the server had sent before.
-  Operation Take(Operation& operation, bool* status_waits = nullptr)
+  // With the `ending` that waited for it.
+  Operation Take(Operation& operation, std::optional<Ending>* ending = nullptr)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   const std::shared_ptr<StreamCall> call_;
@@ -198,12 +207,6 @@ class StreamInterceptor final : public grpc::experimental::Interceptor {
   ReplayBuffer sent_ ABSL_GUARDED_BY(mutex_);
   size_t replayed_ ABSL_GUARDED_BY(mutex_) = 0;
 
-  // A status that waits for what the server had sent before.
-  struct Ending {
-    Operation* operation;
-    grpc::Status status;
-    bool lacks_reply;
-  };
   std::optional<Ending> ending_ ABSL_GUARDED_BY(mutex_);
 
   // Parses the reply of a stream of the client's.
