@@ -5,6 +5,7 @@
 #include <memory>
 #include <thread>
 
+#include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/notification.h"
 #include "grpc_breaker/environment.h"
 #include "gtest/gtest.h"
@@ -45,16 +46,19 @@ TEST(RequestQueueTest, FewRunAtOnceAndOthersWaitUntilThereAreTooMany) {
 
 TEST(RequestQueueTest, WhatRunsOutlivesItsOwner) {
   absl::Notification go_on;
-  absl::Notification last_ended;
+  absl::BlockingCounter ended(kRunning + 1);
   {
     auto queue = std::make_shared<RequestQueue>();
     for (size_t i = 0; i < kRunning; ++i) {
-      queue->Run(Environment::Default(), [&] { go_on.WaitForNotification(); });
+      queue->Run(Environment::Default(), [&] {
+        go_on.WaitForNotification();
+        ended.DecrementCount();
+      });
     }
-    queue->Run(Environment::Default(), [&] { last_ended.Notify(); });
+    queue->Run(Environment::Default(), [&] { ended.DecrementCount(); });
   }
   go_on.Notify();
-  last_ended.WaitForNotification();
+  ended.Wait();
 }
 
 }  // namespace
