@@ -619,12 +619,13 @@ TEST_F(AdminChangesTest, AuthorizersThatBlockDelayNothingElse) {
 // The server hears some time later that its caller has gone, so this takes as
 // many calls as it takes until one hears of it while its authorizer thinks.
 TEST_F(AdminChangesTest, IsNotDoneForACallerWhoHasGone) {
-  absl::Notification* asked = nullptr;
-  absl::Notification* go_on = nullptr;
+  // Used by the server.
+  std::atomic<absl::Notification*> asked{nullptr};
+  std::atomic<absl::Notification*> go_on{nullptr};
   options_.environment = &Environment::Default();
   options_.authorizer = [&](const AdminRequest&) {
     absl::Notification& wait_for = *go_on;
-    asked->Notify();
+    asked.load()->Notify();
     wait_for.WaitForNotification();
     return AdminDecision::Allow();
   };

@@ -1,5 +1,6 @@
 // UpdatePolicy of the admin service, and what a registry makes of it.
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -83,7 +84,7 @@ class AdminPolicyTest : public AdminFixture {
     return registry.FindOrCreate(method).policy()->retry.max_retries;
   }
 
-  bool allowed_ = true;
+  std::atomic<bool> allowed_{true};  // Read by the server.
   const std::shared_ptr<Auditor> auditor_ = std::make_shared<Auditor>();
 };
 

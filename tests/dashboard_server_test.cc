@@ -57,6 +57,7 @@ class DashboardServerTest : public ::testing::Test {
     auto server = DashboardServer::Start(options_);
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
+    address_ = server_->address();
   }
 
   std::string StartError() {
@@ -71,7 +72,7 @@ class DashboardServerTest : public ::testing::Test {
   static void Open(Method& method) { RecordOutcome(method, Outcome::kFailure); }
 
   httplib::Client Client() const {
-    httplib::Client client("http://" + server_->address());
+    httplib::Client client("http://" + address_);
     client.set_read_timeout(60);
     return client;
   }
@@ -123,7 +124,7 @@ class DashboardServerTest : public ::testing::Test {
   }
 
   httplib::Headers ChangeHeaders() const {
-    return {{"Origin", "http://" + server_->address()},
+    return {{"Origin", "http://" + address_},
             {"Sec-Fetch-Site", "same-origin"},
             {"X-Dashboard-Token", Token()}};
   }
@@ -144,6 +145,7 @@ class DashboardServerTest : public ::testing::Test {
   Directory directory_;
   DashboardOptions options_;
   std::unique_ptr<DashboardServer> server_;
+  std::string address_;  // Of the server, which tests destroy under requests.
 };
 
 void ExpectRefusal(const httplib::Result& result, int code,
