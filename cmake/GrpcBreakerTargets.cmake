@@ -210,6 +210,13 @@ function(grpc_breaker_proto_library name)
   endforeach()
 endfunction()
 
+# A program of a ThreadSanitizer build, which does not see into Abseil and gRPC.
+function(grpc_breaker_tell_tsan target)
+  if(BUILD_TESTING AND CMAKE_CXX_FLAGS MATCHES "-fsanitize=thread")
+    target_link_libraries(${target} PRIVATE grpc_breaker_tsan)
+  endif()
+endfunction()
+
 # grpc_breaker_test(<name> SOURCES ... DEPENDS ...): one test program. One that
 # depends on nothing with gRPC in it gets the label "core" and runs under
 # ThreadSanitizer as well.
@@ -232,9 +239,7 @@ function(grpc_breaker_test name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} GTest::gmock
                                         GTest::gtest_main)
   grpc_breaker_see_private_headers(${name} ${ARG_DEPENDS})
-  if(TARGET grpc_breaker_tsan)
-    target_link_libraries(${name} PRIVATE grpc_breaker_tsan)
-  endif()
+  grpc_breaker_tell_tsan(${name})
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT 120)
   if(beyond_core)

@@ -74,10 +74,10 @@ differences() {
     build=$(nearest "$file" CMakeLists.txt)
     [[ -n $build ]] && names "$build" "$file" || echo "CMake does not know ${file#"$root"/}"
   done < <(
-    # Left out: projects of their own, and what only CMake has: the
-    # ThreadSanitizer build, the benchmarks, the test of what it lets layers see.
+    # Left out: projects of their own, and what only CMake has: what
+    # is for sanitizers, the benchmarks, the test of what it lets layers see.
     find "$root"/{examples,interceptor,proto,tests,tools} \
-      \( -path "$root/examples/bazel_consumer" -o -path "$root/tests/install" -o -path "$root/tests/tsan" -o -path "$root/tests/bench" -o -path "$root/tests/layers" \) -prune \
+      \( -path "$root/examples/bazel_consumer" -o -path "$root/tests/install" -o -path "$root/tests/sanitizers" -o -path "$root/tests/bench" -o -path "$root/tests/layers" \) -prune \
       -o \( -name '*.cc' -o -name '*.h' -o -name '*.proto' \) -print | sort
   )
   diff <(layers "$root/interceptor/CMakeLists.txt") <(layers "$root/interceptor/BUILD.bazel") |

@@ -5,6 +5,8 @@
 #include <thread>
 
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "grpc_breaker/mutex_lock.h"
 #include "gtest/gtest.h"
 
@@ -34,6 +36,23 @@ int CountUnder() {
 
 TEST(RaceTest, IsNotReportedUnderAnAbseilMutex) {
   EXPECT_EQ(CountUnder<absl::Mutex>(), 2000);
+}
+
+TEST(RaceTest, IsNotReportedAfterWaitsThatEndByTheClock) {
+  absl::Mutex mutex;
+  absl::Notification never;
+  int counter = 0;
+  CountWithTwoThreads(counter, [&] {
+    never.WaitForNotificationWithTimeout(absl::Microseconds(1));
+    absl::MutexLock lock(&mutex);
+    const auto no = +[](int* count) { return *count < 0; };
+    mutex.AwaitWithTimeout(absl::Condition(no, &counter),
+                           absl::Microseconds(1));
+    ++counter;
+  });
+  never.Notify();
+
+  EXPECT_EQ(counter, 2000);
 }
 
 TEST(RaceTest, IsNotReportedUnderAMutexOfOurs) {

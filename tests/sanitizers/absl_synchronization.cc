@@ -6,10 +6,6 @@
 // shared library, also for calls from inside that library; each one annotates
 // and then calls the original.
 
-#include <dlfcn.h>
-
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 
 #include "absl/synchronization/blocking_counter.h"
@@ -17,14 +13,15 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "sanitizer/tsan_interface.h"
+#include "tests/sanitizers/next_definition.h"
 
 #define STRINGIFY_EXPANDED(x) #x
 #define STRINGIFY(x) STRINGIFY_EXPANDED(x)
 
 namespace {
 
-// The next definition of a member function of namespace absl, given as mangled
-// after the namespace: "5Mutex4LockEv" is Mutex::Lock().
+// Of a member function of namespace absl, given as mangled after the namespace:
+// "5Mutex4LockEv" is Mutex::Lock().
 template <typename Function>
 Function* Original(bool is_const, const char* mangled) {
   const std::string inline_namespace =
@@ -32,19 +29,27 @@ Function* Original(bool is_const, const char* mangled) {
   const std::string symbol = std::string(is_const ? "_ZNK4absl" : "_ZN4absl") +
                              std::to_string(inline_namespace.size()) +
                              inline_namespace + mangled;
-  void* function = dlsym(RTLD_NEXT, symbol.c_str());
-  if (function == nullptr) {
-    std::fprintf(stderr, "No %s: is Abseil a shared library?\n",
-                 symbol.c_str());
-    std::abort();
-  }
-  return reinterpret_cast<Function*>(function);
+  return grpc_breaker::NextDefinition<Function>(symbol.c_str());
+}
+
+// Some of what follows is made of others, of which ThreadSanitizer is to hear
+// only the outermost.
+thread_local bool within = false;
+
+template <typename Body>
+auto Within(Body body) {
+  within = true;
+  struct Scope {
+    ~Scope() { within = false; }
+  } scope;
+  return body();
 }
 
 // TSan ignores what a thread does between the two halves of an annotation: the
 // inside of Abseil, and the conditions that it evaluates for other threads.
 template <typename Body>
 auto Locking(absl::Mutex* mutex, unsigned flags, Body body) {
+  if (within) return body();
   struct Annotation {
     Annotation(absl::Mutex* m, unsigned f) : mutex(m), flags(f) {
       __tsan_mutex_pre_lock(mutex, flags);
@@ -53,7 +58,7 @@ auto Locking(absl::Mutex* mutex, unsigned flags, Body body) {
     absl::Mutex* mutex;
     unsigned flags;
   } annotation(mutex, flags);
-  return body();
+  return Within(body);
 }
 
 template <typename Body>
@@ -66,6 +71,7 @@ void Unlocking(absl::Mutex* mutex, unsigned flags, Body body) {
 // Gives the mutex up and takes it again, as a wait does.
 template <typename Body>
 auto Waiting(absl::Mutex* mutex, Body body) {
+  if (within) return body();
   Unlocking(mutex, 0, [] {});
   return Locking(mutex, 0, body);
 }
@@ -119,6 +125,19 @@ void Mutex::LockWhen(const Condition& condition) {
   static auto* const original = Original<void(Mutex*, const Condition&)>(
       false, "5Mutex8LockWhenERKNS0_9ConditionE");
   Locking(this, 0, [&] { original(this, condition); });
+}
+
+bool Mutex::LockWhenWithTimeout(const Condition& condition, Duration timeout) {
+  static auto* const original =
+      Original<bool(Mutex*, const Condition&, Duration)>(
+          false, "5Mutex19LockWhenWithTimeoutERKNS0_9ConditionENS0_8DurationE");
+  return Locking(this, 0, [&] { return original(this, condition, timeout); });
+}
+
+bool Mutex::LockWhenWithDeadline(const Condition& condition, Time deadline) {
+  static auto* const original = Original<bool(Mutex*, const Condition&, Time)>(
+      false, "5Mutex20LockWhenWithDeadlineERKNS0_9ConditionENS0_4TimeE");
+  return Locking(this, 0, [&] { return original(this, condition, deadline); });
 }
 
 void Mutex::Await(const Condition& condition) {
