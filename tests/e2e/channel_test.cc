@@ -21,6 +21,7 @@
 #include "tests/e2e/known_leaks.h"
 #include "tests/e2e/queue.h"
 #include "tests/e2e/raw_server.h"
+#include "tests/e2e/reserved_port.h"
 #include "tests/e2e/stream_flavours.h"
 
 namespace grpc_breaker::e2e {
@@ -813,11 +814,9 @@ ATTEMPTS_TEST_F(IdempotencyTest, MethodsThatDeclareItAreRepeated) {
 }
 
 ATTEMPTS_TEST_F(IdempotencyTest, CallThatWasNeverSentIsRepeated) {
-  auto server = std::make_unique<TestServer>();
-  const std::string target = server->target();
-  server.reset();  // Nobody listens there any more.
-  auto channel =
-      CreateChannel(target, grpc::InsecureChannelCredentials(), options_);
+  const ReservedPort nobody;
+  auto channel = CreateChannel(nobody.target(),
+                               grpc::InsecureChannelCredentials(), options_);
   ASSERT_TRUE(channel.ok());
 
   auto call = StartCall(Flavour::kQueue, *channel, "hello");
@@ -859,14 +858,12 @@ TEST_F(ChannelTest, CompressedRequestsPass) {
 // A channel to a port where a server will listen later.
 class LateServerTest : public ChannelTest {
  protected:
-  LateServerTest() : port_(TestServer().port()) {
-    arguments_ = ReconnectsAfter(absl::Milliseconds(20));
-  }
+  LateServerTest() { arguments_ = ReconnectsAfter(absl::Milliseconds(20)); }
 
   std::shared_ptr<grpc::Channel> MakeUnconnectedChannel() {
     auto channel =
-        CreateChannel(absl::StrCat("127.0.0.1:", port_),
-                      grpc::InsecureChannelCredentials(), options_, arguments_);
+        CreateChannel(port_.target(), grpc::InsecureChannelCredentials(),
+                      options_, arguments_);
     EXPECT_TRUE(channel.ok()) << channel.status();
     WaitUntil(
         [&] {
@@ -877,7 +874,7 @@ class LateServerTest : public ChannelTest {
     return *channel;
   }
 
-  const int port_;
+  const ReservedPort port_;
   grpc::ChannelArguments arguments_;
 };
 
@@ -886,7 +883,7 @@ TEST_F(LateServerTest, WaitForReadyOfTheContextIsCarriedOver) {
       Flavour::kQueue, MakeUnconnectedChannel(), "hello",
       [](grpc::ClientContext* context) { context->set_wait_for_ready(true); });
 
-  TestServer late(port_);
+  TestServer late(port_.port());
   const CallResult result = call->Wait();
 
   EXPECT_TRUE(result.status.ok()) << result.status.error_message();
@@ -899,7 +896,7 @@ ATTEMPTS_TEST_F(LateServerTest,
   policy().wait_for_ready = true;
   auto call = StartCall(Flavour::kQueue, MakeUnconnectedChannel(), "hello");
 
-  TestServer late(port_);
+  TestServer late(port_.port());
 
   EXPECT_TRUE(call->Wait().status.ok());
   EXPECT_EQ(late.calls(), 1);

@@ -39,6 +39,7 @@
 #include "tests/e2e/child.h"
 #include "tests/e2e/fixture.h"
 #include "tests/e2e/known_leaks.h"
+#include "tests/e2e/reserved_port.h"
 #include "tests/e2e/stream_flavours.h"
 #include "tests/resident_bytes.h"
 
@@ -88,7 +89,7 @@ class Backend {
  public:
   explicit Backend(uint64_t seed) : dice_(seed) { Start("chaos"); }
 
-  std::string target() const { return absl::StrCat("127.0.0.1:", port_); }
+  std::string target() const { return port_.target(); }
 
   // Something happens to it.
   void Disturb() {
@@ -118,18 +119,14 @@ class Backend {
 
  private:
   void Start(const std::string& mode) {
-    std::vector<std::string> arguments = {mode, absl::StrCat(port_)};
+    std::vector<std::string> arguments = {mode, absl::StrCat(port_.port())};
     if (mode == "chaos") arguments.push_back(absl::StrCat(dice_.Roll(1 << 30)));
     child_.emplace(std::move(arguments));
-    int port;
-    if (!absl::SimpleAtoi(child_->ReadLine(), &port)) std::abort();
-    // Threads that make channels read it from then on.
-    if (port_ == 0) port_ = port;
-    if (port_ != port) std::abort();
+    if (child_->ReadLine() != absl::StrCat(port_.port())) std::abort();
   }
 
   Dice dice_;
-  int port_ = 0;
+  const ReservedPort port_;
   std::optional<Child> child_;
 };
 

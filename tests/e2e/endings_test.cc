@@ -22,6 +22,7 @@
 #include "gmock/gmock.h"
 #include "grpc_breaker/policy.h"
 #include "tests/e2e/fixture.h"
+#include "tests/e2e/reserved_port.h"
 #include "tests/e2e/stream_flavours.h"
 
 namespace grpc_breaker::e2e {
@@ -231,7 +232,9 @@ class World {
   const Point point_;
   const std::shared_ptr<Gate> gate_;
   SilentServer silent_;
-  std::optional<TestServer> server_{std::in_place};
+  // Where it goes, calls go on to ask for it.
+  const ReservedPort port_;
+  std::optional<TestServer> server_{std::in_place, port_.port()};
   std::unique_ptr<ManualEnvironment> environment_ =
       std::make_unique<ManualEnvironment>();
   std::unique_ptr<Directory> directory_ = std::make_unique<Directory>();

@@ -24,6 +24,7 @@
 #include "grpcpp/server_builder.h"
 #include "tests/e2e/fixture.h"
 #include "tests/e2e/raw_server.h"
+#include "tests/e2e/reserved_port.h"
 #include "tests/e2e/stream_flavours.h"
 
 namespace grpc_breaker::e2e {
@@ -395,12 +396,11 @@ INSTANTIATE_TEST_SUITE_P(All, ToAnAddressTest,
                          [](const auto& info) { return info.param.name; });
 
 TEST_F(ErrorOriginTest, NothingWasSentToAPortWhereNobodyListens) {
-  std::string target;
-  { target = RawServer(nullptr).target(); }
+  const ReservedPort port;
   const Situation nobody = {"", nullptr, StatusCode::UNAVAILABLE, false,
                             kNotSent};
-  Check(nobody, target);
-  Check(nobody, absl::StrCat("ipv4:", target));
+  Check(nobody, port.target());
+  Check(nobody, absl::StrCat("ipv4:", port.target()));
 }
 
 TEST_F(ErrorOriginTest, NothingWasSentToANameThatDoesNotResolve) {

@@ -16,6 +16,7 @@
 #include "grpc_breaker/v1/rpc_details.pb.h"
 #include "tests/e2e/fixture.h"
 #include "tests/e2e/raw_server.h"
+#include "tests/e2e/reserved_port.h"
 #include "tests/e2e/stream_flavours.h"
 
 namespace grpc_breaker::e2e {
@@ -776,11 +777,11 @@ ATTEMPTS_TEST_F(PolicyEffectsTest, AuthorityOfThePolicyHoldsWithoutRetriesToo) {
 ATTEMPTS_TEST_F(PolicyEffectsTest,
                 WaitForReadyOfThePolicyHoldsWithoutRetriesToo) {
   Go(Way::kNative);
-  const std::string nobody = TestServer().target();
+  const ReservedPort nobody;
   for (const bool wait : {false, true}) {
     policy().wait_for_ready = wait;
-    const auto channel =
-        CreateChannel(nobody, grpc::InsecureChannelCredentials(), options_);
+    const auto channel = CreateChannel(
+        nobody.target(), grpc::InsecureChannelCredentials(), options_);
     ASSERT_TRUE(channel.ok());
 
     EXPECT_EQ(Call(Flavour::kSync, *channel, "hello",

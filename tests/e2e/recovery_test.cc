@@ -14,6 +14,7 @@
 #include "tests/e2e/fixture.h"
 #include "tests/e2e/probe_listener.h"
 #include "tests/e2e/raw_server.h"
+#include "tests/e2e/reserved_port.h"
 
 namespace grpc_breaker::e2e {
 namespace {
@@ -26,8 +27,7 @@ class RecoveryTest : public E2eTest {
     policy().retry.max_retries = 0;
     policy().breaker.consecutive_failures = 1;
     policy().breaker.half_open_successes = 1;
-    server_gone_.emplace();
-    port_ = server_gone_->port();
+    StartServer();
   }
 
   // To a server that StopServer and StartServer take away and bring back.
@@ -37,7 +37,7 @@ class RecoveryTest : public E2eTest {
     return MakeChannelTo(server_gone_->target(), arguments);
   }
   void StopServer() { server_gone_.reset(); }
-  void StartServer() { server_gone_.emplace(port_); }
+  void StartServer() { server_gone_.emplace(port_.port()); }
 
   // By another life of the server.
   void Reconnect(grpc::Channel& channel) {
@@ -54,8 +54,8 @@ class RecoveryTest : public E2eTest {
     return Call(Flavour::kSync, channel, "hello").status.ok();
   }
 
+  const ReservedPort port_;
   std::optional<TestServer> server_gone_;
-  int port_ = 0;
 };
 
 // The manual clock stands still: nothing becomes due by time.

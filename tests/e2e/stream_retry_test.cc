@@ -22,6 +22,7 @@
 #include "tests/e2e/fixture.h"
 #include "tests/e2e/probe_listener.h"
 #include "tests/e2e/queue.h"
+#include "tests/e2e/reserved_port.h"
 #include "tests/e2e/stream_flavours.h"
 
 namespace grpc_breaker::e2e {
@@ -386,13 +387,9 @@ ATTEMPTS_TEST_P(StreamRetryTest, WithoutTheOptionNothingIsRetried) {
 
 ATTEMPTS_TEST_P(StreamRetryTest, WhatNoServerSawIsRetriedForAnyMethod) {
   policy().idempotency = Idempotency::kAsDeclared;
-  int port;
-  {
-    TestServer gone;
-    port = gone.port();
-  }
-  const auto channel = MakeChannelTo(absl::StrCat("127.0.0.1:", port),
-                                     ReconnectsAfter(absl::Milliseconds(10)));
+  const ReservedPort nobody;
+  const auto channel =
+      MakeChannelTo(nobody.target(), ReconnectsAfter(absl::Milliseconds(10)));
 
   const StreamResult result = WithBackoffs(3, [&] {
     return RunStream(*StartStream(GetParam(), channel), kind(), {"a", "b"});

@@ -13,6 +13,7 @@
 #include "grpcpp/generic/generic_stub.h"
 #include "gtest/gtest.h"
 #include "tests/e2e/fixture.h"
+#include "tests/e2e/reserved_port.h"
 
 namespace grpc_breaker::e2e {
 namespace {
@@ -251,16 +252,13 @@ TEST_F(TypedCallTest, HookReadsTheRequestAndLeavesItWhole) {
 class ExemptTest : public E2eTest {
  protected:
   ExemptTest() {
-    auto server = std::make_unique<TestServer>();
-    target_ = server->target();
-    server.reset();  // Nobody listens there any more.
     // With retries, a call would wait for the test to move the clock.
     options_.default_policy.breaker.consecutive_failures = 1;
   }
 
   // Whether each of three calls, which all fail, was refused by the breaker.
   std::vector<bool> Rejected(const std::string& method) {
-    grpc::GenericStub stub(MakeChannelTo(target_));
+    grpc::GenericStub stub(MakeChannelTo(nobody_.target()));
     std::vector<bool> rejected;
     for (int i = 0; i < 3; ++i) {
       grpc::ClientContext context;
@@ -279,7 +277,7 @@ class ExemptTest : public E2eTest {
     return rejected;
   }
 
-  std::string target_;
+  const ReservedPort nobody_;
   bool known_ = false;
 };
 
