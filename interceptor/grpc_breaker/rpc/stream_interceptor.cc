@@ -437,9 +437,8 @@ void StreamInterceptor::OnEnd(Operation& operation, grpc::Status status,
   if (ending.has_value()) EndAttempt(*std::move(ending));
 }
 
-// Null while something may come that the server had sent before. Asked in the
-// same breath as a batch is held: from then on another thread may end the call,
-// and with it this object.
+// Null while something may come that the server had sent before. To be asked as
+// a batch is held, not afterwards.
 std::optional<StreamInterceptor::Ending> StreamInterceptor::TakeEnding() {
   if (!ending_.has_value()) return std::nullopt;
   for (const Operation& operation : operations_) {

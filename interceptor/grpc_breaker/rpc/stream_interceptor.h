@@ -32,7 +32,9 @@
 // API.
 //
 // Thread-safe: gRPC runs the batches of a stream on several threads at once. No
-// lock is held while gRPC or the application runs.
+// lock is held while gRPC or the application runs. Who holds a batch, and gives
+// the lock back, has this object no longer: another thread may tell it, and be
+// the last.
 
 #include <atomic>
 #include <cstdint>
