@@ -32,23 +32,29 @@ class FakeCall : public grpc::ServerCallbackWriter<Response> {
   }
   ~FakeCall() override { watch_->OnDone(); }
 
-  // No `override` anywhere, as call() overrides nothing before gRPC 1.63.
+  // Overrides nothing before gRPC 1.63.
+#pragma GCC diagnostic push
+#ifdef __clang__
+#pragma GCC diagnostic ignored "-Winconsistent-missing-override"
+#endif
   grpc_call* call() {
     ADD_FAILURE() << "not used";
     return nullptr;
   }
-  void Write(const Response* message, grpc::WriteOptions) {
+#pragma GCC diagnostic pop
+  void Write(const Response* message, grpc::WriteOptions) override {
     EXPECT_EQ(pending_, nullptr) << "two writes at a time";
     EXPECT_FALSE(status_.has_value()) << "a write after the end";
     pending_ = message;
   }
-  void Finish(grpc::Status status) {
+  void Finish(grpc::Status status) override {
     EXPECT_EQ(pending_, nullptr) << "the end during a write";
     EXPECT_FALSE(status_.has_value()) << "two ends";
     status_ = std::move(status);
   }
-  void SendInitialMetadata() {}
-  void WriteAndFinish(const Response*, grpc::WriteOptions, grpc::Status) {
+  void SendInitialMetadata() override {}
+  void WriteAndFinish(const Response*, grpc::WriteOptions,
+                      grpc::Status) override {
     ADD_FAILURE() << "not used";
   }
 
