@@ -23,11 +23,12 @@ AttemptVerdict AttemptRecorder::RecordFailure(CircuitBreaker::Permit& permit,
   AttemptVerdict verdict;
   verdict.error = ClassifyAttempt(*policy_, status, context, origin);
   verdict.pushback = PushbackOf(trailers);
+  // First, for who hears that the breaker opens and asks for the reason.
+  method_.RecordError({status.error_code(), status.error_message(),
+                       verdict.error, environment_.WallNow()});
   permit.Record(
       verdict.error.outcome, now,
       {verdict.error.severity, ServerDelay(verdict.error, verdict.pushback)});
-  method_.RecordError({status.error_code(), status.error_message(),
-                       verdict.error, environment_.WallNow()});
   return verdict;
 }
 
