@@ -6,25 +6,19 @@
 // For the mutexes of the library's calls, which are std::mutex; see
 // mutex_lock.h.
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <time.h>
 
 #include <cstdint>
-#include <cstdlib>
+
+#include "tests/sanitizers/next_definition.h"
 
 namespace {
 
+using grpc_breaker::NextDefinition;
+
 constexpr int kNapsInThousand = 10;
 constexpr long kLongestNanoseconds = 3'000'000;
-
-using Function = int(pthread_mutex_t*);
-
-Function* Original(const char* name) {
-  void* function = dlsym(RTLD_NEXT, name);
-  if (function == nullptr) std::abort();
-  return reinterpret_cast<Function*>(function);
-}
 
 // By xorshift: what a standard generator takes at its start may lock.
 uint32_t Roll() {
@@ -50,13 +44,15 @@ void MayNap() {
 extern "C" {
 
 int pthread_mutex_lock(pthread_mutex_t* mutex) {
-  static Function* const original = Original("pthread_mutex_lock");
+  static auto* const original =
+      NextDefinition<decltype(pthread_mutex_lock)>("pthread_mutex_lock");
   MayNap();
   return original(mutex);
 }
 
 int pthread_mutex_unlock(pthread_mutex_t* mutex) {
-  static Function* const original = Original("pthread_mutex_unlock");
+  static auto* const original =
+      NextDefinition<decltype(pthread_mutex_unlock)>("pthread_mutex_unlock");
   const int error = original(mutex);
   MayNap();
   return error;

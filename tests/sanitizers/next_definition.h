@@ -1,5 +1,5 @@
-#ifndef GRPC_BREAKER_TESTS_TSAN_NEXT_DEFINITION_H_
-#define GRPC_BREAKER_TESTS_TSAN_NEXT_DEFINITION_H_
+#ifndef GRPC_BREAKER_TESTS_SANITIZERS_NEXT_DEFINITION_H_
+#define GRPC_BREAKER_TESTS_SANITIZERS_NEXT_DEFINITION_H_
 
 #include <dlfcn.h>
 
@@ -8,7 +8,7 @@
 
 namespace grpc_breaker {
 
-// What `symbol` would be without a definition in this program.
+// What `symbol` would be without its definition here.
 template <typename Function>
 Function* NextDefinition(const char* symbol) {
   void* function = dlsym(RTLD_NEXT, symbol);
@@ -21,4 +21,4 @@ Function* NextDefinition(const char* symbol) {
 
 }  // namespace grpc_breaker
 
-#endif  // GRPC_BREAKER_TESTS_TSAN_NEXT_DEFINITION_H_
+#endif  // GRPC_BREAKER_TESTS_SANITIZERS_NEXT_DEFINITION_H_
